@@ -1,0 +1,43 @@
+# Two commands: `make repro` and `make test`. Each sets up what it needs on a machine with git, make and Python >= 3.11.
+PYTHON ?= python3
+STUDY ?= quick
+PIPELINE = $(if $(filter quick,$(STUDY)),dvc.yaml,studies/$(STUDY)/dvc.yaml)
+PARAMS = $(if $(filter quick,$(STUDY)),params.yaml,studies/$(STUDY)/params.yaml)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_NO_ANALYTICS = 1
+NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadscope
+
+.PHONY: help repro test figures lab clean
+
+help:
+	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small)"
+	@echo "make test      ruff, pytest, and every notebook"
+	@echo "make figures   every figure again, from results/ alone"
+	@echo "make lab       JupyterLab, opened on 00_start_here"
+
+.venv/.ready: requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python %d.%d: 3.11 or newer is needed; set PYTHON=python3.11" % sys.version_info[:2])'
+	@echo "setting up .venv (torch and its CUDA libraries: about 5.5 GB, a few minutes, once)"
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -r requirements.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+repro: .venv/.ready
+	@python -m lib.check $(PARAMS)
+	python tools/repro.py $(PIPELINE)
+
+test: .venv/.ready
+	ruff check .
+	ruff format --check --diff .
+	pytest -n 2
+	$(NBVAL) notebooks
+
+figures: .venv/.ready
+	python tools/figures.py $(STUDY)
+
+lab: .venv/.ready
+	jupyter lab notebooks/00_start_here.ipynb
+
+clean:
+	rm -rf build/* runs data

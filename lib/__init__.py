@@ -1,0 +1,12 @@
+"""A reproducible study of pruning deep spiking neural networks.
+
+config    params.yaml -> frozen settings; paths
+data      data sets -> tensors in memory, fixed splits
+models    spiking networks, built from SpikingJelly's neurons and layers
+pruning   which channels matter, which come back, how many and when; removal
+train     one loop: train, evaluate
+measure   parameters, connectivity, synaptic operations, energy
+results   write one run; load the tidy table
+plots     one style for all figures
+nbcode    notebook -> the code that DVC watches
+"""

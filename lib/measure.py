@@ -1,0 +1,175 @@
+"""What a network costs: parameters, connectivity, synaptic operations, energy, firing rates.
+
+Counting rule: an input that counts events (spikes, sums of spikes, pooled or averaged spikes with the constant folded into
+the weights) costs one AC per event and per surviving synapse it reaches; any other input costs MACs, one per surviving
+synapse. A static first layer is counted once a sample, and also times T in a column of its own. Padding reaches no synapse.
+"""
+
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lib import models
+from lib.models import Edge, SpikingNet
+from lib.pruning import activity_scores, current_masks, kept_entries
+
+PJ_PER_MAC, PJ_PER_AC = 4.6, 0.9  # 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
+
+
+def parameters(net: SpikingNet, dense: SpikingNet) -> dict[str, float]:
+    """Parameters left in `net` (masked or compact) and what share of `dense` that is, by both definitions.
+
+    total: all parameters left; prunable: those of `dense` that belong to a prunable channel; kept: how many of these are left
+    connectivity_*: parameters (weights counted once); synapses_*: weights counted once per output position where they are
+    used; *_prunable over the prunable ones, *_all over all
+    """
+    left, full = count_parameters(net), count_parameters(dense)
+    wired, fully = count_synapses(net), count_synapses(dense)
+    return {
+        "total": left["all"], "prunable": full["prunable"], "kept": left["prunable"],
+        "connectivity_prunable": left["prunable"] / full["prunable"], "connectivity_all": left["all"] / full["all"],
+        "synapses_prunable": wired["prunable"] / fully["prunable"], "synapses_all": wired["all"] / fully["all"],
+    }
+
+
+def count_parameters(net: SpikingNet) -> dict[str, int]:
+    """{'all', 'prunable'}: parameters whose channels are all kept."""
+    axes, masks = net.axes(), current_masks(net)
+    left = {name: int(kept_entries(p, axes[name], masks).expand_as(p).sum()) for name, p in net.named_parameters()}
+    return {"all": sum(left.values()), "prunable": sum(n for name, n in left.items() if any(axes[name]))}
+
+
+def count_synapses(net: SpikingNet) -> dict[str, int]:
+    """{'all', 'prunable'}: surviving weights of convolutions and linear layers, once per output position each is used at."""
+    with inputs_of(net) as inputs:
+        run(net, torch.zeros(1, *net.in_shape).to(next(net.parameters())))
+    masks = current_masks(net)
+    count = {edge: round(reached(net, edge, torch.ones_like(inputs[edge.module][0][:1]), masks)) for edge in net.edges()}
+    return {"all": sum(count.values()), "prunable": sum(n for edge, n in count.items() if edge.makes or edge.reads)}
+
+
+def synops(net: SpikingNet, batch: Tensor) -> dict:
+    """Synaptic operations a sample, by the counting rule above; on a trained net and on fixed images only.
+
+    batch: [N, C, H, W] static images or [T, N, C, H, W] frames
+    returns: {'ac', 'mac', 'mac_x_T', 'layers': {layer: {'ac', 'mac', 'mac_x_T'}}}; masks are honoured
+    raises: ValueError if an input that should count events holds anything but whole events
+    """
+    with inputs_of(net) as inputs:
+        run(net, batch)
+    masks, layers = current_masks(net), {}
+    for edge in net.edges():
+        x = torch.stack(inputs[edge.module])  # [calls, T*N or N, ...]
+        n = batch.shape[-4]
+        if edge.unit is None:
+            steps = x.flatten(0, 1).shape[0] // n
+            once = reached(net, edge, torch.ones_like(x[0, :1]), masks)
+            static = torch.equal(x.flatten(0, 1).view(steps, n, *x.shape[2:]), x.flatten(0, 1)[:n].expand(steps, n, *x.shape[2:]))
+            layers[edge.makes or edge.module] = {"ac": 0.0, "mac": once * (1 if static else steps), "mac_x_T": once * steps}
+        else:
+            events = x.flatten(0, 1).double().abs() / edge.unit
+            if (events - events.round()).abs().max() > 1e-4:
+                raise ValueError(f"layer {edge.module}: its input is not made of whole events of {edge.unit}")
+            layers[edge.makes or edge.module] = {"ac": reached(net, edge, events.round(), masks) / n, "mac": 0.0, "mac_x_T": 0.0}
+    return {**{key: sum(one[key] for one in layers.values()) for key in ("ac", "mac", "mac_x_T")}, "layers": layers}
+
+
+def energy(net: SpikingNet, batch: Tensor) -> float:
+    """Picojoules a sample: 0.9 an AC, 4.6 a MAC (45 nm). Leaves out memory access and neuron updates."""
+    return picojoules(synops(net, batch))
+
+
+def picojoules(ops: dict) -> float:
+    """Energy of counted operations, as `synops` returns them."""
+    return PJ_PER_AC * ops["ac"] + PJ_PER_MAC * ops["mac"]
+
+
+def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
+    """{site: [C]}: spikes a neuron and time step of each kept channel, in [0, 1]."""
+    rates, hooks = {name: [] for name in net.sites}, []
+    for site in net.sites.values():
+        hooks.append(site.node.register_forward_hook(
+            lambda _, __, out, name=site.name: rates[name].append(out.mean([d for d in range(out.dim()) if d != out.dim() - 3]))))
+    run(net, batch)
+    for hook in hooks:
+        hook.remove()
+    return {name: torch.stack(rate).mean(0)[net.sites[name].mask] for name, rate in rates.items()}
+
+
+def reached(net: SpikingNet, edge: Edge, events: Tensor, masks: dict[str, Tensor]) -> float:
+    """Events times the surviving synapses that each reaches, summed. events: [N, ...] as the layer's input."""
+    module = net.get_submodule(edge.module)
+    kept = kept_entries(module.weight, (edge.makes, edge.reads) + (None,) * (module.weight.dim() - 2), masks)
+    fan_out = kept.expand_as(module.weight).double().sum(0, keepdim=True)  # one output stands for all
+    if isinstance(module, nn.Conv2d):
+        return F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation).sum().item()
+    return F.linear(events.double(), fan_out).sum().item()
+
+
+@contextmanager
+def inputs_of(net: SpikingNet):
+    """{module of each edge: [its inputs, time and batch merged to [T*N, ...], call by call]} while the net runs."""
+    seen = {edge.module: [] for edge in net.edges()}
+
+    def keep(name, dims):
+        def hook(module, args):
+            x = args[0].detach()
+            seen[name].append(x.flatten(0, x.dim() - dims - 1))
+        return hook
+
+    hooks = [net.get_submodule(name).register_forward_pre_hook(keep(name, 3 if isinstance(net.get_submodule(name), nn.Conv2d) else 1))
+             for name in seen]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@torch.no_grad()
+def accuracy(net: SpikingNet, x: Tensor, y: Tensor, batch: int = 500) -> float:
+    """Share of images classified right, in [0, 1], in eval mode."""
+    right = sum((run(net, a).argmax(1) == b).sum().item() for a, b in zip(x.split(batch), y.split(batch), strict=True))
+    return right / len(y)
+
+
+@torch.no_grad()
+def run(net: SpikingNet, batch: Tensor) -> Tensor:
+    """Logits in eval mode; the net's mode is put back."""
+    training = net.training
+    logits = net.eval()(batch)
+    net.train(training)
+    return logits
+
+
+COST_IMAGES, PROOF_IMAGES, SCORE_IMAGES = 200, 50, 500  # always the first ones of their split: the same for every run
+
+
+def report(trained) -> dict:
+    """Everything that is reported of a `lib.train.Run` after its last epoch, read off the compact network.
+
+    The test set is read here and nowhere else. Costs are those of its first COST_IMAGES images.
+    """
+    splits, small = trained.splits, trained.finish()
+    images = splits.test[0][:COST_IMAGES]
+    ops, rates = synops(small, images), firing(small, images)
+    dense = models.build(**{**small.spec, "widths": {}})
+    pruner = trained.pruner
+    return {
+        "accuracy": accuracy(small, *splits.test), "validation": trained.log[-1]["validation"], "loss": trained.log[-1]["loss"],
+        "parameters": parameters(small, dense), "synops": ops, "energy_pj": picojoules(ops),
+        "widths": {name: len(site.mask) for name, site in small.sites.items()},
+        "channels": {name: len(site.mask) for name, site in dense.sites.items()},
+        "firing": rates, "silent": torch.cat([rate == 0 for rate in rates.values()]).float().mean().item(),
+        "scores": activity_scores(small, "spike_abs_v", [(splits.train[0][:SCORE_IMAGES], None)]),
+        "compact_difference": difference(trained.net, small, splits.test[0][:PROOF_IMAGES]),
+        "updates": pruner.history if pruner else [], "log": trained.log,
+    }
+
+
+def difference(net: SpikingNet, small: SpikingNet, batch: Tensor) -> float:
+    """Largest difference between two networks' logits in float64, where rounding flips no spike."""
+    logits = [run(models.clone(one, torch.float64), batch.double()) for one in (net, small)]
+    return (logits[0] - logits[1]).abs().max().item()

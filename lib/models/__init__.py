@@ -1,0 +1,55 @@
+"""Spiking networks by name: `build` makes one, `save` and `load` keep it without its maker's history."""
+
+from pathlib import Path
+
+import torch
+
+from lib.models import vgg
+from lib.models.base import Activity, Edge, Site, SpikingNet
+from lib.models.neurons import NEURONS
+
+__all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "build", "clone", "load", "save"]
+
+FAMILIES = {name: vgg.VGG for name in vgg.LAYOUTS}
+NAMES = tuple(FAMILIES)
+
+
+def build(name: str, num_classes: int, in_shape: tuple[int, int, int], T: int, neuron: str = "if", width: float = 1.0,
+          widths: dict[str, int] | None = None) -> SpikingNet:
+    """An untrained network.
+
+    name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1; neuron: 'if' or 'lif'
+    width: multiplies every width; widths: {site: channels} replaces single ones (that is how a compact network is built)
+    raises: ValueError that names the value and what is allowed
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"network {name!r}: known are {', '.join(NAMES)}")
+    if neuron not in NEURONS:
+        raise ValueError(f"neuron {neuron!r}: known are {', '.join(NEURONS)}")
+    if T < 1:
+        raise ValueError(f"T = {T}: at least 1 time step is needed")
+    spec = {"name": name, "num_classes": num_classes, "in_shape": list(in_shape), "T": T, "neuron": neuron, "width": width,
+            "widths": dict(widths or {})}
+    return FAMILIES[name](spec)
+
+
+def clone(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
+    """A copy in another precision, masks, site states and train/eval mode included (deepcopy fails after a training step)."""
+    copy = build(**net.spec).to(dtype)
+    copy.load_state_dict(net.state_dict())
+    for name, site in copy.sites.items():
+        site.state = net.sites[name].state
+    return copy.train(net.training).set_step_mode(net.step_mode)
+
+
+def save(net: SpikingNet, path: Path) -> None:
+    """Writes spec and tensors; `load` needs nothing else."""
+    torch.save({"spec": net.spec, "state": net.state_dict()}, path)
+
+
+def load(path: Path) -> SpikingNet:
+    """The network that `save` wrote, on the CPU, in the precision it was saved in. Nothing is unpickled but tensors."""
+    kept = torch.load(path, map_location="cpu", weights_only=True)
+    net = build(**kept["spec"]).to(next(iter(kept["state"].values())).dtype)
+    net.load_state_dict(kept["state"])
+    return net

@@ -1,0 +1,122 @@
+"""What every spiking network here shares: prunable sites, a forward over T steps, and a map from tensors to channels."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from spikingjelly.activation_based import functional, layer
+from torch import Tensor, nn
+
+from lib.models.neurons import NEURONS, charge
+
+
+class Activity(NamedTuple):
+    """What one site did in one forward pass; all tensors are [T, N, C, H, W], in units of the threshold."""
+
+    node: nn.Module
+    current: Tensor  # X[t], the input of the neuron
+    spikes: Tensor  # S[t], 0 or 1
+    v_post: Tensor  # V[t], membrane potential after the reset
+
+    @property
+    def h_pre(self) -> Tensor:
+        """H[t], the membrane potential before firing."""
+        v_before = torch.cat([torch.zeros_like(self.v_post[:1]), self.v_post[:-1]])
+        return charge(self.node, v_before, self.current)
+
+
+class Site(nn.Module):
+    """BN -> neuron -> gate: one layer of prunable channels, named as figures name it.
+
+    `mask` [C] is True where a channel is kept. The site is
+      gated    the spikes of a masked channel are multiplied by 0, forward and backward (the default);
+      open     masks are ignored: SCA's literal mode, where masked channels go on training;
+      probing  a masked channel still sends nothing forward, but its BN scale earns the gradient it would have if it
+               spoke, and nothing below it learns of that (methods A22). BN uses batch statistics and updates none.
+    """
+
+    def __init__(self, name: str, channels: int, neuron: str):
+        super().__init__()
+        self.name = name
+        self.bn = layer.BatchNorm2d(channels, step_mode="m")
+        self.node = NEURONS[neuron]()
+        self.register_buffer("mask", torch.ones(channels, dtype=torch.bool))
+        self.state = "gated"
+        self.watch = None  # called with an Activity after each training forward
+
+    def forward(self, z: Tensor) -> Tensor:
+        mask = self.mask[:, None, None]
+        current = self._probe_bn(z, mask) if self.state == "probing" else self.bn(z)
+        spikes = self.node(current)
+        if self.watch is not None and self.training:
+            with torch.no_grad():
+                self.watch(Activity(self.node, current.detach(), spikes.detach(), self.node.v_seq.detach()))
+        if self.state == "open":
+            return spikes
+        if self.state == "probing":
+            return torch.where(mask, spikes, spikes - spikes.detach())
+        return spikes * mask
+
+    def _probe_bn(self, z: Tensor, mask: Tensor) -> Tensor:
+        normed = F.batch_norm(z.flatten(0, 1), None, None, training=True, eps=self.bn.eps).view_as(z)
+        normed = torch.where(mask, normed, normed.detach())
+        return normed * self.bn.weight[:, None, None] + self.bn.bias[:, None, None]
+
+
+class Edge(NamedTuple):
+    """A convolution or linear layer: whose channels it makes, whose it reads, and what one event is worth at its input."""
+
+    module: str
+    makes: str | None  # site of its output channels, None if they are not prunable
+    reads: str | None  # site of its input channels
+    unit: float | None  # value of one event at its input (1 for spikes, 1/T after a mean over T); None: analog input
+
+
+class SpikingNet(nn.Module):
+    """A network of sites. Subclasses define `features` ([T,N,C,H,W] -> [T,N,F]), `head` and `edges`.
+
+    spec: the arguments of `lib.models.build` that make an untrained copy, widths included.
+    """
+
+    def __init__(self, spec: dict):
+        super().__init__()
+        self.spec, self.T, self.in_shape = spec, spec["T"], tuple(spec["in_shape"])
+        self.step_mode = "m"
+
+    @property
+    def sites(self) -> dict[str, Site]:
+        return {m.name: m for m in self.modules() if isinstance(m, Site)}
+
+    def edges(self) -> list[Edge]:
+        raise NotImplementedError
+
+    def axes(self) -> dict[str, tuple[str | None, ...]]:
+        """For each tensor of the state dict: the site that each of its dimensions runs over (None: not prunable).
+
+        Compaction, freezing, optimiser surgery and parameter counting all follow from this one map. A dimension that is
+        k times as long as its site has channels holds k consecutive entries a channel (a flattened map).
+        """
+        site_of = {name: (site.name,) for name, site in self.named_modules() if isinstance(site, Site)}
+        edge_of = {edge.module: (edge.makes, edge.reads) for edge in self.edges()}
+        axes = {}
+        for name, tensor in self.state_dict().items():
+            module = name.rsplit(".", 1)[0]
+            owner = edge_of.get(module) or site_of.get(module) or site_of.get(module.rsplit(".", 1)[0]) or ()
+            axes[name] = tuple(owner[d] if d < len(owner) else None for d in range(tensor.dim()))
+        return axes
+
+    def set_step_mode(self, mode: str) -> "SpikingNet":
+        """'m': all T steps at once, layer by layer; 's': step by step. Equal results in eval mode."""
+        functional.set_step_mode(self, mode)
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, C, H, W], the same image at each of T steps, or [T, N, C, H, W] -> logits [N, classes]; state is reset first."""
+        if x.dim() not in (4, 5) or tuple(x.shape[-3:]) != self.in_shape:
+            raise ValueError(f"input of shape {tuple(x.shape)}: expected [N, {', '.join(map(str, self.in_shape))}] "
+                             f"or [T, N, {', '.join(map(str, self.in_shape))}]")
+        functional.reset_net(self)
+        if x.dim() == 4:
+            x = x.expand(self.T, *x.shape)
+        out = self.features(x) if self.step_mode == "m" else torch.stack([self.features(step) for step in x])
+        return self.head(out.mean(0))

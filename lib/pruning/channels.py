@@ -1,0 +1,143 @@
+"""Channel pruning during training: score x growth x schedule, in literal or gated mode (SCA, Algorithm 1; methods A14-A24)."""
+
+import torch
+from torch import Tensor
+
+from lib.config import Method, pick
+from lib.models import SpikingNet
+from lib.pruning.growth import GROWTH
+from lib.pruning.masks import (
+    Masks,
+    apply_channel_masks,
+    current_masks,
+    keep_top,
+    kept_count,
+    kept_entries,
+    prunable_channels,
+    uniform_random,
+)
+from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, update_epochs
+from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, untouched_buffers
+
+
+def choose(scores: dict[str, Tensor], growth: dict[str, Tensor] | None, kept: int, regrown: int, floor: int) -> Masks:
+    """One structure update: the best `kept - regrown` channels by score, then the best of the rest by growth (A17, A18).
+
+    scores, growth: {site: [C]}; exactly `kept` channels remain (more only if the floors of all sites ask for more)
+    """
+    masks = keep_top(scores, kept - regrown if growth is not None else kept, floor)
+    back = kept - sum(int(m.sum()) for m in masks.values())
+    if growth is None or back <= 0:
+        return masks
+    regrow = keep_top({name: torch.where(masks[name], -torch.inf, g.double()) for name, g in growth.items()}, back)
+    return {name: mask | regrow[name] for name, mask in masks.items()}
+
+
+class ChannelPruner:
+    """The pruner that the training loop knows: `after_step` on each batch, `after_epoch` on each epoch, `masks` at the end.
+
+    ratio: fraction of all channels removed, in [0, 1)
+    epochs: length of the training; warmup: epochs before the first update; floor: channels that each layer keeps at least; probes: yields the training batches that the growth gradient is read from
+    """
+
+    def __init__(self, net: SpikingNet, method: Method, ratio: float, epochs: int, warmup: int, floor: int, generator: torch.Generator, probes):
+        self.net, self.method, self.ratio, self.floor = net, method, ratio, floor
+        self.generator, self.probes = generator, probes
+        self.literal = method.mode == "literal"
+        self.updates = [] if method.mode == "fixed" else update_epochs(epochs, warmup, method.interval, self.literal)
+        self.feeders = {edge.makes: net.get_submodule(edge.module) for edge in net.edges() if edge.makes}
+        self.score = pick(SCORES, method.score, "score")
+        self.meter = ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
+        self.history: list[dict] = []
+        self.masks = current_masks(net)
+        if method.mode == "fixed":
+            self.masks = uniform_random(prunable_channels(net), ratio, floor, generator)
+        self._apply()
+
+    @torch.no_grad()
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Gated mode: puts back every weight and BN statistic whose output or input channel is masked (A22).
+
+        Its momentum is 0 and stays so.
+        """
+        for tensor, kept, stored in self.frozen:
+            tensor.copy_(torch.where(kept, tensor, stored))
+            for value in optimizer.state.get(tensor, {}).values():
+                if isinstance(value, Tensor) and value.shape == tensor.shape:
+                    value.mul_(kept)
+
+    def after_epoch(self, epoch: int) -> None:
+        """Changes the structure if `epoch` (counted from 1) is one after which the schedule says so."""
+        if epoch not in self.updates:
+            return
+        progress = (self.updates.index(epoch) + 1) / len(self.updates)
+        ratio = pick(RATIO_SCHEDULES, self.method.ratio_schedule, "ratio_schedule")(progress, self.ratio)
+        regrow = pick(REGROW_SCHEDULES, self.method.regrow_schedule, "regrow_schedule")(progress, self.method.regrow)
+        total = sum(len(mask) for mask in self.masks.values())
+        kept, old = kept_count(ratio, total), self.masks
+        self.masks = choose(self.scores(), self.growth(), kept, min(int(regrow * total + 1e-9), kept), self.floor)
+        self._apply()
+        self.history.append({"epoch": epoch, "ratio": ratio, "regrow": regrow,
+                             "changed": sum(int((old[name] ^ mask).sum()) for name, mask in self.masks.items()) / total,
+                             "kept": {name: int(mask.sum()) for name, mask in self.masks.items()}})
+
+    def scores(self) -> dict[str, Tensor]:
+        """{site: [C]} of this interval. In gated mode a masked channel ranks last: only growth can bring it back (A22)."""
+        if self.meter is not None:
+            scores = self.meter.mean()
+            self.meter.clear()
+        else:
+            scores = {name: self.score(site, self.feeders[name], self.generator) for name, site in self.net.sites.items()}
+        heard = {name: torch.ones_like(mask) if self.literal else mask for name, mask in self.masks.items()}
+        if self.method.normalise:
+            scores = {name: score / score[heard[name]].mean() for name, score in scores.items()}
+        return {name: torch.where(heard[name], score, -torch.inf) for name, score in scores.items()}
+
+    def growth(self) -> dict[str, Tensor] | None:
+        """{site: [C]}; None if the method regrows nothing."""
+        grow = pick(GROWTH, self.method.growth, "growth")
+        if grow is None:
+            return None
+        if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
+            probe(self.net, self.probes())
+        return {name: grow(site, self.generator) for name, site in self.net.sites.items()}
+
+    def _apply(self) -> None:
+        self.frozen = []
+        if self.literal:
+            zero_channels(self.net, self.masks)
+            return
+        apply_channel_masks(self.net, self.masks)
+        tensors = {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
+        for name, axes in self.net.axes().items():
+            if any(axes) and not name.endswith(".mask"):
+                kept = kept_entries(tensors[name], axes, self.masks)
+                if not kept.all():
+                    self.frozen.append((tensors[name], kept, tensors[name].detach().clone()))
+
+
+@torch.no_grad()
+def zero_channels(net: SpikingNet, masks: Masks) -> None:
+    """Literal mode: filter, BN scale and BN shift of masked channels become exactly 0; nothing stops them from moving on (A19, A20)."""
+    for site in net.sites.values():
+        site.state = "open"
+        site.bn.weight.mul_(masks[site.name])
+        site.bn.bias.mul_(masks[site.name])
+    for edge in net.edges():
+        if edge.makes:
+            net.get_submodule(edge.module).weight.mul_(masks[edge.makes][:, None, None, None])
+
+
+def probe(net: SpikingNet, batches) -> None:
+    """Leaves in `.grad` the gradients of a few training batches: no step is taken and no BN statistic moves (A22).
+
+    A masked channel is heard by its own BN scale alone: see `lib.models.base.Site`.
+    """
+    net.zero_grad()
+    for site in net.sites.values():
+        site.state = "probing"
+    with untouched_buffers(net):
+        for x, y in batches:
+            torch.nn.functional.cross_entropy(net(x), y).backward()
+    for site in net.sites.values():
+        site.state = "gated"

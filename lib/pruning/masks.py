@@ -1,0 +1,94 @@
+"""Channel masks, {site: bool [C]} with True = kept: exact counts, floors, and what they mean for each tensor."""
+
+import logging
+
+import torch
+from torch import Tensor
+
+from lib.models import SpikingNet
+
+log = logging.getLogger(__name__)
+Masks = dict[str, Tensor]
+
+
+def prunable_channels(net: SpikingNet) -> dict[str, int]:
+    """{site: number of channels}, in network order."""
+    return {name: len(site.mask) for name, site in net.sites.items()}
+
+
+def check(net: SpikingNet, masks: Masks) -> None:
+    """Raises ValueError unless `masks` has one bool mask of the right length, with a channel left, for every site."""
+    channels = prunable_channels(net)
+    if set(masks) != set(channels):
+        wrong = sorted(set(masks) ^ set(channels))
+        raise ValueError(f"masks: {', '.join(wrong)} missing or unknown; the sites are {', '.join(channels)}")
+    for name, mask in masks.items():
+        if mask.dtype != torch.bool or mask.shape != (channels[name],):
+            raise ValueError(f"mask of {name}: {mask.dtype} of shape {list(mask.shape)}; expected torch.bool of shape [{channels[name]}]")
+        if not mask.any():
+            raise ValueError(f"mask of {name}: no channel is kept; keep at least one, a layer without channels passes nothing on")
+
+
+def apply_channel_masks(net: SpikingNet, masks: Masks) -> None:
+    """Masks the net in place: from now on a masked channel's spikes are multiplied by 0. Raises as `check`."""
+    check(net, masks)
+    for name, site in net.sites.items():
+        site.mask.copy_(masks[name])
+        site.state = "gated"
+
+
+def current_masks(net: SpikingNet) -> Masks:
+    return {name: site.mask.clone() for name, site in net.sites.items()}
+
+
+def kept_count(ratio: float, channels: int) -> int:
+    """Channels kept when `ratio` in [0, 1) of them goes: floor((1 - ratio) * channels), at least 1."""
+    return max(1, int((1 - ratio) * channels + 1e-9))
+
+
+def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
+    """The `count` best channels of one ranking over all sites, at least `floor` in each; ties go to the earlier channel.
+
+    scores: {site: [C]}; the number kept is exactly max(count, what the floors ask)
+    """
+    flat = torch.cat(list(scores.values())).double()
+    order = torch.argsort(flat, descending=True, stable=True)
+    kept = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
+    start = 0
+    for score in scores.values():
+        best = torch.argsort(score.double(), descending=True, stable=True)[:floor]
+        kept[start + best] = True
+        start += len(score)
+    free = order[~kept[order]][: max(0, count - int(kept.sum()))]
+    kept[free] = True
+    masks = dict(zip(scores, kept.split([len(s) for s in scores.values()]), strict=True))
+    unbound = torch.zeros_like(kept)
+    unbound[order[: int(kept.sum())]] = True
+    if not torch.equal(unbound, kept):
+        lifted = {n: int(m.sum()) for n, m in masks.items() if int(m.sum()) <= floor}
+        log.info("the floor of %d channels binds in %s", floor, ", ".join(lifted) or "no layer")
+    return masks
+
+
+def uniform_random(channels: dict[str, int], ratio: float, floor: int, generator: torch.Generator) -> Masks:
+    """One random mask a layer, the same share of each (SCA's baseline); the total is exactly `kept_count` of all channels.
+
+    Fractions of a channel go to the layers with the largest remainders. raises: nothing; the floor may add channels
+    """
+    total = kept_count(ratio, sum(channels.values()))
+    share = {name: total * size / sum(channels.values()) for name, size in channels.items()}
+    count = {name: max(int(part), min(floor, channels[name])) for name, part in share.items()}
+    for name in sorted(share, key=lambda n: int(share[n]) - share[n])[: max(0, total - sum(count.values()))]:
+        count[name] += 1
+    return {name: torch.randperm(size, generator=generator) < count[name] for name, size in channels.items()}
+
+
+def kept_entries(tensor: Tensor, axes: tuple[str | None, ...], masks: Masks) -> Tensor:
+    """Bool, broadcastable to `tensor`: True where every channel that the entry belongs to is kept."""
+    kept = torch.ones((1,) * tensor.dim(), dtype=torch.bool, device=tensor.device)
+    for dim, site in enumerate(axes):
+        if site is not None:
+            mask = masks[site].to(tensor.device)
+            mask = mask.repeat_interleave(tensor.shape[dim] // len(mask))
+            kept = kept & mask.view([-1 if d == dim else 1 for d in range(tensor.dim())])
+    return kept

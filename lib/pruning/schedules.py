@@ -1,0 +1,32 @@
+"""How many, when. `progress` runs from just above 0 at the first structure update to 1 at the last."""
+
+import math
+
+
+def constant(progress: float, final: float) -> float:
+    """The final value from the first update on, as SCA is published (A14)."""
+    return final
+
+
+def cubic_first_half(progress: float, final: float) -> float:
+    """From 0 to the final ratio in the first half of the updates, fast at first (Zhu & Gupta 2017, eq. 1)."""
+    return final * (1 - (1 - min(1.0, 2 * progress)) ** 3)
+
+
+def cosine_decay(progress: float, initial: float) -> float:
+    """From the initial value to 0 at the last update: late swaps would have no time to learn (A24)."""
+    return initial * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+RATIO_SCHEDULES = {"constant": constant, "gradual": cubic_first_half}
+REGROW_SCHEDULES = {"constant": constant, "decay": cosine_decay}
+
+
+def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool) -> list[int]:
+    """The epochs (counted from 1) after which the structure changes: warmup, warmup + interval, ...
+
+    last_too: whether the last epoch may end with an update, as SCA publishes it (literal mode); otherwise a network is
+    only evaluated after at least one epoch of training under its mask.
+    """
+    stop = epochs if last_too else epochs - 1
+    return list(range(max(warmup, 1), stop + 1, interval))

@@ -1,0 +1,130 @@
+"""Which channels matter: one function, one criterion. Larger = keep.
+
+Activity scores see one training batch and return [C]; their mean over the batches since the last structure update is the
+score. Weight scores see the site and the convolution that feeds it, once, at the update.
+
+A criterion of your own is a function with one of the two signatures and a line in the registry below it.
+"""
+
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from lib.models import Activity, Site
+
+T_N_H_W = (0, 1, 3, 4)  # every dimension of [T, N, C, H, W] but the channel
+
+
+def spike_abs_v(act: Activity) -> Tensor:
+    """Spikes plus membrane potential left after the reset: what SCA's code computes (methods A11).
+
+    A_k = mean_{n,t,h,w} ( S + |V| )           for IF with hard reset: |H| where silent, 1 where a spike was fired
+    """
+    return (act.spikes + act.v_post.abs()).mean(T_N_H_W)
+
+
+def spike_abs_v_sum(act: Activity) -> Tensor:
+    """As `spike_abs_v`, summed over the map instead of averaged: favours layers with large maps (A11, note)."""
+    return (act.spikes + act.v_post.abs()).sum((3, 4)).mean((0, 1))
+
+
+def abs_v(act: Activity) -> Tensor:
+    """Mean |V| after the reset: SCA's equation 4 as the text states it, per position (A10)."""
+    return act.v_post.abs().mean(T_N_H_W)
+
+
+def abs_h(act: Activity) -> Tensor:
+    """Mean |H|, the membrane potential before firing (A12)."""
+    return act.h_pre.abs().mean(T_N_H_W)
+
+
+def relu_h(act: Activity) -> Tensor:
+    """Mean of max(H, 0): an inhibited channel that never fires earns nothing (A12)."""
+    return act.h_pre.clamp(min=0).mean(T_N_H_W)
+
+
+def firing_rate(act: Activity) -> Tensor:
+    """Spikes a neuron and time step, in [0, 1] (A12)."""
+    return act.spikes.mean(T_N_H_W)
+
+
+ACTIVITY_SCORES = {
+    "spike_abs_v": spike_abs_v,
+    "spike_abs_v_sum": spike_abs_v_sum,
+    "abs_v": abs_v,
+    "abs_h": abs_h,
+    "relu_h": relu_h,
+    "firing_rate": firing_rate,
+}
+
+
+def bn_gamma(site: Site, conv: nn.Conv2d, generator: torch.Generator) -> Tensor:
+    """|gamma| of the site's batch normalisation (network slimming, Liu et al. 2017)."""
+    return site.bn.weight.detach().abs()
+
+
+def filter_l1(site: Site, conv: nn.Conv2d, generator: torch.Generator) -> Tensor:
+    """Sum of the filter's absolute weights (Li et al. 2017, section 3.1)."""
+    return conv.weight.detach().abs().sum((1, 2, 3))
+
+
+def random(site: Site, conv: nn.Conv2d, generator: torch.Generator) -> Tensor:
+    """Uniform in [0, 1), drawn anew at each update."""
+    return torch.rand(len(site.mask), generator=generator).to(site.bn.weight)
+
+
+WEIGHT_SCORES = {"bn_gamma": bn_gamma, "filter_l1": filter_l1, "random": random}
+
+SCORES = {**ACTIVITY_SCORES, **WEIGHT_SCORES}
+
+
+class ScoreMeter:
+    """Running mean of an activity score over training batches, for every site, until `clear`."""
+
+    def __init__(self, net, score: str):
+        self.score, self.sites = ACTIVITY_SCORES[score], net.sites
+        for site in self.sites.values():
+            site.node.store_v_seq = True
+            site.watch = lambda act, name=site.name: self._add(name, act)
+        self.clear()
+
+    def clear(self) -> None:
+        self.sum = {name: torch.zeros_like(site.bn.weight, requires_grad=False) for name, site in self.sites.items()}
+        self.batches = dict.fromkeys(self.sites, 0)
+
+    def _add(self, name: str, act: Activity) -> None:
+        self.sum[name] += self.score(act)
+        self.batches[name] += 1
+
+    def mean(self) -> dict[str, Tensor]:
+        """{site: [C]}; raises RuntimeError before the first batch."""
+        if not all(self.batches.values()):
+            raise RuntimeError("no training batch has been seen since the last structure update: nothing to score")
+        return {name: total / self.batches[name] for name, total in self.sum.items()}
+
+    def detach(self) -> None:
+        for site in self.sites.values():
+            site.node.store_v_seq, site.watch = False, None
+
+
+@contextmanager
+def untouched_buffers(net: nn.Module):
+    """Runs the net in training mode (batch statistics) and puts every buffer, running statistics included, back afterwards."""
+    kept, training = {name: b.clone() for name, b in net.named_buffers()}, net.training
+    try:
+        yield net.train()
+    finally:
+        for name, buffer in net.named_buffers():
+            buffer.copy_(kept[name])
+        net.train(training)
+
+
+def activity_scores(net, score: str, batches) -> dict[str, Tensor]:
+    """{site: [C]}: an activity score of a trained net over `batches` of (x, y), read as in training but without a trace."""
+    meter = ScoreMeter(net, score)
+    with untouched_buffers(net), torch.no_grad():
+        for x, _ in batches:
+            net(x)
+    meter.detach()
+    return meter.mean()

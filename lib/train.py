@@ -1,0 +1,113 @@
+"""One loop: train an epoch, evaluate. It knows a pruner's `after_step` and nothing of methods."""
+
+import math
+import random
+from itertools import islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lib import data, models
+from lib.config import Cell, Point, pick
+from lib.measure import accuracy
+from lib.models import SpikingNet
+from lib.pruning import ChannelPruner, compact
+
+
+def seed_everything(seed: int) -> torch.Generator:
+    """Seeds Python, NumPy and torch; returns the generator that orders and augments the batches."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)
+
+
+def make_optimizer(net: nn.Module, recipe) -> torch.optim.SGD:
+    return torch.optim.SGD(net.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+
+
+def cosine(epoch: int, recipe) -> float:
+    """From lr to 0 over the epochs. epoch counts from 0."""
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
+
+
+def step(epoch: int, recipe) -> float:
+    """A tenth every third of the epochs: the published decay every 100 of 300 epochs (A26)."""
+    return recipe.lr * 0.1 ** (3 * epoch // recipe.epochs)
+
+
+LR_SCHEDULES = {"cosine": cosine, "step": step}
+
+
+def set_lr(optimizer: torch.optim.Optimizer, epoch: int, recipe) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = pick(LR_SCHEDULES, recipe.lr_schedule, "lr_schedule")(epoch, recipe)
+
+
+@torch.no_grad()
+def add_l1(net: nn.Module, strength: float) -> None:
+    """Adds strength * sign(w) to the gradients of all 3x3 convolution weights (SCA, A25)."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            module.weight.grad.add_(module.weight.sign(), alpha=strength)
+
+
+def train_epoch(net: nn.Module, batches, optimizer: torch.optim.Optimizer, l1: float = 0.0, pruner=None) -> float:
+    """One pass over `batches` of (x, y); returns the mean cross-entropy. raises: FloatingPointError if the loss is not finite"""
+    net.train()
+    losses = []
+    for x, y in batches:
+        loss = F.cross_entropy(net(x), y)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {len(losses)} of the epoch; lower the learning rate")
+        optimizer.zero_grad()
+        loss.backward()
+        add_l1(net, l1)
+        optimizer.step()
+        if pruner is not None:
+            pruner.after_step(optimizer)
+        losses.append(loss.detach())
+    return torch.stack(losses).mean().item()
+
+
+def set_up(threads: int) -> None:
+    """Threads a process; deterministic algorithms; denormal numbers to 0 (L1 makes many, and they are slow)."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+class Run:
+    """One training: a network, its optimiser, its pruner (none for the dense baseline), and a log with a line an epoch."""
+
+    def __init__(self, splits: data.Splits, cell: Cell, point: Point | None, seed: int):
+        self.splits, self.cell, self.seed, self.log = splits, cell, seed, []
+        self.order = seed_everything(seed)
+        self.net = models.build(cell.net, splits.classes, splits.in_shape, cell.T, cell.neuron, cell.width)
+        self.optimizer = make_optimizer(self.net, cell.train)
+        self.l1, self.pruner = cell.train.l1, None
+        if point is not None:
+            self.l1 = point.method.l1
+            chance = torch.Generator().manual_seed(seed)
+            self.pruner = ChannelPruner(self.net, point.method, point.ratio, cell.train.epochs, cell.prune.warmup, cell.prune.floor,
+                                        chance, lambda: self.batches(chance, cell.prune.probes))
+
+    def batches(self, generator: torch.Generator, count: int | None = None):
+        """The training batches of an epoch, augmented; the first `count` of them."""
+        augment = pick(data.AUGMENT, self.cell.augment, "augment")
+        return islice(data.batches(*self.splits.train, self.cell.train.batch, generator, augment), count)
+
+    def epoch(self) -> None:
+        """Trains one epoch, changes the structure if it is time, then validates: always the masked network."""
+        number, recipe = len(self.log) + 1, self.cell.train
+        set_lr(self.optimizer, number - 1, recipe)
+        loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner)
+        if self.pruner is not None:
+            self.pruner.after_epoch(number)
+        self.log.append({"epoch": number, "loss": loss, "validation": accuracy(self.net, *self.splits.validation)})
+
+    def finish(self) -> SpikingNet:
+        """The network that is reported: compacted if it was pruned."""
+        return self.net if self.pruner is None else compact(self.net, self.pruner.masks)

@@ -1,0 +1,56 @@
+# code of 11_train_dense.ipynb; written by lib/nbcode.py
+
+study = "smoke"
+cell = "digits-vgg"
+seed = 0
+
+# %%
+import matplotlib.pyplot as plt
+from tqdm.auto import tqdm
+
+from lib import config, data, measure, models, results, train
+
+settings = config.load(study)
+recipe = settings.cells[cell]
+train.set_up(settings.threads)
+splits = data.open_or_prepare(settings, recipe.data)
+
+# %%
+fig, axes = plt.subplots(1, 8, figsize=(9, 1.5))
+for ax, image, label in zip(axes, *splits.train, strict=False):
+    ax.imshow(image.permute(1, 2, 0)[..., 0], cmap="gray")
+    ax.set(title=f"{label}", xticks=[], yticks=[])
+
+# %%
+run = train.Run(splits, recipe, None, seed)
+print({name: len(site.mask) for name, site in run.net.sites.items()}, f"T = {run.net.T}")
+
+# %%
+for _ in tqdm(range(recipe.train.epochs), desc=f"{cell} dense, seed {seed}", unit="epoch"):
+    run.epoch()
+
+# %%
+fig, (loss, hits) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+loss.plot([row["epoch"] for row in run.log], [row["loss"] for row in run.log], color="black")
+loss.set(xlabel="epoch", ylabel="training loss (nats)", yscale="log")
+hits.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log], color="black")
+hits.set(xlabel="epoch", ylabel="validation accuracy (%)")
+plt.show()
+
+# %%
+point = measure.report(run)
+print(f"test accuracy {100 * point['accuracy']:.1f} %, {point['parameters']['total']:,} parameters, "
+      f"{point['synops']['ac'] / 1e3:.0f} K AC and {point['synops']['mac'] / 1e3:.0f} K MAC a sample")
+
+# %%
+fig, ax = plt.subplots(figsize=(8, 2.5))
+ax.bar(list(point["firing"]), [sum(rates) / len(rates) for rates in point["firing"].values()])
+ax.set(xlabel="layer", ylabel="firing rate\n(spikes a neuron and step)")
+plt.show()
+
+# %%
+folder = settings.run_folder("dense", cell, "dense", seed)
+folder.mkdir(parents=True, exist_ok=True)
+models.save(run.net, folder / "dense.pt")
+results.write(settings.result_path("dense", cell, "dense", seed),
+              {"study": study, "stage": "dense", "cell": cell, "method": "dense", "seed": seed}, [{"ratio": 0.0, **point}])

@@ -1,0 +1,66 @@
+# code of 12_prune_channels.ipynb; written by lib/nbcode.py
+
+study = "smoke"
+stage = "channels"
+cell = "digits-vgg"
+method = "sca"
+seed = 0
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+from tqdm.auto import tqdm
+
+from lib import config, data, measure, models, results, train
+
+settings = config.load(study)
+recipe = settings.cells[cell]
+points = settings.points(cell, method)
+train.set_up(settings.threads)
+splits = data.open_or_prepare(settings, recipe.data)
+
+# %%
+runs = [train.Run(splits, recipe, point, seed) for point in points]
+print(f"{cell}: {len(splits.train[1])} training images of {splits.in_shape}; {recipe.train.epochs} epochs")
+for run, point in zip(runs, points, strict=True):
+    print(f"{point.name}: {point.method.mode}, score {point.method.score}, "
+          f"growth {point.method.growth} ({point.method.regrow}), updates after epochs {run.pruner.updates}")
+
+# %%
+for run, point in zip(runs, points, strict=True):
+    for _ in tqdm(range(recipe.train.epochs), desc=f"{method}, {point.name}", unit="epoch"):
+        run.epoch()
+
+# %%
+fig, axes = plt.subplots(1, len(runs), figsize=(3.5 * len(runs), 3), sharey=True, squeeze=False, layout="constrained")
+for ax, run, point in zip(axes.flat, runs, points, strict=True):
+    widths = [{name: len(mask) for name, mask in run.pruner.masks.items()}, *[update["kept"] for update in run.pruner.history[:1]],
+              {name: int(mask.sum()) for name, mask in run.pruner.masks.items()}]
+    for shift, width in zip(np.linspace(-0.3, 0.3, len(widths)), widths, strict=True):
+        ax.bar(np.arange(len(width)) + shift, list(width.values()), width=0.25)
+    ax.set(title=point.name, xlabel="layer", ylabel="channels kept")
+plt.show()
+
+# %%
+fig, axes = plt.subplots(1, len(runs), figsize=(3.5 * len(runs), 2.7), sharey=True, squeeze=False, layout="constrained")
+for ax, run, point in zip(axes.flat, runs, points, strict=True):
+    ax.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log])
+    for update in run.pruner.history:
+        ax.axvline(update["epoch"], color="0.6", linewidth=0.6, linestyle=":")
+    ax.set(title=point.name, xlabel="epoch", ylabel="validation accuracy (%)")
+plt.show()
+
+# %%
+measured = [{"ratio": point.ratio, "variant": point.variant, "settings": point.method.model_dump(), **measure.report(run)}
+            for run, point in zip(runs, points, strict=True)]
+for point in measured:
+    print(f"{point['ratio']} {point['variant']}: test accuracy {100 * point['accuracy']:.1f} %, {point['parameters']['total']:,} parameters, "
+          f"{point['synops']['ac'] / 1e3:.0f} K AC, masked - removed {point['compact_difference']:.1e}")
+
+# %%
+folder = settings.run_folder(stage, cell, method, seed)
+folder.mkdir(parents=True, exist_ok=True)
+for number, run in enumerate(runs):
+    models.save(run.finish(), folder / f"{number}-ratio-{points[number].ratio}.pt")
+results.write(settings.result_path(stage, cell, method, seed),
+              {"study": study, "stage": stage, "cell": cell, "method": method, "seed": seed}, measured)

@@ -1,0 +1,38 @@
+# code of 22_fig_scores.ipynb; written by lib/nbcode.py
+
+study = "quick"
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+
+from lib import config, plots, results
+
+settings = config.load(study)
+cell = settings.grid.cells[0]
+runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", ["sca"])]).query("cell == @cell")
+
+# %%
+scores = pd.DataFrame([{"ratio": run.ratio, "seed": run.seed, "layer": layer, "score": score} for run in runs.itertuples()
+                       for layer, size in run.channels.items() for score in run.scores[layer] + [0.0] * (size - run.widths[layer])])
+scores.groupby("ratio")["score"].describe().round(2)
+
+# %%
+fig, [spread, layers] = plots.figure(180, 75, 1, 2)
+order = sorted(scores["ratio"].unique())
+sns.violinplot(scores, x="ratio", y="score", order=order, inner=None, cut=0, density_norm="width", color=plots.SKY, linewidth=0.6, ax=spread)
+sns.stripplot(scores, x="ratio", y="score", order=order, size=1.2, color=plots.BLACK, alpha=0.35, jitter=0.25, ax=spread)
+spread.set(xlabel="ratio of channels removed (0: unpruned)", ylabel="score, mean of S + |V| (thresholds)", title=f"(a) all channels, {cell}")
+
+# %%
+left = scores[scores["score"] > 0].groupby(["ratio", "layer", "seed"], sort=False)["score"].median().reset_index()
+for (ratio, rows), (color, marker, dashes) in zip(left.groupby("ratio"), plots.SEQUENCE, strict=False):
+    mean = rows.groupby("layer", sort=False)["score"].mean()
+    layers.plot(range(len(mean)), mean, color=color, marker=marker, linestyle=dashes, label=f"ratio {ratio}")
+layers.set_xticks(range(len(mean)), mean.index, rotation=45)
+layers.set(xlabel="layer", ylabel="median score (thresholds)", title="(b) channels left, layer by layer")
+layers.legend()
+plots.note(fig, study, len(settings.grid.seeds))
+plots.save(fig, settings.figures, "scores")
+plt.show()

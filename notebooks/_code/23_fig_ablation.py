@@ -1,0 +1,42 @@
+# code of 23_fig_ablation.ipynb; written by lib/nbcode.py
+
+study = "quick"
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from lib import config, plots, results
+
+settings = config.load(study)
+cell = settings.grid.cells[0]
+table = results.load(settings, "channels", settings.methods).query("cell == @cell")
+varied = results.load(settings, "ablate", settings.ablations).query("cell == @cell")
+
+# %%
+name, ablation = next(iter(settings.ablations.items()))
+base = table[(table["method"] == ablation.base) & (table["ratio"] == ablation.ratio)]
+rows = [{"part": part, "value": row.settings[part], "seed": row.seed, "accuracy": 100 * row.accuracy, "K": row.parameters["total"] / 1e3}
+        for part in ("score", "l1", "regrow", "interval") for group in (base, varied[[part in v for v in varied["variant"]]])
+        for row in group.itertuples()]
+parts = pd.DataFrame(rows)
+parts.groupby(["part", "value"])[["accuracy", "K"]].agg(["mean", "std"]).round(1)
+
+# %%
+fig, axes = plots.figure(180, 120, 2, 3)
+table = table.assign(accuracy=100 * table["accuracy"], K=[p["total"] / 1e3 for p in table["parameters"]])
+for ax, y, label in ((axes[0], "accuracy", "test accuracy (%)"), (axes[1], "K", "parameters (K)")):
+    for method in ("sca", "only-prune", "random"):
+        plots.line(ax, table[table["method"] == method], "ratio", y, "ratio", settings.methods[method].label, **plots.style(method))
+    ax.set(xlabel="ratio of channels removed", ylabel=label)
+axes[0].set_title("(a) regrowth: accuracy")
+axes[1].set_title("(b) regrowth: parameters left")
+axes[0].legend()
+
+# %%
+for ax, letter, (part, group) in zip(axes[2:], "cdef", parts.groupby("part", sort=False), strict=True):
+    plots.dots(ax, group, "value", "accuracy", base["settings"].iloc[0][part])
+    ax.set(ylabel="test accuracy (%)", title=f"({letter}) {plots.PART[part]}")
+plots.note(fig, study, len(settings.grid.seeds))
+plots.save(fig, settings.figures, "ablation")
+plt.show()

@@ -1,0 +1,43 @@
+# code of 24_tab_summary.ipynb; written by lib/nbcode.py
+
+study = "quick"
+
+# %%
+import pandas as pd
+from IPython.display import Markdown, display
+
+from lib import config, results, stats
+
+settings = config.load(study)
+runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", settings.methods)])
+labels = {"dense": "dense"} | {name: method.label for name, method in settings.methods.items()}
+
+# %%
+flat = pd.DataFrame([{
+    "cell": run.cell, "method": run.method, "ratio": run.ratio, "seed": run.seed, "accuracy (%)": 100 * run.accuracy,
+    "parameters (K)": run.parameters["total"] / 1e3, "connectivity, parameters (%)": 100 * run.parameters["connectivity_all"],
+    "connectivity, synapses (%)": 100 * run.parameters["synapses_all"], "AC (K)": run.synops["ac"] / 1e3,
+    "MAC (K)": run.synops["mac"] / 1e3, "energy (nJ)": run.energy_pj / 1e3, "silent channels (%)": 100 * run.silent,
+    "masked - removed": run.compact_difference} for run in runs.itertuples()])
+
+# %%
+groups = flat.groupby(["cell", "method", "ratio"], sort=False)
+summary = groups.mean(numeric_only=True).drop(columns="seed").assign(**{"masked - removed": groups["masked - removed"].max()})
+summary.insert(1, "± (95 %)", groups["accuracy (%)"].apply(lambda values: stats.interval(values)[1]))
+summary.insert(0, "n", groups.size())
+summary = summary.reset_index().assign(method=lambda table: table["method"].map(labels)).round(4)
+assert (summary["masked - removed"] <= 1e-12).all(), "a compact network differs from the masked one"
+summary
+
+# %%
+pairs = [("sca", "only-prune"), ("only-prune", "random"), ("sca", "random"), ("sca", "sca-literal"), ("sca-plus", "sca")]
+accuracy = runs.set_index(["cell", "method", "ratio", "seed"])["accuracy"].sort_index()
+lines = [f"- {cell}, ratio {ratio}: "
+         + stats.compare(accuracy[cell, ours, ratio], accuracy[cell, theirs, ratio], (labels[ours], labels[theirs]))
+         for cell in settings.grid.cells for ours, theirs in pairs for ratio in settings.cells[cell].ratios]
+display(Markdown("\n".join(lines)))
+
+# %%
+results.write_text(settings.results / "summary.csv", summary.to_csv(index=False))
+results.write_text(settings.results / "summary.md", summary.to_markdown(index=False) + "\n")
+results.write_text(settings.results / "comparisons.md", "\n".join(lines) + "\n")
