@@ -91,7 +91,7 @@ def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
     rates, hooks = {name: [] for name in net.sites}, []
     for site in net.sites.values():
         hooks.append(site.node.register_forward_hook(
-            lambda _, __, out, name=site.name: rates[name].append(out.mean([d for d in range(out.dim()) if d != out.dim() - 3]))))
+            lambda _, __, out, site=site: rates[site.name].append(site.own(out).mean([d for d in range(out.dim()) if d != out.dim() - 3]))))
     run(net, batch)
     for hook in hooks:
         hook.remove()

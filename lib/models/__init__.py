@@ -4,13 +4,14 @@ from pathlib import Path
 
 import torch
 
-from lib.models import vgg
+from lib.models import resnet, vgg
 from lib.models.base import Activity, Edge, Site, SpikingNet
 from lib.models.neurons import NEURONS
 
 __all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "build", "clone", "load", "save"]
 
-FAMILIES = {name: vgg.VGG for name in vgg.LAYOUTS}
+FAMILIES = {name: vgg.VGG for name in vgg.LAYOUTS} | {
+    name: resnet.PreResNet if name.startswith("pre") else resnet.ResNet for name in resnet.LAYOUTS}
 NAMES = tuple(FAMILIES)
 
 

@@ -45,22 +45,34 @@ class Site(nn.Module):
         self.watch = None  # called with an Activity after each training forward
 
     def forward(self, z: Tensor) -> Tensor:
-        mask = self.mask[:, None, None]
-        current = self._probe_bn(z, mask) if self.state == "probing" else self.bn(z)
+        current = self.normalise(z)
         spikes = self.node(current)
+        self.observe(current, spikes)
+        return self.gate(spikes)
+
+    def normalise(self, z: Tensor) -> Tensor:
+        """BN; while probing with batch statistics, and with the normalised input of masked channels detached."""
+        if self.state != "probing":
+            return self.bn(z)
+        normed = F.batch_norm(z.flatten(0, 1), None, None, training=True, eps=self.bn.eps).view_as(z)
+        normed = torch.where(self.mask[:, None, None], normed, normed.detach())
+        return normed * self.bn.weight[:, None, None] + self.bn.bias[:, None, None]
+
+    def gate(self, x: Tensor) -> Tensor:
+        """What the masks let through; while probing, a masked channel lets nothing through but its gradient."""
+        if self.state == "open":
+            return x
+        mask = self.mask[:, None, None]
+        return torch.where(mask, x, x - x.detach()) if self.state == "probing" else x * mask
+
+    def own(self, x: Tensor) -> Tensor:
+        """This site's channels of what its neuron takes or gives."""
+        return x
+
+    def observe(self, current: Tensor, spikes: Tensor) -> None:
         if self.watch is not None and self.training:
             with torch.no_grad():
-                self.watch(Activity(self.node, current.detach(), spikes.detach(), self.node.v_seq.detach()))
-        if self.state == "open":
-            return spikes
-        if self.state == "probing":
-            return torch.where(mask, spikes, spikes - spikes.detach())
-        return spikes * mask
-
-    def _probe_bn(self, z: Tensor, mask: Tensor) -> Tensor:
-        normed = F.batch_norm(z.flatten(0, 1), None, None, training=True, eps=self.bn.eps).view_as(z)
-        normed = torch.where(mask, normed, normed.detach())
-        return normed * self.bn.weight[:, None, None] + self.bn.bias[:, None, None]
+                self.watch(Activity(self.node, *(self.own(x.detach()) for x in (current, spikes, self.node.v_seq))))
 
 
 class Edge(NamedTuple):

@@ -8,11 +8,18 @@ from torch import nn
 from lib.models.base import Edge, Site, SpikingNet
 from lib.models.neurons import NEURONS
 
-M = "M"
-LAYOUTS = {  # convolution widths, M = 2x2 max pooling | widths of the hidden fully connected layers
+M, A = "M", "A"
+LAYOUTS = {  # convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
+    "vgg9": ((64, 64, M, 128, 128, M, 256, 256, M), (512, 512)),
+    "vgg11": ((64, M, 128, M, 256, 256, M, 512, 512, M, 512, 512, M), (512, 512)),
     "vgg16": ((64, 64, M, 128, 128, M, 256, 256, 256, M, 512, 512, 512, M, 512, 512, 512, M), (512, 512)),
+    "conv6fc2": ((256, 256, 256, M, 256, 256, 256, M), (2048,)),  # "6Conv2FC" of Grad R, STDS and UPR
+    "dvs5conv": ((64, A, 128, A, 128, A, 256, A, 256, A), ()),  # SCA's event network (A9)
+    "vggsnn": ((64, 128, A, 256, 256, A, 512, 512, A, 512, 512, A), ()),  # TET's event network (B15)
+    "dvs-digits": ((8, A, 16, A, 32, 32), ()),
     "vgg-digits": ((8, 8, M, 16, 16, M, 64, 64, 64), (48,)),
 }
+EVENTS = ("dvs5conv", "vggsnn", "dvs-digits")  # their first layer counts events in frames; the others see an analog image
 
 
 class VGG(SpikingNet):
@@ -21,11 +28,11 @@ class VGG(SpikingNet):
         layout, hidden = LAYOUTS[spec["name"]]
         channels, height, width = self.in_shape
         self.stack = nn.ModuleList()
-        self._edges, reads, unit = [], None, None
+        self._edges, reads, unit = [], None, 1.0 if spec["name"] in EVENTS else None
         for size in layout:
-            if size == M:
-                self.stack.append(layer.MaxPool2d(2, 2, step_mode="m"))
-                height, width = height // 2, width // 2
+            if size in (M, A):
+                self.stack.append((layer.MaxPool2d if size == M else layer.AvgPool2d)(2, 2, step_mode="m"))
+                height, width, unit = height // 2, width // 2, unit if size == M else unit / 4
                 continue
             name = f"conv{len(self._edges) + 1}"
             size = spec["widths"].get(name, max(1, round(size * spec["width"])))
@@ -39,13 +46,13 @@ class VGG(SpikingNet):
         features = channels * height * width
         for size in hidden:
             size = max(1, round(size * spec["width"]))
-            self._edges.append(Edge(f"stack.{len(self.stack)}", None, reads, 1.0))
+            self._edges.append(Edge(f"stack.{len(self.stack)}", None, reads, unit))
             self.stack.append(layer.Linear(features, size, bias=False, step_mode="m"))
             self.stack.append(layer.BatchNorm1d(size, step_mode="m"))
             self.stack.append(NEURONS[spec["neuron"]]())
-            features, reads = size, None
+            features, reads, unit = size, None, 1.0
         self.head = nn.Linear(features, spec["num_classes"])
-        self._edges.append(Edge("head", None, reads, 1 / self.T))
+        self._edges.append(Edge("head", None, reads, unit / self.T))
         self.apply(initialise)
 
     def edges(self) -> list[Edge]:
