@@ -108,6 +108,27 @@ class Run:
             self.pruner.after_epoch(number)
         self.log.append({"epoch": number, "loss": loss, "validation": accuracy(self.net, *self.splits.validation)})
 
+    def checkpoint(self, path: Path) -> None:
+        """Everything that the next epoch depends on, moved into place when whole."""
+        state = {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "order": self.order.get_state(), "log": self.log}
+        if self.pruner is not None:
+            state["pruner"] = self.pruner.state()
+        with whole(path) as beside:
+            torch.save(state, beside)
+
+    def resume(self, path: Path) -> bool:
+        """Takes up the training that `checkpoint` kept, if there is one; the numbers are those of an unbroken run."""
+        if not path.exists():
+            return False
+        state = torch.load(path, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.order.set_state(state["order"])
+        self.log = state["log"]
+        if self.pruner is not None:
+            self.pruner.restore(state["pruner"])
+        return True
+
     def finish(self) -> SpikingNet:
         """The network that is reported: compacted if it was pruned."""
         return self.net if self.pruner is None else compact(self.net, self.pruner.masks)

@@ -49,6 +49,7 @@ class ChannelPruner:
         self.score = pick(SCORES, method.score, "score")
         self.meter = ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
         self.history: list[dict] = []
+        self.frozen: list[tuple[Tensor, Tensor, Tensor]] = []  # (tensor, kept entries, what the others hold)
         self.masks = current_masks(net)
         if method.mode == "fixed":
             self.masks = uniform_random(prunable_channels(net), ratio, floor, generator)
@@ -81,6 +82,20 @@ class ChannelPruner:
                              "changed": sum(int((old[name] ^ mask).sum()) for name, mask in self.masks.items()) / total,
                              "kept": {name: int(mask.sum()) for name, mask in self.masks.items()}})
 
+    def state(self) -> dict:
+        """All that a training stopped after an epoch needs to go on as if nothing had happened."""
+        meter = {"sum": self.meter.sum, "batches": self.meter.batches} if self.meter else None
+        return {"masks": self.masks, "history": self.history, "generator": self.generator.get_state(), "meter": meter}
+
+    def restore(self, state: dict) -> None:
+        """Takes up `state`; the network's own tensors must have been restored before."""
+        self.masks, self.history = state["masks"], state["history"]
+        self.generator.set_state(state["generator"])
+        if self.meter:
+            self.meter.sum, self.meter.batches = state["meter"]["sum"], state["meter"]["batches"]
+        if not self.literal:
+            self._freeze()
+
     def scores(self) -> dict[str, Tensor]:
         """{site: [C]} of this interval. In gated mode a masked channel ranks last: only growth can bring it back (A22)."""
         if self.meter is not None:
@@ -103,10 +118,14 @@ class ChannelPruner:
         return {name: grow(site, self.generator) for name, site in self.net.sites.items()}
 
     def _apply(self) -> None:
-        self.frozen = []
         if self.literal:
             zero_channels(self.net, self.masks)
-            return
+        else:
+            self._freeze()
+
+    def _freeze(self) -> None:
+        """Masks the network, and remembers what the frozen entries hold."""
+        self.frozen = []
         apply_channel_masks(self.net, self.masks)
         tensors = {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
         for name, axes in self.net.axes().items():
