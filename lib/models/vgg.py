@@ -33,6 +33,9 @@ class VGG(SpikingNet):
             self.stack.append(layer.Conv2d(channels, size, 3, padding=1, bias=False, step_mode="m"))
             self.stack.append(Site(name, size, spec["neuron"]))
             channels, reads, unit = size, name, 1.0
+        unknown = sorted(set(spec["widths"]) - {edge.makes for edge in self._edges})
+        if unknown:
+            raise ValueError(f"widths of {', '.join(unknown)}: the sites are {', '.join(edge.makes for edge in self._edges)}")
         if height * width == 0:
             raise ValueError(f"in_shape {self.in_shape}: too small for the poolings of {spec['name']}")
         self.stack.append(layer.Flatten(step_mode="m"))
