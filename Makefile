@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS = 1
 NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadscope
 
-.PHONY: help repro test figures lab clean
+.PHONY: help repro test figures lab
 
 help:
 	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small)"
@@ -26,6 +26,7 @@ help:
 repro: .venv/.ready
 	@python -m lib.check $(PARAMS)
 	python tools/repro.py $(PIPELINE)
+	@python tools/readme.py
 
 test: .venv/.ready
 	ruff check .
@@ -34,10 +35,10 @@ test: .venv/.ready
 	$(NBVAL) notebooks
 
 figures: .venv/.ready
-	python tools/figures.py $(STUDY)
+	@printf '%s\n' notebooks/2*.ipynb | xargs -P 2 -I NOTEBOOK sh -c 'echo NOTEBOOK; papermill NOTEBOOK build/$(STUDY)-$$(basename NOTEBOOK) \
+	    --cwd . --no-progress-bar --log-level ERROR -p study $(STUDY)'
+	python tools/readme.py
 
 lab: .venv/.ready
 	jupyter lab notebooks/00_start_here.ipynb
 
-clean:
-	rm -rf build/* runs data

@@ -1,6 +1,8 @@
 """A reproducible study of pruning deep spiking neural networks.
 
 config    params.yaml -> frozen settings; paths
+errors    what a user is told, in one line
+files     files that are whole or not there
 data      data sets -> tensors in memory, fixed splits
 models    spiking networks, built from SpikingJelly's neurons and layers
 pruning   which channels matter, which come back, how many and when; removal

@@ -1,15 +1,17 @@
 """Checks a whole params.yaml before the first stage starts: `python -m lib.check params.yaml`.
 
-`lib.config` checks keys, types and ranges; here every name is looked up where it will be used.
+`lib.config` checks keys, types and ranges; here every name is looked up where it will be used, and the grid is looked at whole.
 """
 
 import sys
 from pathlib import Path
 
 from lib import config, data, models, train
-from lib.config import ConfigError, Study, pick
+from lib.config import Study
+from lib.errors import ConfigError, pick
 from lib.models.neurons import NEURONS
 from lib.pruning import GROWTH, RATIO_SCHEDULES, REGROW_SCHEDULES, SCORES
+from lib.pruning.schedules import update_epochs
 
 CELL = {"data": data.SOURCES, "augment": data.AUGMENT, "net": models.FAMILIES, "neuron": NEURONS}
 METHOD = {"score": SCORES, "growth": GROWTH, "ratio_schedule": RATIO_SCHEDULES, "regrow_schedule": REGROW_SCHEDULES}
@@ -21,20 +23,58 @@ def names(study: Study) -> None:
         for field, registry in CELL.items():
             pick(registry, getattr(cell, field), f"cells.{name}.{field}")
         pick(train.LR_SCHEDULES, cell.train.lr_schedule, f"cells.{name}.train.lr_schedule")
-    for name in (*study.methods, *study.ablations):
-        for point in study.points(study.grid.cells[0], name):
-            for field, registry in METHOD.items():
-                pick(registry, getattr(point.method, field), f"{name}.{field}")
+    for group in ("methods", "ablations"):
+        for name in getattr(study, group):
+            for point in study.points(study.grid.cells[0], name):
+                for field, registry in METHOD.items():
+                    pick(registry, getattr(point.method, field), f"{group}.{name}.{field}")
+
+
+def grid(study: Study) -> None:
+    """Raises ConfigError if the grid prepares other data than its cells need, or a training ends before its first update."""
+    needed = sorted({study.cells[name].data for name in study.grid.cells})
+    if sorted(study.grid.data) != needed:
+        raise ConfigError(f"grid.data: {', '.join(study.grid.data)}; the cells of the grid need exactly {', '.join(needed)}")
+    for cell in study.grid.cells:
+        epochs, warmup = study.cells[cell].train.epochs, study.cells[cell].prune.warmup
+        for name in (*study.methods, *study.ablations):
+            for point in study.points(cell, name):
+                mode = point.method.mode
+                if mode != "fixed" and not update_epochs(epochs, warmup, point.method.interval, last_too=mode == "literal"):
+                    raise ConfigError(
+                        f"cells.{cell}.prune.warmup: {warmup}: with {epochs} epochs {name} ({mode}) would never prune; "
+                        f"the first update must come {'by' if mode == 'literal' else 'before'} the last epoch"
+                    )
+
+
+def place(study: Study, path: Path) -> None:
+    """Raises ConfigError if a file of this repository names another: it would overwrite that study's results."""
+    path = path.resolve()
+    if path.is_relative_to(config.ROOT) and {config.home(study.study), (config.ROOT / study.params).resolve()} != {path}:
+        raise ConfigError(
+            f"study: {study.study}, params: {study.params}: this file is {path.relative_to(config.ROOT)}; "
+            f"give the study the name of its folder, and the path of this file as its params"
+        )
+
+
+def check(path: Path) -> str:
+    """One line on what the file asks for. raises: ConfigError, one line on what is wrong"""
+    study = config.read(path)
+    try:
+        names(study)
+        grid(study)
+        place(study, path)
+    except ConfigError as error:
+        raise ConfigError(f"{path.name}: {error}") from None
+    points = sum(len(study.points(cell, name)) for cell in study.grid.cells for name in (*study.methods, *study.ablations))
+    trainings = (points + len(study.grid.cells)) * len(study.grid.seeds)
+    return f"{path}: study {study.study}: {len(study.grid.cells)} cells x {len(study.grid.seeds)} seeds, {trainings} trainings"
 
 
 def main() -> None:
     try:
-        for path in map(Path, sys.argv[1:]):
-            study = config.read(path)
-            names(study)
-            points = sum(len(study.points(cell, name)) for cell in study.grid.cells for name in (*study.methods, *study.ablations))
-            trainings = (points + len(study.grid.cells)) * len(study.grid.seeds)
-            print(f"{path}: study {study.study}: {len(study.grid.cells)} cells x {len(study.grid.seeds)} seeds, {trainings} trainings")
+        for path in sys.argv[1:] or ["params.yaml"]:
+            print(check(Path(path)))
     except (ConfigError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -1,34 +1,51 @@
 """params.yaml -> frozen settings, checked whole before anything is computed; the repository's paths.
 
 Names of scores, networks and the like are looked up by `lib.check`, so that this file, which every notebook reads, depends on
-no other and an edit of a criterion remakes no figure.
+no criterion and an edit of one remakes no figure.
 """
 
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
+
+from lib.errors import ConfigError, explain, pick
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class ConfigError(Exception):
-    """One line: the value, what is allowed, what to do."""
-
-    def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the line, without the stack above it (IPython's hook)."""
-        return [f"ConfigError: {self}"]
-
-
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]  # goes into file and stage names
+NAME = r"^[a-z0-9][a-z0-9-]*$"
+Name = Annotated[str, Field(pattern=NAME)]  # goes into file and stage names
+
+
+def _unique(values: tuple) -> tuple:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} stands there more than once; list each value once")
+    return values
+
+
+def _list_of(item: type) -> Any:
+    """A list in YAML, a tuple here: of at least one value, none of them twice."""
+    return Annotated[tuple[item, ...], Field(min_length=1, strict=False), AfterValidator(_unique)]
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given):
+        """Refuses unknown keys before missing ones are looked for: most are misspelt, and one line is enough."""
+        unknown = [str(key) for key in given if key not in cls.model_fields] if isinstance(given, dict) else []
+        if unknown:
+            raise ValueError(f"unknown key {', '.join(unknown)}; mend or remove it; known are {', '.join(cls.model_fields)}")
+        return given
 
 
 class Data(Settings):
@@ -69,7 +86,7 @@ class Cell(Settings):
     width: Annotated[float, Field(gt=0)]
     train: Train
     prune: Prune
-    ratios: Annotated[tuple[Ratio, ...], Field(min_length=1, strict=False)]
+    ratios: _list_of(Ratio)
 
 
 class Method(Settings):
@@ -99,7 +116,7 @@ class Ablation(Settings):
     label: str
     base: str
     ratio: Ratio
-    variants: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, strict=False)]
+    variants: _list_of(dict[str, Any])
 
 
 class Point(Settings):
@@ -117,9 +134,9 @@ class Point(Settings):
 class Grid(Settings):
     """What the pipeline runs: every cell with every method and ablation and every seed; data: the sets of these cells."""
 
-    data: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    cells: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, strict=False)]
+    data: _list_of(str)
+    cells: _list_of(Name)
+    seeds: _list_of(Annotated[int, Field(ge=0)])
 
 
 class Study(Settings):
@@ -131,8 +148,8 @@ class Study(Settings):
     data: Data
     grid: Grid
     cells: dict[Name, Cell]
-    methods: dict[Name, Method]
-    ablations: dict[Name, Ablation]
+    methods: Annotated[dict[Name, Method], Field(min_length=1)]
+    ablations: Annotated[dict[Name, Ablation], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _fits(self):
@@ -143,9 +160,6 @@ class Study(Settings):
                     check_fractions(f"cell {name}, method {method}", ratio, self.methods[method])
             for ablation in self.ablations:
                 self.points(name, ablation)
-        needed = {self.cells[name].data for name in self.grid.cells}
-        if set(self.grid.data) != needed:
-            raise ValueError(f"grid.data: {', '.join(self.grid.data)}; the cells of the grid need exactly {', '.join(sorted(needed))}")
         clash = set(self.methods) & set(self.ablations)
         if clash:
             raise ValueError(f"{', '.join(sorted(clash))} is the name of a method and of an ablation; rename one")
@@ -155,12 +169,16 @@ class Study(Settings):
         """What one stage trains: a method at each of the cell's ratios, or the variants of an ablation."""
         settings = pick(self.cells, cell, "cell")
         if method not in self.ablations:
-            return [Point(ratio=ratio, method=self.fill(settings, pick(self.methods, method, "method"))) for ratio in settings.ratios]
+            filled = self.fill(settings, pick(self.methods, method, "method"))
+            return [Point(ratio=ratio, method=filled) for ratio in settings.ratios]
         ablation = self.ablations[method]
         base = pick(self.methods, ablation.base, f"ablations.{method}.base")
         points = []
         for variant in ablation.variants:
-            varied = Method.model_validate({**base.model_dump(), **variant})
+            try:
+                varied = Method.model_validate({**base.model_dump(), **variant})
+            except ValidationError as error:
+                raise ConfigError(f"ablations.{method}.variants: {explain(error)}") from None
             check_fractions(f"ablation {method}", ablation.ratio, varied)
             points.append(Point(ratio=ablation.ratio, method=self.fill(settings, varied), variant=variant))
         return points
@@ -168,8 +186,9 @@ class Study(Settings):
     @staticmethod
     def fill(cell: Cell, method: Method) -> Method:
         """The method with the cell's L1 and interval where it has none of its own."""
-        return method.model_copy(update={"l1": cell.train.l1 if method.l1 is None else method.l1,
-                                         "interval": method.interval or cell.prune.interval})
+        return method.model_copy(
+            update={"l1": cell.train.l1 if method.l1 is None else method.l1, "interval": method.interval or cell.prune.interval}
+        )
 
     @cached_property
     def folder(self) -> Path:
@@ -193,49 +212,33 @@ class Study(Settings):
         return self.folder / "figures" / self.study
 
 
-def pick(table: dict, name: str, where: str):
-    """table[name], or a ConfigError that says what there is."""
-    if name not in table:
-        raise ConfigError(f"{where}: {name!r} is not known; known are {', '.join(table)}")
-    return table[name]
-
-
 def check_fractions(where: str, ratio: float, method: Method) -> None:
     if ratio + method.regrow >= 1 and method.growth != "none":
-        raise ValueError(f"{where}: ratio {ratio} + regrow {method.regrow} >= 1 leaves no channel to keep by score; lower one of them")
+        raise ValueError(f"{where}: ratio {ratio} + regrow {method.regrow} >= 1: none is left to keep by score; lower one")
+
+
+def home(study: str) -> Path:
+    """Where the params.yaml of a study lies."""
+    return ROOT / ("params.yaml" if study == "quick" else f"studies/{study}/params.yaml")
 
 
 def load(study: str) -> Study:
     """The settings of a study: 'quick' (params.yaml at the root) or one under studies/. raises: ConfigError"""
-    path = ROOT / ("params.yaml" if study == "quick" else f"studies/{study}/params.yaml")
-    if not path.exists():
+    if not home(study).exists():
         known = ["quick", *sorted(p.parent.name for p in ROOT.glob("studies/*/params.yaml"))]
         raise ConfigError(f"study {study!r} is not known; known are {', '.join(known)}")
-    return read(path)
+    return read(home(study))
 
 
 def read(path: Path) -> Study:
-    """A params.yaml, checked whole. raises: ConfigError, one line that names each wrong value"""
+    """A params.yaml, read as DVC reads it (YAML 1.2), checked whole. raises: ConfigError, one line with each wrong value"""
     try:
-        raw = yaml.safe_load(path.read_text())
-        return Study.model_validate(raw)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from error
+        return Study.model_validate(YAML(typ="safe").load(path.read_bytes()))
+    except MarkedYAMLError as error:
+        raise ConfigError(f"{path.name}, line {error.problem_mark.line + 1}: not valid YAML: {error.problem}") from None
+    except YAMLError as error:
+        raise ConfigError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from None
     except ValidationError as error:
-        raise ConfigError(f"{path.name}: " + "; ".join(map(explain, error.errors()))) from None
-
-
-def explain(error: dict) -> str:
-    """One pydantic error as 'place: value: what is allowed'."""
-    place = ".".join(map(str, error["loc"]))
-    value, message = error.get("input"), error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        return f"{place}: unknown key; remove it or mend its spelling"
-    if error["type"] == "missing":
-        return f"{place}: missing; add it"
-    if error["type"] == "value_error":
-        return f"{place}: {message}" if place else message
-    hint = " (YAML reads it as text: write 1.0e-3, without quotes)" if error["type"] == "float_type" and isinstance(value, str) else ""
-    return f"{place}: {value!r}: {message[0].lower()}{message[1:]}{hint}"
+        raise ConfigError(f"{path.name}: {explain(error)}") from None

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.config import ROOT, ConfigError, Study, pick
+from lib.config import ROOT, Study
+from lib.errors import ConfigError, pick
+from lib.files import whole
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class DataError(ConfigError):
 
 
 def digits() -> dict[str, np.ndarray]:
-    """scikit-learn's handwritten digits, 1797 images of 8x8 with 17 grey levels, shipped with the package: every fifth is a test image."""
+    """scikit-learn's handwritten digits, shipped with it: 1797 images of 8x8 in 17 grey levels; every fifth is a test image."""
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -49,8 +51,10 @@ def _cifar(name: str, root: Path) -> dict[str, np.ndarray]:
         try:
             found = kind(root, train=part == "train", download=not (root / kind.base_folder).exists())
         except (OSError, RuntimeError) as error:
-            raise DataError(f"{name}: not found under {root} and not downloaded ({error}); put the official folder "
-                            f"{kind.base_folder} there, or set SNN_DATA or data.root in params.yaml to where it is") from error
+            raise DataError(
+                f"{name}: not found under {root} and not downloaded ({' '.join(str(error).split())}); put the official folder "
+                f"{kind.base_folder} there, or set SNN_DATA or data.root in params.yaml to where it is"
+            ) from error
         sets[f"{part}_x"], sets[f"{part}_y"] = found.data.transpose(0, 3, 1, 2), np.array(found.targets)
     return sets
 
@@ -74,11 +78,15 @@ def prepare(name: str, root: Path, validation: float, seed: int) -> dict[str, np
     raises: DataError if the data cannot be had
     """
     raw = pick(SOURCES, name, "data set")(root)
+    # differs from the paper: validation images are held out of the training images; published: choices made on the test images
     held = held_out(raw["train_y"], validation, np.random.default_rng(seed))
     return {
-        "train_x": raw["train_x"][~held], "train_y": raw["train_y"][~held],
-        "validation_x": raw["train_x"][held], "validation_y": raw["train_y"][held],
-        "test_x": raw["test_x"], "test_y": raw["test_y"],
+        "train_x": raw["train_x"][~held],
+        "train_y": raw["train_y"][~held],
+        "validation_x": raw["train_x"][held],
+        "validation_y": raw["train_y"][held],
+        "test_x": raw["test_x"],
+        "test_y": raw["test_y"],
     }
 
 
@@ -93,11 +101,8 @@ def held_out(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.n
 
 def save(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Written beside, then moved: a stopped run leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    with open(beside, "wb") as file:
+    with whole(path) as beside, open(beside, "wb") as file:
         np.savez(file, **arrays)
-    os.replace(beside, path)
 
 
 def load(path: Path) -> Splits:
@@ -106,8 +111,10 @@ def load(path: Path) -> Splits:
         arrays = {name: torch.from_numpy(file[name]) for name in file.files}
     images = arrays["train_x"].float() / 255
     mean, std = (f((0, 2, 3)).view(1, -1, 1, 1) for f in (images.mean, images.std))
-    parts = {part: ((arrays[f"{part}_x"].float() / 255 - mean) / std, arrays[f"{part}_y"].long())
-             for part in ("train", "validation", "test")}
+    parts = {
+        part: ((arrays[f"{part}_x"].float() / 255 - mean) / std, arrays[f"{part}_y"].long())
+        for part in ("train", "validation", "test")
+    }
     return Splits(**parts, classes=int(arrays["train_y"].max()) + 1)
 
 
@@ -120,7 +127,12 @@ def open_or_prepare(settings: Study, name: str) -> Splits:
 
 
 def batches(x: Tensor, y: Tensor, size: int, generator: torch.Generator, augment=None) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch in random order; a last, smaller batch is dropped, because BN on a few images disturbs the network."""
+    """One epoch in random order; a last, smaller batch is dropped, because BN on a few images disturbs the network.
+
+    raises: DataError if there are not enough images for a single batch
+    """
+    if len(x) < size:
+        raise DataError(f"batch: {size}: there are only {len(x)} training images; lower it in params.yaml")
     for index in torch.randperm(len(x), generator=generator)[: len(x) // size * size].split(size):
         picked = x[index]
         yield augment(picked, generator) if augment else picked, y[index]

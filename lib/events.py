@@ -1,7 +1,7 @@
 """Event streams from still images, the way CIFAR10-DVS was recorded: an image moves along a closed smooth path before a sensor
 that reports each crossing of a contrast threshold. Always called *simulated*: it stands in where no recording can be had.
 
-An event is (t, x, y, p): time step, column, row, polarity (1: brighter, 0: darker). Frames count events over equal spans of time.
+An event is (t, x, y, p): time step, column, row, polarity (1: brighter, 0: darker). Frames count events over equal spans.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def closed_path(steps: int, amplitude: float) -> Tensor:
-    """Displacement (x, y) in pixels after each of `steps` steps of a figure of eight that ends where it began: [steps + 1, 2]."""
+    """Displacement (x, y) in pixels before and after each of `steps` steps of a closed figure of eight: [steps + 1, 2]."""
     phase = torch.linspace(0, 2 * math.pi, steps + 1)
     return amplitude * torch.stack([phase.sin(), (2 * phase).sin() / 2], dim=1)
 
@@ -27,8 +27,16 @@ def shifted(images: Tensor, displacement: Tensor, size: int) -> Tensor:
 
 
 @torch.no_grad()
-def simulate(images: Tensor, size: int, steps: int, generator: torch.Generator, amplitude: float = 3.0, threshold: float = 0.15,
-             refractory: int = 0, noise: float = 0.0) -> Tensor:
+def simulate(
+    images: Tensor,
+    size: int,
+    steps: int,
+    generator: torch.Generator,
+    amplitude: float = 3.0,
+    threshold: float = 0.15,
+    refractory: int = 0,
+    noise: float = 0.0,
+) -> Tensor:
     """Events a pixel, polarity and step: uint8 [N, steps, 2, size, size]; polarity 0: darker, 1: brighter.
 
     images: [N, C, H, W] in [0, 1], colours are averaged; size: pixels a side of the sensor; steps: time steps of one loop

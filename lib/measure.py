@@ -28,9 +28,13 @@ def parameters(net: SpikingNet, dense: SpikingNet) -> dict[str, float]:
     left, full = count_parameters(net), count_parameters(dense)
     wired, fully = count_synapses(net), count_synapses(dense)
     return {
-        "total": left["all"], "prunable": full["prunable"], "kept": left["prunable"],
-        "connectivity_prunable": left["prunable"] / full["prunable"], "connectivity_all": left["all"] / full["all"],
-        "synapses_prunable": wired["prunable"] / fully["prunable"], "synapses_all": wired["all"] / fully["all"],
+        "total": left["all"],
+        "prunable": full["prunable"],
+        "kept": left["prunable"],
+        "connectivity_prunable": left["prunable"] / full["prunable"],
+        "connectivity_all": left["all"] / full["all"],
+        "synapses_prunable": wired["prunable"] / fully["prunable"],
+        "synapses_all": wired["all"] / fully["all"],
     }
 
 
@@ -66,13 +70,19 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
         if edge.unit is None:
             steps = x.flatten(0, 1).shape[0] // n
             once = reached(net, edge, torch.ones_like(x[0, :1]), masks)
-            static = torch.equal(x.flatten(0, 1).view(steps, n, *x.shape[2:]), x.flatten(0, 1)[:n].expand(steps, n, *x.shape[2:]))
+            static = torch.equal(
+                x.flatten(0, 1).view(steps, n, *x.shape[2:]), x.flatten(0, 1)[:n].expand(steps, n, *x.shape[2:])
+            )
             layers[edge.makes or edge.module] = {"ac": 0.0, "mac": once * (1 if static else steps), "mac_x_T": once * steps}
         else:
             events = x.flatten(0, 1).double().abs() / edge.unit
             if (events - events.round()).abs().max() > 1e-4:
                 raise ValueError(f"layer {edge.module}: its input is not made of whole events of {edge.unit}")
-            layers[edge.makes or edge.module] = {"ac": reached(net, edge, events.round(), masks) / n, "mac": 0.0, "mac_x_T": 0.0}
+            layers[edge.makes or edge.module] = {
+                "ac": reached(net, edge, events.round(), masks) / n,
+                "mac": 0.0,
+                "mac_x_T": 0.0,
+            }
     return {**{key: sum(one[key] for one in layers.values()) for key in ("ac", "mac", "mac_x_T")}, "layers": layers}
 
 
@@ -90,12 +100,18 @@ def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
     """{site: [C]}: spikes a neuron and time step of each kept channel, in [0, 1]."""
     rates, hooks = {name: [] for name in net.sites}, []
     for site in net.sites.values():
-        hooks.append(site.node.register_forward_hook(
-            lambda _, __, out, site=site: rates[site.name].append(site.own(out).mean([d for d in range(out.dim()) if d != out.dim() - 3]))))
+        hooks.append(
+            site.node.register_forward_hook(lambda _, __, out, site=site: rates[site.name].append(channel_mean(site.own(out))))
+        )
     run(net, batch)
     for hook in hooks:
         hook.remove()
     return {name: torch.stack(rate).mean(0)[net.sites[name].mask] for name, rate in rates.items()}
+
+
+def channel_mean(x: Tensor) -> Tensor:
+    """[..., C, H, W] -> [C]"""
+    return x.mean([d for d in range(x.dim()) if d != x.dim() - 3])
 
 
 def reached(net: SpikingNet, edge: Edge, events: Tensor, masks: dict[str, Tensor]) -> float:
@@ -117,10 +133,15 @@ def inputs_of(net: SpikingNet):
         def hook(module, args):
             x = args[0].detach()
             seen[name].append(x.flatten(0, x.dim() - dims - 1))
+
         return hook
 
-    hooks = [net.get_submodule(name).register_forward_pre_hook(keep(name, 3 if isinstance(net.get_submodule(name), nn.Conv2d) else 1))
-             for name in seen]
+    hooks = [
+        net.get_submodule(name).register_forward_pre_hook(
+            keep(name, 3 if isinstance(net.get_submodule(name), nn.Conv2d) else 1)
+        )
+        for name in seen
+    ]
     try:
         yield seen
     finally:
@@ -152,20 +173,27 @@ def report(trained) -> dict:
 
     The test set is read here and nowhere else. Costs are those of its first COST_IMAGES images.
     """
+    # differs from the paper: the last epoch's network under its last mask; published: the best epoch on the test images
     splits, small = trained.splits, trained.finish()
     images = splits.test[0][:COST_IMAGES]
     ops, rates = synops(small, images), firing(small, images)
     dense = models.build(**{**small.spec, "widths": {}})
     pruner = trained.pruner
     return {
-        "accuracy": accuracy(small, *splits.test), "validation": trained.log[-1]["validation"], "loss": trained.log[-1]["loss"],
-        "parameters": parameters(small, dense), "synops": ops, "energy_pj": picojoules(ops),
+        "accuracy": accuracy(small, *splits.test),
+        "validation": trained.log[-1]["validation"],
+        "loss": trained.log[-1]["loss"],
+        "parameters": parameters(small, dense),
+        "synops": ops,
+        "energy_pj": picojoules(ops),
         "widths": {name: len(site.mask) for name, site in small.sites.items()},
         "channels": {name: len(site.mask) for name, site in dense.sites.items()},
-        "firing": rates, "silent": torch.cat([rate == 0 for rate in rates.values()]).float().mean().item(),
+        "firing": rates,
+        "silent": torch.cat([rate == 0 for rate in rates.values()]).float().mean().item(),
         "scores": activity_scores(small, "spike_abs_v", [(splits.train[0][:SCORE_IMAGES], None)]),
         "compact_difference": difference(trained.net, small, splits.test[0][:PROOF_IMAGES]),
-        "updates": pruner.history if pruner else [], "log": trained.log,
+        "updates": pruner.history if pruner else [],
+        "log": trained.log,
     }
 
 

@@ -1,6 +1,7 @@
 """Notebook -> its code cells as text. DVC watches the text, so that running a notebook or editing its prose retrains nothing.
 
-`python -m lib.nbcode` writes notebooks/_code/NN_*.py for the notebooks that DVC runs. Imports nothing heavy: it runs at each `dvc repro`.
+`python -m lib.nbcode` writes notebooks/_code/NN_*.py for the notebooks that DVC runs. It imports nothing heavy: it is part of
+every `dvc repro`.
 """
 
 import json

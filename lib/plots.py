@@ -1,7 +1,6 @@
 """One style for all figures: a colour, a marker and a line for each method; sizes in millimetres; files that do not change
 unless the picture does."""
 
-import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -9,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lib.files import whole
 from lib.stats import interval
 
 MM = 1 / 25.4
@@ -22,16 +22,38 @@ STYLE = {  # colour, marker, line: redundant, so that a figure survives a black-
     "random": (VERMILION, "x", ":"),
     "sca-plus": (GREEN, "D", "-"),
 }
-SEQUENCE = [(BLACK, "*", ":"), (BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (VERMILION, "D", ":"), (PURPLE, "v", "-"),
-            (SKY, "P", "--")]  # ratios or layers, in order
+SEQUENCE = [
+    (BLACK, "*", ":"),
+    (BLUE, "o", "-"),
+    (ORANGE, "s", "--"),
+    (GREEN, "^", "-."),
+    (VERMILION, "D", ":"),
+    (PURPLE, "v", "-"),
+    (SKY, "P", "--"),
+]  # ratios or layers, in order
 HATCH = ["", "//", "..", "xx", "\\\\", "++"]
 PART = {"score": "score", "l1": "L1 strength", "regrow": "regrown fraction", "interval": "epochs between updates"}
 SPARE = [(PURPLE, "v", "--"), (PURPLE, "P", "-."), (PURPLE, "<", ":"), (PURPLE, ">", "-")]
 RC = {
-    "font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7,
-    "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "grid.linewidth": 0.4, "grid.alpha": 0.5, "lines.linewidth": 1.2, "lines.markersize": 4, "figure.constrained_layout.use": True,
-    "svg.hashsalt": "snn-pruning-study", "svg.fonttype": "path", "figure.dpi": 110, "savefig.dpi": 200,
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.linewidth": 0.4,
+    "grid.alpha": 0.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "snn-pruning-study",
+    "svg.fonttype": "path",
+    "figure.dpi": 110,
+    "savefig.dpi": 200,
 }
 plt.rcParams.update(RC)
 
@@ -39,7 +61,9 @@ plt.rcParams.update(RC)
 def style(method: str, methods: list[str] = ()) -> dict:
     """Colour, marker and line of a method; one that has none of its own takes a spare one, in the order of `methods`."""
     unknown = [name for name in methods if name not in STYLE]
-    color, marker, line = STYLE[method] if method in STYLE else SPARE[unknown.index(method) % len(SPARE) if method in unknown else 0]
+    color, marker, line = (
+        STYLE[method] if method in STYLE else SPARE[unknown.index(method) % len(SPARE) if method in unknown else 0]
+    )
     return {"color": color, "marker": marker, "linestyle": line}
 
 
@@ -51,12 +75,15 @@ def figure(width_mm: float, height_mm: float, rows: int = 1, columns: int = 1, *
 
 def over_seeds(table: pd.DataFrame, x: str, y: str, by: str) -> pd.DataFrame:
     """Mean of x and y over the seeds at each value of `by`, and the half width of y's 95 % interval."""
-    rows = [{by: value, x: group[x].mean(), y: interval(group[y])[0], "half": interval(group[y])[1]} for value, group in table.groupby(by)]
+    rows = [
+        {by: value, x: group[x].mean(), y: interval(group[y])[0], "half": interval(group[y])[1]}
+        for value, group in table.groupby(by)
+    ]
     return pd.DataFrame(rows).sort_values(by)
 
 
 def line(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, label: str, **look) -> None:
-    """Mean over seeds as a line, its 95 % interval as bars, each seed as a faint mark. table: one row a seed and value of `by`."""
+    """Mean over seeds as a line, 95 % interval as bars, each seed as a faint mark. table: one row a seed and value of `by`."""
     mean = over_seeds(table, x, y, by)
     ax.errorbar(mean[x], mean[y], yerr=mean["half"], label=label, capsize=2, elinewidth=0.8, **look)
     ax.scatter(table[x], table[y], s=7, alpha=0.45, color=look["color"], marker=look["marker"], linewidths=0.7)
@@ -94,8 +121,16 @@ def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, outline
     for number, (value, rows) in enumerate(groups):
         shift = width * (number - (len(groups) - 1) / 2)
         mean = rows.groupby(x, sort=False)[y].mean()
-        ax.bar([places[name] + shift for name in mean.index], mean, width=width, color=SEQUENCE[number + 1][0], hatch=HATCH[number % len(HATCH)],
-               edgecolor="white", linewidth=0.4, label=f"{value:g}")
+        ax.bar(
+            [places[name] + shift for name in mean.index],
+            mean,
+            width=width,
+            color=SEQUENCE[number + 1][0],
+            hatch=HATCH[number % len(HATCH)],
+            edgecolor="white",
+            linewidth=0.4,
+            label=f"{value:g}",
+        )
         ax.scatter([places[name] + shift for name in rows[x]], rows[y], s=5, color=BLACK, alpha=0.6, linewidths=0)
     ax.set_xticks(list(places.values()), list(places))
 
@@ -106,15 +141,29 @@ def dots(ax: Axes, table: pd.DataFrame, x: str, y: str, own) -> None:
     for place, value in enumerate(values):
         seeds = table.loc[table[x] == value, y]
         mean, half = interval(seeds)
-        ax.errorbar(place, mean, yerr=half, color=BLUE, marker="o", capsize=2, elinewidth=0.8, markerfacecolor=BLUE if value == own else "white")
+        ax.errorbar(
+            place,
+            mean,
+            yerr=half,
+            color=BLUE,
+            marker="o",
+            capsize=2,
+            elinewidth=0.8,
+            markerfacecolor=BLUE if value == own else "white",
+        )
         ax.scatter([place + 0.15] * len(seeds), seeds, s=7, alpha=0.45, color=BLUE, linewidths=0.7)
     ax.set_xticks(range(len(values)), [f"{value}".replace("_", "\n") for value in values])
     ax.set_xlim(-0.5, len(values) - 0.5)
 
 
-def note(fig: Figure, study: str, seeds: int) -> None:
-    """What the figure is drawn from, inside it: n, the interval, and for the quick study that it shows the procedure."""
-    text = f"study {study}; n = {seeds} seeds; bars: 95 % interval (Student's t)"
+def legend_beside(ax: Axes, **kwargs) -> None:
+    """A legend to the right of the axes, where it covers nothing."""
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, **kwargs)
+
+
+def note(fig: Figure, study: str, seeds: int, drawn: str = "bars: 95 % interval (Student's t)") -> None:
+    """What the figure is drawn from, inside it; all but the paper study say that they show the procedure."""
+    text = f"study {study}; n = {seeds} seeds; {drawn}"
     if study != "paper":
         text += "; shows the procedure, not the papers' numbers"
     fig.supxlabel(text, fontsize=6, color="0.35")
@@ -122,9 +171,7 @@ def note(fig: Figure, study: str, seeds: int) -> None:
 
 def save(fig: Figure, folder: Path, name: str) -> Path:
     """folder/name.svg and .png, moved into place when whole; the same picture gives the same bytes. Returns the SVG's path."""
-    folder.mkdir(parents=True, exist_ok=True)
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        beside = folder / f".{name}.{os.getpid()}.{kind}"
-        fig.savefig(beside, metadata=metadata)
-        os.replace(beside, folder / f"{name}.{kind}")
+        with whole(folder / f"{name}.{kind}") as beside:
+            fig.savefig(beside, format=kind, metadata=metadata)
     return folder / f"{name}.svg"

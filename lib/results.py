@@ -1,7 +1,6 @@
 """One JSON a run, written whole or not at all; the tidy table of a study, or a line that says what is missing."""
 
 import json
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -10,11 +9,13 @@ import pandas as pd
 import torch
 
 from lib.config import Study
+from lib.errors import ConfigError
+from lib.files import whole
 
 SCHEMA = 1
 
 
-class ResultsError(Exception):
+class ResultsError(ConfigError):
     """The committed results do not hold what is asked; the message says which run is missing and how to make it."""
 
 
@@ -31,8 +32,16 @@ def rounded(value):
 
 def provenance() -> dict:
     """What the numbers depend on, without times, hosts or paths."""
-    return {"python": platform.python_version(), "torch": torch.__version__.split("+")[0], "spikingjelly": version("spikingjelly"),
-            "device": "cpu", "dtype": "float32", "memory_format": "contiguous", "compile": False, "threads": torch.get_num_threads()}
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__.split("+")[0],
+        "spikingjelly": version("spikingjelly"),
+        "device": "cpu",
+        "dtype": "float32",
+        "memory_format": "contiguous",
+        "compile": False,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def write(path: Path, identity: dict, points: list[dict]) -> None:
@@ -43,36 +52,45 @@ def write(path: Path, identity: dict, points: list[dict]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Written beside and moved into place: a stopped run leaves the old file whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    try:
+    with whole(path) as beside:
         beside.write_text(text)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def expected(study: Study, stage: str, methods) -> list[tuple[str, str, int]]:
     return [(cell, method, seed) for cell in study.grid.cells for method in methods for seed in study.grid.seeds]
 
 
+def read(study: Study, stage: str, cell: str, method: str, seed: int) -> list[dict]:
+    """What one run measured, a record a training. raises: ResultsError that says why it cannot be had"""
+    path = study.result_path(stage, cell, method, seed)
+    try:
+        record = json.loads(path.read_text())
+        schema, points = record["schema"], record["points"]
+        made = [(point["ratio"], point.get("variant", {})) for point in points]
+    except FileNotFoundError:
+        raise ResultsError(f"{path.name} is missing") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise ResultsError(f"{path.name} is unreadable") from None
+    if schema != SCHEMA:
+        raise ResultsError(f"{path.name} has schema {schema}, not {SCHEMA}")
+    asked = [(0.0, {})] if stage == "dense" else [(p.ratio, rounded(p.variant)) for p in study.points(cell, method)]
+    if made != asked:
+        raise ResultsError(f"{path.name} was made with other ratios or variants than params.yaml asks for")
+    return points
+
+
 def load(study: Study, stage: str, methods) -> pd.DataFrame:
     """One row a training: cell, method, seed, ratio, value and everything measured, nested records as they were written.
 
-    raises: ResultsError that names every missing or unreadable run; a partial grid is never plotted
+    raises: ResultsError that names every run that cannot be had; a partial grid is never plotted
     """
-    rows, missing = [], []
+    rows, wrong = [], []
     for cell, method, seed in expected(study, stage, methods):
-        path = study.result_path(stage, cell, method, seed)
         try:
-            record = json.loads(path.read_text())
-        except (OSError, ValueError):
-            missing.append(path.name)
-            continue
-        if record.get("schema") != SCHEMA:
-            missing.append(f"{path.name} (schema {record.get('schema')}, not {SCHEMA})")
-            continue
-        rows += [{"cell": cell, "method": method, "seed": seed, **point} for point in record["points"]]
-    if missing:
-        raise ResultsError(f"results/{study.study}/{stage}: {', '.join(missing)} missing or unreadable; run `make repro`")
+            points = read(study, stage, cell, method, seed)
+            rows += [{"cell": cell, "method": method, "seed": seed, **point} for point in points]
+        except ResultsError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ResultsError(f"results/{study.study}/{stage}: {', '.join(wrong)}; run `make repro`")
     return pd.DataFrame(rows)

@@ -3,6 +3,7 @@
 import math
 import random
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib import data, models
-from lib.config import Cell, Point, pick
+from lib.config import Cell, Point
+from lib.errors import pick
+from lib.files import whole
 from lib.measure import accuracy
 from lib.models import SpikingNet
 from lib.pruning import ChannelPruner, compact
@@ -55,7 +58,7 @@ def add_l1(net: nn.Module, strength: float) -> None:
 
 
 def train_epoch(net: nn.Module, batches, optimizer: torch.optim.Optimizer, l1: float = 0.0, pruner=None) -> float:
-    """One pass over `batches` of (x, y); returns the mean cross-entropy. raises: FloatingPointError if the loss is not finite"""
+    """One pass over `batches` of (x, y); returns the mean cross-entropy. raises: FloatingPointError if it is not finite"""
     net.train()
     losses = []
     for x, y in batches:
@@ -91,8 +94,16 @@ class Run:
         if point is not None:
             self.l1 = point.method.l1
             chance = torch.Generator().manual_seed(seed)
-            self.pruner = ChannelPruner(self.net, point.method, point.ratio, cell.train.epochs, cell.prune.warmup, cell.prune.floor,
-                                        chance, lambda: self.batches(chance, cell.prune.probes))
+            self.pruner = ChannelPruner(
+                self.net,
+                point.method,
+                point.ratio,
+                cell.train.epochs,
+                cell.prune.warmup,
+                cell.prune.floor,
+                chance,
+                lambda: self.batches(chance, cell.prune.probes),
+            )
 
     def batches(self, generator: torch.Generator, count: int | None = None):
         """The training batches of an epoch, augmented; the first `count` of them."""
@@ -110,7 +121,12 @@ class Run:
 
     def checkpoint(self, path: Path) -> None:
         """Everything that the next epoch depends on, moved into place when whole."""
-        state = {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "order": self.order.get_state(), "log": self.log}
+        state = {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "order": self.order.get_state(),
+            "log": self.log,
+        }
         if self.pruner is not None:
             state["pruner"] = self.pruner.state()
         with whole(path) as beside:

@@ -1,4 +1,4 @@
-"""Runs a study's stale stages on all cores, in the order of DVC's own graph, then a plain `dvc repro`, which finds nothing to do.
+"""Runs a study's stale stages on all cores, in the order of DVC's graph, then a plain `dvc repro`, which finds nothing to do.
 
     python tools/repro.py [dvc.yaml]
 
@@ -15,11 +15,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import networkx as nx
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from tqdm import tqdm
 
 LOGS = Path("build/logs")
 TRIES = 2  # a kernel may lose the race for a port when many start at once
+FINAL = ("error: ", "PapermillExecutionError")  # our own refusal, or a cell that failed: trying again would not help
+SHOWN = 25  # lines of a failed stage's log
 
 
 def generations(pipeline: str) -> list[list[str]]:
@@ -27,18 +30,23 @@ def generations(pipeline: str) -> list[list[str]]:
     with Repo() as repo:
         graph = repo.index.graph
         wanted = [stage for stage in graph if stage.path_in_repo == pipeline]
+        if not wanted:
+            raise RuntimeError(f"{pipeline}: no stages there; known are {', '.join(sorted({s.path_in_repo for s in graph}))}")
         needed = graph.subgraph(set(wanted).union(*(nx.descendants(graph, stage) for stage in wanted)))
         return [sorted(stage.addressing for stage in level) for level in nx.topological_generations(needed.reverse())]
 
 
 def stale(addresses: list[str]) -> list[str]:
     """Those of `addresses` that DVC would run."""
-    status = subprocess.run(["dvc", "--wait-for-lock", "status", "--json", *addresses], check=True, capture_output=True, text=True)
-    return [address for address in addresses if address in json.loads(status.stdout)]
+    status = subprocess.run(["dvc", "--wait-for-lock", "status", "--json", *addresses], capture_output=True, text=True)
+    if status.returncode != 0:
+        raise RuntimeError(f"`dvc status` failed:\n{status.stderr.strip()}")
+    changed = json.loads(status.stdout)
+    return [address for address in addresses if address in changed]
 
 
 def reproduce(address: str) -> tuple[str, float]:
-    """Runs one stage; its output goes to build/logs. raises: SystemExit that shows the end of it"""
+    """Runs one stage; its output goes to build/logs. raises: RuntimeError that shows the end of it"""
     log = LOGS / f"{address.replace('/', '-').replace(':', '-')}.log"
     started = time.monotonic()
     for _ in range(TRIES):
@@ -46,9 +54,26 @@ def reproduce(address: str) -> tuple[str, float]:
             done = subprocess.run(["dvc", "--wait-for-lock", "repro", "-s", address], stdout=file, stderr=subprocess.STDOUT)
         if done.returncode == 0:
             return address, time.monotonic() - started
-        if "error: " in log.read_text():  # our own one-line refusal: trying again would not help
+        text = log.read_text(errors="replace")
+        if any(mark in text for mark in FINAL):
             break
-    raise RuntimeError(f"stage {address} failed; the end of {log}:\n" + "\n".join(log.read_text().splitlines()[-25:]))
+    raise RuntimeError(f"stage {address} failed; the end of {log}:\n" + "\n".join(text.splitlines()[-SHOWN:]))
+
+
+def reproduce_all(addresses: list[str]) -> None:
+    """Runs stages that do not need each other, as many at once as there are cores; after a failure no further one starts."""
+    with (
+        tqdm(total=len(addresses), unit="stage", desc=addresses[0].split("@")[0]) as bar,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        try:
+            for future in as_completed([pool.submit(reproduce, address) for address in addresses]):
+                address, seconds = future.result()
+                bar.write(f"  {address}  {seconds:.0f} s")
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def main() -> None:
@@ -56,17 +81,13 @@ def main() -> None:
     LOGS.mkdir(parents=True, exist_ok=True)
     for level in generations(pipeline):
         todo = stale(level)
-        bar = tqdm(total=len(todo), unit="stage", disable=not todo, desc=todo[0].split("@")[0] if todo else "")
-        with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-            for future in as_completed([pool.submit(reproduce, address) for address in todo]):
-                address, seconds = future.result()
-                bar.write(f"  {address}  {seconds:.0f} s")
-                bar.update()
+        if todo:
+            reproduce_all(todo)
     sys.exit(subprocess.run(["dvc", "repro", pipeline]).returncode)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except RuntimeError as error:
+    except (RuntimeError, DvcException) as error:
         sys.exit(f"error: {error}")

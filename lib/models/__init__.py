@@ -11,12 +11,20 @@ from lib.models.neurons import NEURONS
 __all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "build", "clone", "load", "save"]
 
 FAMILIES = {name: vgg.VGG for name in vgg.LAYOUTS} | {
-    name: resnet.PreResNet if name.startswith("pre") else resnet.ResNet for name in resnet.LAYOUTS}
+    name: resnet.PreResNet if name.startswith("pre") else resnet.ResNet for name in resnet.LAYOUTS
+}
 NAMES = tuple(FAMILIES)
 
 
-def build(name: str, num_classes: int, in_shape: tuple[int, int, int], T: int, neuron: str = "if", width: float = 1.0,
-          widths: dict[str, int] | None = None) -> SpikingNet:
+def build(
+    name: str,
+    num_classes: int,
+    in_shape: tuple[int, int, int],
+    T: int,
+    neuron: str = "if",
+    width: float = 1.0,
+    widths: dict[str, int] | None = None,
+) -> SpikingNet:
     """An untrained network.
 
     name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1; neuron: 'if' or 'lif'
@@ -29,14 +37,25 @@ def build(name: str, num_classes: int, in_shape: tuple[int, int, int], T: int, n
         raise ValueError(f"neuron {neuron!r}: known are {', '.join(NEURONS)}")
     if T < 1:
         raise ValueError(f"T = {T}: at least 1 time step is needed")
-    spec = {"name": name, "num_classes": num_classes, "in_shape": list(in_shape), "T": T, "neuron": neuron, "width": width,
-            "widths": dict(widths or {})}
-    return FAMILIES[name](spec)
+    spec = {
+        "name": name,
+        "num_classes": num_classes,
+        "in_shape": list(in_shape),
+        "T": T,
+        "neuron": neuron,
+        "width": width,
+        "widths": dict(widths or {}),
+    }
+    net = FAMILIES[name](spec)
+    unknown = sorted(set(spec["widths"]) - set(net.sites))
+    if unknown:
+        raise ValueError(f"widths of {', '.join(unknown)}: the sites of {name} are {', '.join(net.sites)}")
+    return net
 
 
 def clone(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
     """A copy in another precision, masks, site states and train/eval mode included (deepcopy fails after a training step)."""
-    copy = build(**net.spec).to(dtype)
+    copy = build(**net.spec).to(next(net.parameters()).device, dtype)
     copy.load_state_dict(net.state_dict())
     for name, site in copy.sites.items():
         site.state = net.sites[name].state

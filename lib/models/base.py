@@ -123,10 +123,12 @@ class SpikingNet(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [N, C, H, W], the same image at each of T steps, or [T, N, C, H, W] -> logits [N, classes]; state is reset first."""
-        if x.dim() not in (4, 5) or tuple(x.shape[-3:]) != self.in_shape:
-            raise ValueError(f"input of shape {tuple(x.shape)}: expected [N, {', '.join(map(str, self.in_shape))}] "
-                             f"or [T, N, {', '.join(map(str, self.in_shape))}]")
+        """[N, C, H, W], the same image at each of T steps, or [T, N, C, H, W] -> logits [N, classes]; state is reset first."""
+        if x.dim() not in (4, 5) or tuple(x.shape[-3:]) != self.in_shape or x.dim() == 5 and len(x) != self.T:
+            raise ValueError(
+                f"input of shape {tuple(x.shape)}: expected [N, {', '.join(map(str, self.in_shape))}] "
+                f"or [{self.T}, N, {', '.join(map(str, self.in_shape))}]"
+            )
         functional.reset_net(self)
         if x.dim() == 4:
             x = x.expand(self.T, *x.shape)

@@ -81,10 +81,14 @@ class ResNet(SpikingNet):
             width, path = scaled(width), f"blocks.{len(self.blocks)}"
             inner, outer = f"block{len(self.blocks) + 1}a", f"block{len(self.blocks) + 1}b"
             first, second = (spec["widths"].get(name, width) for name in (inner, outer))
-            block = nn.ModuleDict({
-                "conv1": conv(stream, first, stride=stride), "site1": Site(inner, first, neuron),
-                "conv2": conv(first, second), "site2": WritingSite(outer, second, neuron),
-            })
+            block = nn.ModuleDict(
+                {
+                    "conv1": conv(stream, first, stride=stride),
+                    "site1": Site(inner, first, neuron),
+                    "conv2": conv(first, second),
+                    "site2": WritingSite(outer, second, neuron),
+                }
+            )
             self._edges += [Edge(f"{path}.conv1", inner, None, 1.0), Edge(f"{path}.conv2", outer, inner, 1.0)]
             if stride > 1 or stream != width:
                 block["shortcut"] = nn.Sequential(conv(stream, width, 1, stride), layer.BatchNorm2d(width, step_mode="m"))
@@ -123,11 +127,18 @@ class PreResNet(SpikingNet):
         for number, (width, stride) in enumerate(plan):
             path, outer = f"blocks.{number}", f"block{number + 1}b"
             inside = spec["widths"].get(outer, width)
-            block = nn.ModuleDict({
-                "site1": ReadingSite(names[number], read[number], neuron), "conv1": conv(read[number], inside, stride=stride),
-                "site2": Site(outer, inside, neuron), "conv2": conv(inside, read[number + 1]),
-            })
-            self._edges += [Edge(f"{path}.conv1", outer, names[number], 1.0), Edge(f"{path}.conv2", names[number + 1], outer, 1.0)]
+            block = nn.ModuleDict(
+                {
+                    "site1": ReadingSite(names[number], read[number], neuron),
+                    "conv1": conv(read[number], inside, stride=stride),
+                    "site2": Site(outer, inside, neuron),
+                    "conv2": conv(inside, read[number + 1]),
+                }
+            )
+            self._edges += [
+                Edge(f"{path}.conv1", outer, names[number], 1.0),
+                Edge(f"{path}.conv2", names[number + 1], outer, 1.0),
+            ]
             if stride > 1 or full[number] != width:
                 block["shortcut"] = conv(read[number], width, 1, stride)
                 self._edges.append(Edge(f"{path}.shortcut", None, names[number], 1.0))
@@ -153,7 +164,11 @@ class PreResNet(SpikingNet):
 
 def strides(stages) -> list[tuple[int, int]]:
     """(width, stride) of each block: the first block of the second and later stages halves the map."""
-    return [(width, 2 if number == 0 and stage > 0 else 1) for stage, (width, blocks) in enumerate(stages) for number in range(blocks)]
+    return [
+        (width, 2 if number == 0 and stage > 0 else 1)
+        for stage, (width, blocks) in enumerate(stages)
+        for number in range(blocks)
+    ]
 
 
 def pooling(in_shape, stages) -> tuple[nn.Module, float]:
@@ -168,8 +183,13 @@ def classifier(net: SpikingNet, features: int, hidden: list[int], reads: str | N
     net.neck, edges = nn.Sequential(layer.Flatten(step_mode="m")), []
     for size in hidden:
         edges.append(Edge(f"neck.{len(net.neck)}", None, reads, unit))
-        net.neck.extend([layer.Linear(features, size, bias=False, step_mode="m"), layer.BatchNorm1d(size, step_mode="m"),
-                         NEURONS[net.spec["neuron"]]()])
+        net.neck.extend(
+            [
+                layer.Linear(features, size, bias=False, step_mode="m"),
+                layer.BatchNorm1d(size, step_mode="m"),
+                NEURONS[net.spec["neuron"]](),
+            ]
+        )
         features, reads, unit = size, None, 1.0
     net.head = nn.Linear(features, net.spec["num_classes"])
     return [*edges, Edge("head", None, reads, unit / net.T)]

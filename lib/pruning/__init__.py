@@ -16,7 +16,24 @@ from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, update_epoc
 from lib.pruning.scores import SCORES, ScoreMeter, activity_scores
 
 __all__ = [
-    "GROWTH", "RATIO_SCHEDULES", "REGROW_SCHEDULES", "SCORES", "ChannelPruner", "ScoreMeter", "activity_scores",
-    "apply_channel_masks", "choose", "compact", "compact_optimizer", "current_masks", "keep_top", "kept_count",
-    "kept_entries", "probe", "prunable_channels", "uniform_random", "update_epochs", "zero_channels",
+    "GROWTH",
+    "RATIO_SCHEDULES",
+    "REGROW_SCHEDULES",
+    "SCORES",
+    "ChannelPruner",
+    "ScoreMeter",
+    "activity_scores",
+    "apply_channel_masks",
+    "choose",
+    "compact",
+    "compact_optimizer",
+    "current_masks",
+    "keep_top",
+    "kept_count",
+    "kept_entries",
+    "probe",
+    "prunable_channels",
+    "uniform_random",
+    "update_epochs",
+    "zero_channels",
 ]

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from lib.config import Method, pick
+from lib.config import Method
+from lib.errors import pick
 from lib.models import SpikingNet
 from lib.pruning.growth import GROWTH
 from lib.pruning.masks import (
@@ -37,10 +38,21 @@ class ChannelPruner:
     """The pruner that the training loop knows: `after_step` on each batch, `after_epoch` on each epoch, `masks` at the end.
 
     ratio: fraction of all channels removed, in [0, 1)
-    epochs: length of the training; warmup: epochs before the first update; floor: channels that each layer keeps at least; probes: yields the training batches that the growth gradient is read from
+    epochs: length of the training; warmup: epochs before the first update; floor: channels that each layer keeps at least
+    probes: called for the training batches that the growth gradient is read from
     """
 
-    def __init__(self, net: SpikingNet, method: Method, ratio: float, epochs: int, warmup: int, floor: int, generator: torch.Generator, probes):
+    def __init__(
+        self,
+        net: SpikingNet,
+        method: Method,
+        ratio: float,
+        epochs: int,
+        warmup: int,
+        floor: int,
+        generator: torch.Generator,
+        probes,
+    ):
         self.net, self.method, self.ratio, self.floor = net, method, ratio, floor
         self.generator, self.probes = generator, probes
         self.literal = method.mode == "literal"
@@ -77,10 +89,18 @@ class ChannelPruner:
         total = sum(len(mask) for mask in self.masks.values())
         kept, old = kept_count(ratio, total), self.masks
         self.masks = choose(self.scores(), self.growth(), kept, min(int(regrow * total + 1e-9), kept), self.floor)
+        if self.meter is not None:
+            self.meter.clear()  # after the probes, which it heard too (A13)
         self._apply()
-        self.history.append({"epoch": epoch, "ratio": ratio, "regrow": regrow,
-                             "changed": sum(int((old[name] ^ mask).sum()) for name, mask in self.masks.items()) / total,
-                             "kept": {name: int(mask.sum()) for name, mask in self.masks.items()}})
+        self.history.append(
+            {
+                "epoch": epoch,
+                "ratio": ratio,
+                "regrow": regrow,
+                "changed": sum(int((old[name] ^ mask).sum()) for name, mask in self.masks.items()) / total,
+                "kept": {name: int(mask.sum()) for name, mask in self.masks.items()},
+            }
+        )
 
     def state(self) -> dict:
         """All that a training stopped after an epoch needs to go on as if nothing had happened."""
@@ -100,7 +120,6 @@ class ChannelPruner:
         """{site: [C]} of this interval. In gated mode a masked channel ranks last: only growth can bring it back (A22)."""
         if self.meter is not None:
             scores = self.meter.mean()
-            self.meter.clear()
         else:
             scores = {name: self.score(site, self.feeders[name], self.generator) for name, site in self.net.sites.items()}
         heard = {name: torch.ones_like(mask) if self.literal else mask for name, mask in self.masks.items()}
@@ -113,6 +132,7 @@ class ChannelPruner:
         grow = pick(GROWTH, self.method.growth, "growth")
         if grow is None:
             return None
+        # differs from the paper: gated mode freezes masked channels and asks probe batches; mode literal is the published one
         if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
         return {name: grow(site, self.generator) for name, site in self.net.sites.items()}
@@ -137,7 +157,7 @@ class ChannelPruner:
 
 @torch.no_grad()
 def zero_channels(net: SpikingNet, masks: Masks) -> None:
-    """Literal mode: filter, BN scale and BN shift of masked channels become exactly 0; nothing stops them from moving on (A19, A20)."""
+    """Literal mode: filter, BN scale and shift of masked channels become exactly 0; nothing keeps them there (A19, A20)."""
     for site in net.sites.values():
         site.state = "open"
         site.bn.weight.mul_(masks[site.name])
@@ -152,6 +172,8 @@ def probe(net: SpikingNet, batches) -> None:
 
     A masked channel is heard by its own BN scale alone: see `lib.models.base.Site`.
     """
+    if net.step_mode != "m":
+        raise ValueError(f"step mode {net.step_mode!r}: probes run over all T steps at once; call net.set_step_mode('m')")
     net.zero_grad()
     for site in net.sites.values():
         site.state = "probing"

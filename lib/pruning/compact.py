@@ -1,5 +1,7 @@
 """Removal made real: a physically smaller network with the same outputs, and its optimiser's state."""
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor
 
@@ -35,16 +37,19 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
     return small.train(net.training).set_step_mode(net.step_mode)
 
 
-def compact_optimizer(optimizer: torch.optim.Optimizer, net: SpikingNet, small: SpikingNet, masks: Masks) -> torch.optim.Optimizer:
+def compact_optimizer(
+    optimizer: torch.optim.Optimizer, net: SpikingNet, small: SpikingNet, masks: Masks
+) -> torch.optim.Optimizer:
     """An optimiser of the same kind for `small`, with the kept entries of each state tensor (momentum, moments).
 
     optimizer: made over `net.parameters()`, one parameter group
     """
     [group] = optimizer.param_groups
-    moved = type(optimizer)(small.parameters(), **{k: v for k, v in group.items() if k in optimizer.defaults})
+    moved = type(optimizer)(small.parameters(), lr=group["lr"])
+    moved.param_groups[0].update({key: value for key, value in group.items() if key != "params"})
     axes = net.axes()
     for (name, old), new in zip(net.named_parameters(), small.parameters(), strict=True):
         for key, value in optimizer.state.get(old, {}).items():
             sliced = isinstance(value, Tensor) and value.shape == old.shape
-            moved.state[new][key] = take(value, axes[name], masks) if sliced else value
+            moved.state[new][key] = take(value, axes[name], masks) if sliced else deepcopy(value)
     return moved

@@ -23,10 +23,16 @@ def check(net: SpikingNet, masks: Masks) -> None:
         wrong = sorted(set(masks) ^ set(channels))
         raise ValueError(f"masks: {', '.join(wrong)} missing or unknown; the sites are {', '.join(channels)}")
     for name, mask in masks.items():
+        if not isinstance(mask, Tensor):
+            raise ValueError(f"mask of {name}: {type(mask).__name__}; expected a torch.bool tensor of shape [{channels[name]}]")
         if mask.dtype != torch.bool or mask.shape != (channels[name],):
-            raise ValueError(f"mask of {name}: {mask.dtype} of shape {list(mask.shape)}; expected torch.bool of shape [{channels[name]}]")
+            raise ValueError(
+                f"mask of {name}: {mask.dtype} of shape {list(mask.shape)}; expected torch.bool of shape [{channels[name]}]"
+            )
         if not mask.any():
-            raise ValueError(f"mask of {name}: no channel is kept; keep at least one, a layer without channels passes nothing on")
+            raise ValueError(
+                f"mask of {name}: no channel is kept; keep at least one, a layer without channels passes nothing on"
+            )
 
 
 def apply_channel_masks(net: SpikingNet, masks: Masks) -> None:
@@ -51,6 +57,7 @@ def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
 
     scores: {site: [C]}; the number kept is exactly max(count, what the floors ask)
     """
+    # differs from the paper: exactly `count` channels and a floor a layer; published: all above the score of that rank
     flat = torch.cat(list(scores.values())).double()
     order = torch.argsort(flat, descending=True, stable=True)
     kept = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
@@ -66,21 +73,33 @@ def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
     unbound[order[: int(kept.sum())]] = True
     if not torch.equal(unbound, kept):
         lifted = {n: int(m.sum()) for n, m in masks.items() if int(m.sum()) <= floor}
-        log.info("the floor of %d channels binds in %s", floor, ", ".join(lifted) or "no layer")
+        log.warning("the floor of %d channels binds in %s", floor, ", ".join(lifted) or "no layer")
     return masks
 
 
 def uniform_random(channels: dict[str, int], ratio: float, floor: int, generator: torch.Generator) -> Masks:
-    """One random mask a layer, the same share of each (SCA's baseline); the total is exactly `kept_count` of all channels.
+    """One random mask a layer, the same share of each (SCA's baseline), at least `floor` channels.
 
-    Fractions of a channel go to the layers with the largest remainders. raises: nothing; the floor may add channels
+    The number kept is exactly max(`kept_count` of all channels, what the floors ask); fractions of a channel go to the
+    layers with the largest remainders, and what the floors add is taken from the others.
     """
     total = kept_count(ratio, sum(channels.values()))
+    count = _spread(channels, total, floor)
+    lifted = [name for name, without in _spread(channels, total, 0).items() if count[name] > without]
+    if lifted:
+        log.warning("the floor of %d channels binds in %s", floor, ", ".join(lifted))
+    return {name: torch.randperm(size, generator=generator) < count[name] for name, size in channels.items()}
+
+
+def _spread(channels: dict[str, int], total: int, floor: int) -> dict[str, int]:
+    """`total` over the layers in proportion to their sizes, one channel at a time to whoever lacks or exceeds most."""
     share = {name: total * size / sum(channels.values()) for name, size in channels.items()}
     count = {name: max(int(part), min(floor, channels[name])) for name, part in share.items()}
-    for name in sorted(share, key=lambda n: int(share[n]) - share[n])[: max(0, total - sum(count.values()))]:
-        count[name] += 1
-    return {name: torch.randperm(size, generator=generator) < count[name] for name, size in channels.items()}
+    while sum(count.values()) < total:
+        count[max((n for n in count if count[n] < channels[n]), key=lambda n: share[n] - count[n])] += 1
+    while sum(count.values()) > total and any(kept > floor for kept in count.values()):
+        count[max((n for n in count if count[n] > floor), key=lambda n: count[n] - share[n])] -= 1
+    return count
 
 
 def kept_entries(tensor: Tensor, axes: tuple[str | None, ...], masks: Masks) -> Tensor:

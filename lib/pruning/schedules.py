@@ -25,8 +25,9 @@ REGROW_SCHEDULES = {"constant": constant, "decay": cosine_decay}
 def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool) -> list[int]:
     """The epochs (counted from 1) after which the structure changes: warmup, warmup + interval, ...
 
-    last_too: whether the last epoch may end with an update, as SCA publishes it (literal mode); otherwise a network is
-    only evaluated after at least one epoch of training under its mask.
+    last_too: whether the last epoch always ends with an update, as SCA publishes it (literal mode, where masked channels
+    train on and only an update zeroes them); otherwise a network is only evaluated after at least one epoch of training
+    under its mask.
     """
-    stop = epochs if last_too else epochs - 1
-    return list(range(max(warmup, 1), stop + 1, interval))
+    before = list(range(max(warmup, 1), epochs, interval))
+    return [*before, epochs] if last_too and warmup <= epochs else before

@@ -83,6 +83,10 @@ class ScoreMeter:
     """Running mean of an activity score over training batches, for every site, until `clear`."""
 
     def __init__(self, net, score: str):
+        if net.step_mode != "m":
+            raise ValueError(
+                f"step mode {net.step_mode!r}: scores are read over all T steps at once; call net.set_step_mode('m')"
+            )
         self.score, self.sites = ACTIVITY_SCORES[score], net.sites
         for site in self.sites.values():
             site.node.store_v_seq = True

@@ -23,7 +23,7 @@ sca.groupby("ratio")[["accuracy", "M", "K"]].mean().round(3)
 # %%
 fig, [paper, against_ratio, against_size, against_ops] = plots.figure(180, 130, 2, 2)
 plots.bars_and_lines(paper, sca, "ratio", "accuracy", {"M": "parameters (M)", "K": "SynOps (K AC a sample)"})
-paper.set(xlabel="ratio of channels removed", ylabel="test accuracy (%)", title=f"(a) SCA (gated) on {cell}")
+paper.set(xlabel="ratio of channels removed", ylabel="test accuracy (%)", ylim=(0, 102), title=f"(a) SCA (gated) on {cell}")
 
 # %%
 panels = ((against_ratio, "ratio", "ratio of channels removed"), (against_size, "M", "parameters (M)"),
@@ -34,8 +34,9 @@ for letter, (ax, x, label) in zip("bcd", panels, strict=True):
         plots.line(ax, table[table["method"] == method], x, "accuracy", "ratio", settings.methods[method].label, **look)
     plots.line(ax, dense, x, "accuracy", "ratio", "dense", **plots.style("dense"))
     ax.axhline(dense["accuracy"].mean(), color=plots.BLACK, linestyle=":", linewidth=0.8)
-    ax.set(xlabel=label, ylabel="test accuracy (%)", title=f"({letter}) accuracy against {label.split(' (')[0]}")
-against_ratio.legend()
+    ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter})")
+against_size.set_xscale("log")
+against_ratio.legend(loc="lower left")
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "accuracy")
 plt.show()

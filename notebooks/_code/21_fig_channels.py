@@ -15,7 +15,8 @@ table = results.load(settings, "channels", names).query("cell == @cell")
 sca = table[table["method"] == "sca"]
 
 # %%
-widths = pd.DataFrame([{"layer": layer, "ratio": row.ratio, "kept": kept} for row in sca.itertuples() for layer, kept in row.widths.items()])
+widths = pd.DataFrame([{"layer": layer, "ratio": row.ratio, "kept": kept}
+                       for row in sca.itertuples() for layer, kept in row.widths.items()])
 full = pd.Series(sca["channels"].iloc[0])
 widths.groupby(["ratio", "layer"], sort=False)["kept"].mean().unstack(0).assign(dense=full).round(1)
 
@@ -30,7 +31,7 @@ moved.groupby(["method", "epoch"])["changed"].mean().unstack(0).round(2)
 fig, [where, when, change] = plots.figure(180, 125, 3, 1)
 plots.grouped_bars(where, widths, "layer", "kept", "ratio", full)
 where.set(xlabel="layer", ylabel="channels kept", title=f"(a) SCA (gated) on {cell}: channels kept per layer at each ratio")
-where.legend(title="ratio", ncols=2)
+plots.legend_beside(where, title="ratio")
 
 # %%
 deep = list(full.index[len(full) // 2:])
@@ -38,14 +39,16 @@ for number, layer in enumerate(deep):
     kept = half.assign(kept=[update[layer] for update in half["kept"]])
     color, marker, dashes = plots.SEQUENCE[number % len(plots.SEQUENCE)]
     plots.line(when, kept, "epoch", "kept", "epoch", f"{layer} of {full[layer]}", color=color, marker=marker, linestyle=dashes)
-when.set(xlabel="epoch", ylabel="channels kept", title="(b) SCA (gated) at ratio 0.5: deeper layers over training")
-when.legend()
+when.set(xlabel="epoch", ylabel="channels kept", ylim=(0, None), title="(b) SCA (gated) at ratio 0.5: deeper layers over training")
+plots.legend_beside(when)
 
 # %%
 for method in [name for name in names if name in set(moved["method"])]:
-    plots.line(change, moved[moved["method"] == method], "epoch", "changed", "epoch", settings.methods[method].label, **plots.style(method, names))
-change.set(xlabel="epoch", ylabel="channels changed (%)", title="(c) ratio 0.5: channels switched on or off by an update (after the first)")
-change.legend()
+    rows = moved[moved["method"] == method]
+    plots.line(change, rows, "epoch", "changed", "epoch", settings.methods[method].label, **plots.style(method, names))
+change.set(xlabel="epoch", ylabel="channels changed (%)", ylim=(-0.7, None))
+change.set_title("(c) ratio 0.5: channels switched on or off by an update (after the first)")
+plots.legend_beside(change)
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "channels")
 plt.show()

@@ -21,18 +21,22 @@ scores.groupby("ratio")["score"].describe().round(2)
 # %%
 fig, [spread, layers] = plots.figure(180, 75, 1, 2)
 order = sorted(scores["ratio"].unique())
-sns.violinplot(scores, x="ratio", y="score", order=order, inner=None, cut=0, density_norm="width", color=plots.SKY, linewidth=0.6, ax=spread)
-sns.stripplot(scores, x="ratio", y="score", order=order, size=1.2, color=plots.BLACK, alpha=0.35, jitter=0.25, ax=spread)
-spread.set(xlabel="ratio of channels removed (0: unpruned)", ylabel="score, mean of S + |V| (thresholds)", title=f"(a) all channels, {cell}")
+where = {"x": "ratio", "y": "score", "order": order, "ax": spread}
+sns.violinplot(scores, inner=None, cut=0, density_norm="width", bw_adjust=0.5, color=plots.SKY, linewidth=0.6, **where)
+sns.stripplot(scores, size=1.2, color=plots.BLACK, alpha=0.35, jitter=0.25, rasterized=True, **where)
+spread.set(xlabel="ratio of channels removed (0: unpruned)", ylabel="score, mean of S + |V| (thresholds)")
+spread.set_title(f"(a) all channels, {cell}")
 
 # %%
 left = scores[scores["score"] > 0].groupby(["ratio", "layer", "seed"], sort=False)["score"].median().reset_index()
 for (ratio, rows), (color, marker, dashes) in zip(left.groupby("ratio"), plots.SEQUENCE, strict=False):
     mean = rows.groupby("layer", sort=False)["score"].mean()
     layers.plot(range(len(mean)), mean, color=color, marker=marker, linestyle=dashes, label=f"ratio {ratio}")
+
+# %%
 layers.set_xticks(range(len(mean)), mean.index, rotation=45)
 layers.set(xlabel="layer", ylabel="median score (thresholds)", title="(b) channels left, layer by layer")
 layers.legend()
-plots.note(fig, study, len(settings.grid.seeds))
+plots.note(fig, study, len(settings.grid.seeds), "points: channels of all seeds")
 plots.save(fig, settings.figures, "scores")
 plt.show()

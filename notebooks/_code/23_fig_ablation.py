@@ -16,19 +16,22 @@ varied = results.load(settings, "ablate", settings.ablations).query("cell == @ce
 # %%
 name, ablation = next(iter(settings.ablations.items()))
 base = table[(table["method"] == ablation.base) & (table["ratio"] == ablation.ratio)]
-rows = [{"part": part, "value": row.settings[part], "seed": row.seed, "accuracy": 100 * row.accuracy, "K": row.parameters["total"] / 1e3}
-        for part in ("score", "l1", "regrow", "interval") for group in (base, varied[[part in v for v in varied["variant"]]])
-        for row in group.itertuples()]
-parts = pd.DataFrame(rows)
+shown = [(part, group) for part in plots.PART for group in (base, varied[[part in variant for variant in varied["variant"]]])]
+parts = pd.DataFrame([{"part": part, "value": row.settings[part], "accuracy": 100 * row.accuracy, "K": row.parameters["total"] / 1e3}
+                      for part, group in shown for row in group.itertuples()])
 parts.groupby(["part", "value"])[["accuracy", "K"]].agg(["mean", "std"]).round(1)
 
 # %%
-fig, axes = plots.figure(180, 120, 2, 3)
 table = table.assign(accuracy=100 * table["accuracy"], K=[p["total"] / 1e3 for p in table["parameters"]])
+fig, axes = plots.figure(180, 115, 2, 3)
+
+# %%
 for ax, y, label in ((axes[0], "accuracy", "test accuracy (%)"), (axes[1], "K", "parameters (K)")):
     for method in ("sca", "only-prune", "random"):
         plots.line(ax, table[table["method"] == method], "ratio", y, "ratio", settings.methods[method].label, **plots.style(method))
     ax.set(xlabel="ratio of channels removed", ylabel=label)
+
+# %%
 axes[0].set_title("(a) regrowth: accuracy")
 axes[1].set_title("(b) regrowth: parameters left")
 axes[0].legend()
@@ -36,7 +39,7 @@ axes[0].legend()
 # %%
 for ax, letter, (part, group) in zip(axes[2:], "cdef", parts.groupby("part", sort=False), strict=True):
     plots.dots(ax, group, "value", "accuracy", base["settings"].iloc[0][part])
-    ax.set(ylabel="test accuracy (%)", title=f"({letter}) {plots.PART[part]}")
+    ax.set(ylabel="test accuracy (%)", ylim=(50, 102), title=f"({letter}) {plots.PART[part]}")
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "ablation")
 plt.show()

@@ -1,0 +1,44 @@
+"""What a user is told: one line that names the value, what is allowed and what to do."""
+
+from pydantic import ValidationError
+
+
+class ConfigError(Exception):
+    """One line: the value, what is allowed, what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the line, without the stack above it (IPython's hook)."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def pick(table: dict, name: str, where: str):
+    """table[name], or a ConfigError that says what there is."""
+    if name not in table:
+        raise ConfigError(f"{where}: {name!r} is not known; known are {', '.join(table)}")
+    return table[name]
+
+
+ALLOWED = {  # pydantic's error types -> what to do, where its own message speaks of Python
+    "model_type": "give keys with values, as in params.yaml",
+    "dict_type": "give keys with values, as in params.yaml",
+    "tuple_type": "give a list, in square brackets",
+    "too_short": "give at least one",
+    "string_pattern_mismatch": "use lower-case letters, digits and hyphens: it goes into names of files and stages",
+}
+
+
+def explain(error: ValidationError) -> str:
+    """Every wrong value on one line, each as 'place: value: what is allowed'."""
+    return "; ".join(map(_explain, error.errors()))
+
+
+def _explain(error: dict) -> str:
+    place = ".".join(str(part) for part in error["loc"] if part != "[key]") or "the file"
+    kind, value, message = error["type"], error["input"], error["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"{place}: {message}" if error["loc"] else message
+    if kind == "missing":
+        return f"{place}: missing; add it"
+    text = isinstance(value, str) and kind in ("float_type", "int_type", "bool_type")
+    allowed = ALLOWED.get(kind, message[0].lower() + message[1:]) + (", without quotes" if text else "")
+    return f"{place}: {value!r}: {allowed}"

@@ -1,0 +1,83 @@
+"""tools/compare.py: fresh results against the committed ones, within a tolerance that is wide of another CPU's rounding."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib import config
+
+TOOL = config.ROOT / "tools" / "compare.py"
+
+
+def write(folder: Path, seed: int, accuracy: float, ratios=(0.5, 0.8)) -> Path:
+    path = folder / "results" / "quick" / "channels" / f"digits-vgg-sca-{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    points = [{"ratio": ratio, "variant": {}, "accuracy": accuracy} for ratio in ratios]
+    record = {"schema": 1, "stage": "channels", "cell": "digits-vgg", "method": "sca", "seed": seed, "points": points}
+    path.write_text(json.dumps(record))
+    return path
+
+
+@pytest.fixture
+def repository(tmp_path) -> Path:
+    """One method, two ratios, two seeds at 0.9, committed."""
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    for seed in (0, 1):
+        write(tmp_path, seed, 0.9)
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--no-verify", "-m", "results"], check=True)
+    return tmp_path
+
+
+def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, TOOL, *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_the_committed_results_agree_with_themselves(repository):
+    done = compared(repository)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "+0.000  channels digits-vgg sca 0.5" in done.stdout and "2 results of study quick agree with HEAD" in done.stdout
+
+
+def test_a_small_change_of_the_mean_agrees(repository):
+    write(repository, 0, 0.82)  # alone it would be too far; over both seeds it is -0.04
+    assert compared(repository).returncode == 0
+
+
+def test_a_large_change_names_the_worst_row(repository):
+    write(repository, 0, 0.7)
+    done = compared(repository)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "worst: channels digits-vgg sca 0.5: 0.900 is committed, 0.800 was made" in done.stderr
+
+
+def test_a_better_result_is_a_change_too(repository):
+    for seed in (0, 1):
+        write(repository, seed, 0.99)
+    assert compared(repository).returncode == 1
+
+
+def test_a_missing_run_is_named(repository):
+    write(repository, 1, 0.9).unlink()
+    done = compared(repository)
+    assert done.returncode == 1 and "sca 0.5: 2 points are committed, 1 were made" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ratios", "named"), [((0.5,), "sca 0.8: 2 points are committed, 1"), ((0.5, 0.8, 0.9), "sca 0.9: 0 points")]
+)
+def test_a_missing_or_additional_point_is_named(repository, ratios, named):
+    write(repository, 1, 0.9, ratios)
+    done = compared(repository)
+    assert done.returncode == 1 and named in done.stderr
+
+
+def test_a_repository_without_results_gives_one_line(repository):
+    for arguments in (("small",), ("quick", "nowhere")):
+        done = compared(repository, *arguments)
+        assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

@@ -1,0 +1,276 @@
+"""Bad input: one clear line that names the value, what is allowed and what to do, and a non-zero exit, before anything runs."""
+
+import ast
+import copy
+import subprocess
+import sys
+
+import pytest
+from ruamel.yaml import YAML
+
+from lib import check, config
+from lib.errors import ConfigError
+
+CELL = ("cells", "digits-vgg")
+GONE = object()
+STUDY = """
+study: quick
+root: .
+params: params.yaml
+out: .
+threads: 1
+data: {root: data/raw, validation: 0.125, split_seed: 2020}
+grid: {data: [digits], cells: [digits-vgg], seeds: [0, 1]}
+cells:
+  digits-vgg:
+    {data: digits, augment: none, net: vgg-digits, neuron: if, T: 4, width: 1.0, ratios: [0.5, 0.8],
+     train: {epochs: 20, batch: 25, lr: 0.05, momentum: 0.9, weight_decay: 0.0, l1: 0.0, lr_schedule: cosine},
+     prune: {warmup: 4, interval: 2, floor: 2, probes: 4}}
+methods:
+  sca: {label: SCA}
+  random: {label: random, mode: fixed, score: random, growth: none, regrow: 0.0}
+ablations:
+  ablations: {label: varied, base: sca, ratio: 0.7, variants: [{score: firing_rate}, {interval: 1}]}
+"""
+
+
+def document() -> dict:
+    return YAML(typ="safe").load(STUDY)
+
+
+def changed(path: tuple, value) -> dict:
+    """STUDY with the value at `path` replaced; GONE removes it."""
+    whole = document()
+    inner = whole
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is GONE:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = copy.deepcopy(value)
+    return whole
+
+
+def written(folder, content):
+    path = folder / "params.yaml"
+    if isinstance(content, dict):
+        with open(path, "w") as file:
+            YAML(typ="safe").dump(content, file)
+    else:
+        path.write_bytes(content.encode("latin-1"))
+    return path
+
+
+def refusal(folder, monkeypatch, content) -> str:
+    """What `python -m lib.check` leaves behind: its only line, without the newline."""
+    monkeypatch.setattr(sys, "argv", ["check", str(written(folder, content))])
+    with pytest.raises(SystemExit) as stopped:
+        check.main()
+    line = stopped.value.code  # sys.exit(text) prints the text and exits with 1
+    assert isinstance(line, str) and line.startswith("error: "), line
+    assert "\n" not in line and len(line) < 400, line
+    assert not [word for word in ("Traceback", "pydantic", "instance of", "tuple") if word in line], line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        # names
+        ((*CELL, "data"), "cifer10", ["cells.digits-vgg.data", "'cifer10'", "digits, cifar10, cifar100"]),
+        ((*CELL, "net"), "vgg61", ["cells.digits-vgg.net", "'vgg61'", "vgg16"]),
+        ((*CELL, "neuron"), "IF", ["cells.digits-vgg.neuron", "'IF'", "if, lif"]),
+        ((*CELL, "augment"), "flip", ["cells.digits-vgg.augment", "'flip'", "none, crop_flip"]),
+        ((*CELL, "train", "lr_schedule"), "cos", ["cells.digits-vgg.train.lr_schedule", "'cos'", "cosine, step"]),
+        (("methods", "sca", "score"), "spike", ["methods.sca.score", "'spike'", "spike_abs_v"]),
+        (("methods", "sca", "growth"), "bn", ["methods.sca.growth", "'bn'", "bn_grad, random, none"]),
+        (("methods", "sca", "ratio_schedule"), "linear", ["methods.sca.ratio_schedule", "'linear'", "constant, gradual"]),
+        (("methods", "sca", "regrow_schedule"), "slow", ["methods.sca.regrow_schedule", "'slow'", "constant, decay"]),
+        (("methods", "sca", "mode"), "gate", ["methods.sca.mode", "'gate'", "'gated', 'literal' or 'fixed'"]),
+        (("ablations", "ablations", "base"), "scaa", ["ablations.ablations.base", "'scaa'", "known are random, sca"]),
+        (("ablations", "ablations", "variants"), [{"score": "spik"}], ["ablations.ablations.score", "'spik'", "spike_abs_v"]),
+        (("grid", "cells"), ["digits-vg"], ["grid.cells", "'digits-vg'", "digits-vgg"]),
+        (("grid", "data"), ["cifar10"], ["grid.data", "cifar10", "exactly digits"]),
+        (("grid", "data"), ["digits", "cifar10"], ["grid.data", "cifar10", "exactly digits"]),
+        # keys
+        (("methods", "sca", "scor"), "random", ["methods.sca", "unknown key scor", "score, growth"]),
+        (("treads",), 1, ["unknown key treads", "threads"]),
+        ((*CELL, "train", "learning_rate"), 0.1, ["cells.digits-vgg.train", "unknown key learning_rate", "lr"]),
+        (
+            ("ablations", "ablations", "variants"),
+            [{"scor": "random"}],
+            ["ablations.ablations.variants", "unknown key scor", "score"],
+        ),
+        ((*CELL, "train", "epochs"), GONE, ["cells.digits-vgg.train.epochs", "missing; add it"]),
+        (("grid",), GONE, ["grid: missing; add it"]),
+        # types
+        ((*CELL, "ratios"), ["0.5"], ["cells.digits-vgg.ratios.0", "'0.5'", "a valid number, without quotes"]),
+        (("ablations", "ablations", "ratio"), "0.5", ["ablations.ablations.ratio", "'0.5'", "a valid number, without quotes"]),
+        ((*CELL, "train", "epochs"), 20.5, ["cells.digits-vgg.train.epochs", "20.5", "valid integer"]),
+        ((*CELL, "train", "epochs"), "20", ["cells.digits-vgg.train.epochs", "'20'", "valid integer, without quotes"]),
+        ((*CELL, "train", "lr"), "1e-3", ["cells.digits-vgg.train.lr", "'1e-3'", "a valid number, without quotes"]),
+        ((*CELL, "train", "lr"), float("inf"), ["cells.digits-vgg.train.lr", "inf", "finite number"]),
+        ((*CELL, "train", "lr"), float("nan"), ["cells.digits-vgg.train.lr", "nan"]),
+        ((*CELL, "T"), True, ["cells.digits-vgg.T", "True", "valid integer"]),
+        ((*CELL, "ratios"), 0.5, ["cells.digits-vgg.ratios", "0.5", "a list"]),
+        ((*CELL, "train"), [20], ["cells.digits-vgg.train", "[20]", "keys with values"]),
+        (("methods", "sca"), "gated", ["methods.sca", "'gated'", "keys with values"]),
+        (
+            ("ablations", "ablations", "variants"),
+            [{"regrow": "0.1"}],
+            ["ablations.ablations.variants: regrow", "'0.1'", "number"],
+        ),
+        (("ablations", "ablations", "variants"), ["score"], ["ablations.ablations.variants.0", "'score'", "keys with values"]),
+        # ranges
+        ((*CELL, "ratios"), [1.0], ["cells.digits-vgg.ratios.0", "1.0", "less than 1"]),
+        ((*CELL, "ratios"), [-0.1], ["cells.digits-vgg.ratios.0", "-0.1", "greater than or equal to 0"]),
+        ((*CELL, "ratios"), [0.5, 0.9], ["cell digits-vgg, method sca", "ratio 0.9 + regrow 0.1 >= 1", "lower one"]),
+        (("methods", "sca", "regrow"), 0.3, ["cell digits-vgg, method sca", "+ regrow 0.3 >= 1", "lower one"]),
+        (
+            ("ablations", "ablations", "variants"),
+            [{"regrow": 0.5}],
+            ["ablation ablations", "ratio 0.7 + regrow 0.5 >= 1", "lower one"],
+        ),
+        (
+            (*CELL, "prune", "warmup"),
+            20,
+            ["cells.digits-vgg.prune.warmup: 20", "20 epochs", "never prune", "before the last epoch"],
+        ),
+        ((*CELL, "prune", "warmup"), -1, ["cells.digits-vgg.prune.warmup", "-1", "greater than or equal to 0"]),
+        ((*CELL, "prune", "interval"), 0, ["cells.digits-vgg.prune.interval", "0", "greater than or equal to 1"]),
+        ((*CELL, "T"), 0, ["cells.digits-vgg.T", "0", "greater than or equal to 1"]),
+        (("threads",), 0, ["threads", "0", "greater than or equal to 1"]),
+        (("data", "validation"), 1.0, ["data.validation", "1.0", "less than 1"]),
+        (("methods", "random", "growth"), "random", ["methods.random", "mode fixed", "growth none"]),
+        # empty, twice
+        (("grid", "cells"), [], ["grid.cells", "[]", "at least one"]),
+        (("grid", "seeds"), [], ["grid.seeds", "[]", "at least one"]),
+        ((*CELL, "ratios"), [], ["cells.digits-vgg.ratios", "[]", "at least one"]),
+        (("methods",), {}, ["methods", "{}", "at least one"]),
+        (("ablations", "ablations", "variants"), [], ["ablations.ablations.variants", "[]", "at least one"]),
+        ((*CELL, "ratios"), [0.5, 0.7, 0.5], ["cells.digits-vgg.ratios", "0.5", "more than once", "once"]),
+        (("grid", "seeds"), [0, 1, 1], ["grid.seeds", "1 stands there more than once", "once"]),
+        (("grid", "cells"), ["digits-vgg"] * 2, ["grid.cells", "digits-vgg stands there more than once"]),
+        (("ablations", "ablations", "variants"), [{"l1": 0.0}] * 2, ["ablations.ablations.variants", "more than once"]),
+        # characters
+        (("study",), "Quick study", ["study", "'Quick study'", "lower-case letters, digits and hyphens"]),
+        (("methods", "my method"), {"label": "mine"}, ["methods.my method", "lower-case letters, digits and hyphens"]),
+        (("methods", "../sca"), {"label": "mine"}, ["methods.../sca", "lower-case letters, digits and hyphens"]),
+        (("methods", "sca_2"), {"label": "mine"}, ["methods.sca_2", "lower-case letters, digits and hyphens"]),
+        (("methods", "ablations"), {"label": "mine"}, ["ablations", "of a method and of an ablation", "rename one"]),
+        (("grid", "cells"), ["digits vgg"], ["grid.cells", "'digits vgg'", "lower-case letters, digits and hyphens"]),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else None,
+)
+def test_a_bad_value_gets_one_line(path, value, named, tmp_path, monkeypatch):
+    line = refusal(tmp_path, monkeypatch, changed(path, value))
+    assert not [part for part in named if part not in line], line
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", ["params.yaml", "the file", "keys with values"]),
+        ("# nothing but this\n", ["the file", "keys with values"]),
+        ("- quick\n", ["the file", "['quick']", "keys with values"]),
+        ("study: [quick\n", ["line 2", "not valid YAML"]),
+        ("study: quick: slow\n", ["line 1", "not valid YAML"]),
+        ("study: quick\nthreads: 1\nthreads: 2\n", ["line 3", "duplicate key", "threads"]),
+        ("grid:\n  seeds: [0]\n  seeds: [1]\n", ["line 3", "duplicate key", "seeds"]),
+        ("study: \xff\n", ["not valid YAML"]),
+        ("study: !!python/object:os.system x\n", ["not valid YAML"]),
+    ],
+)
+def test_a_bad_file_gets_one_line(text, named, tmp_path, monkeypatch):
+    line = refusal(tmp_path, monkeypatch, text)
+    assert not [part for part in named if part not in line], line
+
+
+def test_an_absent_file_gets_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["check", str(tmp_path / "none.yaml")])
+    with pytest.raises(SystemExit, match=r"error: .*No such file.*none\.yaml"):
+        check.main()
+
+
+def test_several_wrong_values_stand_on_one_line(tmp_path, monkeypatch):
+    content = changed(("threads",), 0)
+    content["cells"]["digits-vgg"]["train"]["epochs"] = 20.5
+    line = refusal(tmp_path, monkeypatch, content)
+    assert "threads: 0" in line and "epochs: 20.5" in line
+
+
+@pytest.mark.parametrize("value", ["1e-3", "1.0e-3", "0.001"])
+def test_numbers_are_read_as_dvc_reads_them(value, tmp_path):
+    """YAML 1.1 readers take 1e-3 for text; DVC's reader and ours do not."""
+    path = written(tmp_path, STUDY.replace("weight_decay: 0.0", f"weight_decay: {value}"))
+    assert config.read(path).cells["digits-vgg"].train.weight_decay == 0.001
+
+
+def test_a_copy_that_names_another_study_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    folder = tmp_path / "studies" / "mine"
+    folder.mkdir(parents=True)
+    line = refusal(folder, monkeypatch, document())
+    assert "study: quick" in line and "studies/mine/params.yaml" in line and "give the study the name of its folder" in line
+
+
+def test_a_method_is_refused_only_if_it_never_prunes(tmp_path, monkeypatch):
+    """Literal mode may update after the last epoch, gated mode may not: its network would not have trained under its mask."""
+    content = changed((*CELL, "prune", "warmup"), 19)
+    written(tmp_path, content)
+    check.check(tmp_path / "params.yaml")
+    content["cells"]["digits-vgg"]["prune"]["warmup"] = 20
+    assert "sca (gated)" in refusal(tmp_path, monkeypatch, content)
+
+
+def test_the_command_exits_non_zero_and_prints_one_line(tmp_path):
+    path = written(tmp_path, changed((*CELL, "data"), "cifer10"))
+    done = subprocess.run([sys.executable, "-m", "lib.check", path], capture_output=True, text=True, cwd=config.ROOT)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: params.yaml: ")
+
+
+def test_the_command_says_what_a_valid_study_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["check", str(config.ROOT / "params.yaml")])
+    check.main()
+    assert "study quick" in capsys.readouterr().out
+
+
+def test_an_unknown_study_lists_those_there_are():
+    with pytest.raises(ConfigError, match=r"^study 'quik' is not known; known are quick, .*smoke") as error:
+        config.load("quik")
+    assert error.value._render_traceback_() == [f"ConfigError: {error.value}"]  # what a notebook shows
+
+
+def test_an_unknown_method_or_cell_lists_those_there_are():
+    settings = config.load("smoke")
+    with pytest.raises(ConfigError, match="method: 'scaa' is not known; known are sca, "):
+        settings.points("digits-vgg", "scaa")
+    with pytest.raises(ConfigError, match="cell: 'vgg' is not known; known are digits-vgg"):
+        settings.points("vgg", "sca")
+
+
+def test_the_settings_cannot_be_changed():
+    with pytest.raises(Exception, match="frozen"):
+        config.load("smoke").threads = 2
+
+
+def test_points_are_the_ratios_of_a_method_and_the_variants_of_an_ablation():
+    settings = config.load("quick")
+    cell = settings.cells[settings.grid.cells[0]]
+    assert [point.ratio for point in settings.points(settings.grid.cells[0], "sca")] == list(cell.ratios)
+    for name, ablation in settings.ablations.items():
+        points = settings.points(settings.grid.cells[0], name)
+        assert [point.variant for point in points] == list(ablation.variants)
+        for point in points:
+            assert {key: getattr(point.method, key) for key in point.variant} == point.variant
+            assert point.method.l1 is not None and point.method.interval is not None
+
+
+def test_config_imports_nothing_of_ours_but_its_errors():
+    """Or an edit of a criterion would remake every figure."""
+    tree = ast.parse((config.ROOT / "lib" / "config.py").read_text())
+    names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    assert not [name for name in names if name.split(".")[0] in ("lib", "") and name != "lib.errors"]

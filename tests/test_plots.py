@@ -1,0 +1,150 @@
+"""Figures: the same picture gives the same bytes, no half file is left, methods can be told apart, axes are labelled."""
+
+import itertools
+import re
+import warnings
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+
+from lib import config, plots
+from lib.stats import interval
+
+STUDIES = ["quick", *sorted(path.parent.name for path in config.ROOT.glob("studies/*/params.yaml"))]
+FIGURES = sorted(path for path in (config.ROOT / "notebooks" / "_code").glob("2*.py") if "plots.save(" in path.read_text())
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def table() -> pd.DataFrame:
+    return pd.DataFrame([{"ratio": r, "accuracy": 0.9 - r / 9 + s / 50, "seed": s} for r in (0.7, 0.5) for s in range(3)])
+
+
+def drawn(label: str = "SCA"):
+    fig, [ax] = plots.figure(80, 60)
+    plots.line(ax, table(), "ratio", "accuracy", "ratio", label, **plots.style("sca"))
+    ax.set(xlabel="ratio of channels removed", ylabel="test accuracy")
+    ax.legend()
+    plots.note(fig, "quick", 3)
+    return fig
+
+
+def unlabelled(fig) -> list[str]:
+    """The axes of a figure that show ticks with numbers or names, but do not say what they are."""
+    fig.canvas.draw()
+    bare = []
+    for number, ax in enumerate(fig.axes):
+        for side, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
+            ticks = axis.get_major_ticks() if ax.axison and axis.get_visible() else []
+            shown = any(
+                t.label1.get_visible() and t.label1.get_text() or t.label2.get_visible() and t.label2.get_text() for t in ticks
+            )
+            if shown and not axis.get_label_text().strip():
+                bare.append(f"{side} of axes {number} ({ax.get_title() or 'untitled'})")
+    return bare
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_saving_twice_gives_the_same_bytes(kind, tmp_path):
+    first = plots.save(drawn(), tmp_path / "a", "accuracy").with_suffix(f".{kind}")
+    plots.save(drawn("another"), tmp_path / "other", "accuracy")  # what was drawn before does not matter
+    second = plots.save(drawn(), tmp_path / "b", "accuracy").with_suffix(f".{kind}")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes() != (tmp_path / "other" / first.name).read_bytes()
+
+
+def test_saving_leaves_two_whole_files_and_names_the_svg(tmp_path):
+    path = plots.save(drawn(), tmp_path, "accuracy")
+    assert path == tmp_path / "accuracy.svg"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["accuracy.png", "accuracy.svg"]
+    assert path.read_text().rstrip().endswith("</svg>") and path.with_suffix(".png").read_bytes().endswith(b"IEND\xaeB`\x82")
+    assert "<dc:date>" not in path.read_text()
+
+
+def test_a_failing_save_leaves_the_old_files_and_nothing_else(tmp_path, monkeypatch):
+    path = plots.save(drawn(), tmp_path, "accuracy")
+    before = path.read_bytes(), path.with_suffix(".png").read_bytes()
+    fig = drawn("new")
+
+    def full(file, **kwargs):
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(fig, "savefig", full)
+    with pytest.raises(OSError, match="no space left"):
+        plots.save(fig, tmp_path, "accuracy")
+    assert (path.read_bytes(), path.with_suffix(".png").read_bytes()) == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["accuracy.png", "accuracy.svg"]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_method_can_be_told_from_every_other_without_colour(study):
+    methods = ["dense", *config.load(study).methods]
+    looks = {method: plots.style(method, methods) for method in methods}
+    assert len({tuple(look.values()) for look in looks.values()}) == len(methods)
+    assert len({(look["marker"], look["linestyle"]) for look in looks.values()}) == len(methods)
+
+
+def test_methods_of_your_own_get_looks_of_their_own():
+    methods = [*plots.STYLE, "mine", "yours", "theirs"]
+    assert len({tuple(plots.style(method, methods).values()) for method in methods}) == len(methods)
+    assert plots.style("mine", methods) == plots.style("mine", methods)
+
+
+def test_no_line_is_yellow_and_every_colour_is_of_the_palette():
+    palette = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"}
+    assert {color for color, _, _ in [*plots.STYLE.values(), *plots.SPARE]} <= palette
+
+
+def test_a_line_shows_mean_interval_and_every_seed():
+    fig, [ax] = plots.figure(80, 60)
+    plots.line(ax, table(), "ratio", "accuracy", "ratio", "SCA", **plots.style("sca"))
+    x, y = ax.containers[0].lines[0].get_data()
+    assert list(x) == pytest.approx([0.5, 0.7])  # in order, whatever the order of the rows
+    shown = plots.over_seeds(table(), "ratio", "accuracy", "ratio")
+    for number, ratio in enumerate((0.5, 0.7)):
+        mean, half = interval(table().set_index("ratio").loc[ratio, "accuracy"])
+        assert y[number] == pytest.approx(mean)
+        assert shown["half"].iloc[number] == pytest.approx(half)
+    marks = [len(c.get_offsets()) for c in ax.collections if isinstance(c, PathCollection)]
+    assert marks == [6]
+
+
+def test_a_quick_figure_says_what_it_is():
+    fig = plt.figure()
+    plots.note(fig, "quick", 3)
+    text = fig.get_supxlabel()
+    assert "n = 3" in text and "95 %" in text and "not the papers' numbers" in text
+
+
+def test_the_helper_finds_bare_axes():
+    fig, [left, right] = plots.figure(80, 60, 1, 2)
+    left.plot([1, 2])
+    left.set_xlabel("epoch")
+    right.set(xticks=[], yticks=[])
+    assert unlabelled(fig) == ["y of axes 0 (untitled)"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("code", FIGURES, ids=lambda path: path.stem)
+def test_every_axis_of_a_committed_figure_is_labelled(code, monkeypatch):
+    """Draws the figure from the committed results, and saves nothing."""
+    saved = []
+    monkeypatch.setattr(plots, "save", lambda fig, folder, name: saved.append(fig))
+    monkeypatch.setattr(plt, "show", lambda: None)
+    with warnings.catch_warnings():
+        exec(compile(code.read_text(), code.name, "exec"), {"display": print})
+    assert saved
+    assert not list(itertools.chain.from_iterable(map(unlabelled, saved)))
+    texts = " ".join(text.get_text() for fig in saved for text in fig.texts)
+    assert re.search(r"n = \d+", texts), "the figure does not say n: call plots.note"

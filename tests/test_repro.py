@@ -1,0 +1,122 @@
+"""tools/repro.py on a tiny pipeline of shell stages: order, completeness, and what is said when a stage fails."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib import config
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+TOOL = config.ROOT / "tools" / "repro.py"
+PIPELINE = """
+stages:
+  raw:
+    cmd: echo 1 > raw.txt
+    outs: [raw.txt]
+  run:
+    matrix: {seed: [0, 1]}
+    cmd: cat raw.txt > run-${item.seed}.txt
+    deps: [raw.txt]
+    outs: ["run-${item.seed}.txt"]
+  figure:
+    cmd: cat run-0.txt run-1.txt > figure.txt
+    deps: [run-0.txt, run-1.txt]
+    outs: [figure.txt]
+"""
+UNRELATED = "stages:\n  other:\n    cmd: echo never > other.txt\n    outs: [other.txt]\n"
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch) -> Path:
+    """The working directory for the time of a test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "dvc.yaml").write_text(UNRELATED)
+    return tmp_path
+
+
+def repro(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, TOOL, *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture
+def tool():
+    spec = importlib.util.spec_from_file_location("repro", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generations_are_upstream_first_and_complete(repository, tool):
+    assert tool.generations("dvc.yaml") == [["raw"], ["run@0", "run@1"], ["figure"]]
+
+
+def test_the_generations_of_a_study_reach_into_other_files_where_it_needs_them(repository, tool):
+    (repository / "studies" / "dvc.yaml").write_text("stages:\n  more:\n    cmd: cat ../raw.txt\n    deps: [../raw.txt]\n")
+    assert tool.generations("studies/dvc.yaml") == [["raw"], ["studies/dvc.yaml:more"]]
+
+
+def test_an_unknown_pipeline_lists_those_there_are(repository, tool):
+    with pytest.raises(RuntimeError, match=r"studies/none/dvc.yaml: no stages there; known are dvc.yaml, studies/dvc.yaml"):
+        tool.generations("studies/none/dvc.yaml")
+
+
+def test_everything_that_is_needed_runs_once_and_then_nothing_is_stale(repository, tool):
+    done = repro()
+    assert done.returncode == 0, done.stderr
+    assert (repository / "figure.txt").read_text() == "1\n1\n"
+    assert not (repository / "studies" / "other.txt").exists()
+    assert sorted(path.name for path in (repository / "build" / "logs").iterdir()) == [
+        "figure.log",
+        "raw.log",
+        "run@0.log",
+        "run@1.log",
+    ]
+    assert "up to date" in done.stdout + done.stderr
+    assert tool.stale(["raw", "run@0", "run@1", "figure"]) == []
+    (repository / "raw.txt").write_text("2\n")
+    assert tool.stale(["raw", "run@0", "run@1"]) == ["raw", "run@0", "run@1"]
+
+
+@pytest.mark.parametrize(("said", "tries"), [("error: ratio 2.0", 1), ("the kernel died", 2)])
+def test_a_failing_stage_gives_one_clear_error_with_the_end_of_its_log(repository, said, tries):
+    failing = f"(echo try >> tries.txt; seq 100; echo '{said}' >&2; exit 3)"
+    (repository / "dvc.yaml").write_text(PIPELINE.replace("echo 1 > raw.txt", json.dumps(failing)))
+    done = repro()
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error: stage raw failed; the end of build/logs/raw.log:") == 1
+    assert said in done.stderr and "\n100\n" in done.stderr and "\n50\n" not in done.stderr
+    assert not (repository / "run-0.txt").exists()
+    assert (repository / "tries.txt").read_text().count("try") == tries
+
+
+def test_a_broken_pipeline_gives_one_clear_error(repository):
+    (repository / "dvc.yaml").write_text("stages: [")
+    done = repro()
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr and "error: " in done.stderr and "dvc.yaml" in done.stderr
+
+
+def test_after_a_failure_no_further_stage_starts(repository, tool, monkeypatch):
+    monkeypatch.setattr(tool.os, "cpu_count", lambda: 1)
+    started = []
+
+    def fail(address):
+        started.append(address)
+        raise RuntimeError(address)
+
+    monkeypatch.setattr(tool, "reproduce", fail)
+    with pytest.raises(RuntimeError):
+        tool.reproduce_all([f"run@{seed}" for seed in range(50)])
+    assert len(started) < 50

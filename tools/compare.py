@@ -1,0 +1,69 @@
+"""Compares the results in the working tree with the committed ones: mean test accuracy over seeds, and what was run.
+
+python tools/compare.py [study] [revision]
+"""
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean
+
+# Rounding differs between CPUs and thread counts; in float32 it flips spikes, and 1,000 steps later the network is another one,
+# as if another seed had been drawn. 0.05 is wide of that for a mean over 3 seeds and far below what a broken method loses.
+TOLERANCE = 0.05
+
+
+def committed(study: str, revision: str) -> dict[str, str]:
+    """{path: text} of the results at a git revision."""
+    listed = git("ls-tree", "-r", "--name-only", revision, f"results/{study}").splitlines()
+    return {path: git("show", f"{revision}:{path}") for path in listed if path.endswith(".json")}
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"error: git {' '.join(arguments)}: {done.stderr.strip().splitlines()[0]}")
+    return done.stdout
+
+
+def accuracies(texts) -> dict[tuple, list[float]]:
+    """{(stage, cell, method, ratio, variant): test accuracies, one a seed}"""
+    found = defaultdict(list)
+    for record in map(json.loads, texts):
+        for point in record["points"]:
+            variant = ", ".join(f"{key} {value}" for key, value in point.get("variant", {}).items())
+            found[record["stage"], record["cell"], record["method"], point["ratio"], variant].append(point["accuracy"])
+    return found
+
+
+def compare(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> str | None:
+    """Prints a row a point; returns what is wrong with the worst one, None if nothing is."""
+    worst, wrong = TOLERANCE, None
+    print(f"{'committed':>9} {'fresh':>7} {'change':>7}  test accuracy, mean over seeds")
+    for key in sorted(old.keys() | new.keys()):
+        name = " ".join(str(part) for part in key if part != "")
+        if len(old[key]) != len(new[key]):
+            return f"{name}: {len(old[key])} points are committed, {len(new[key])} were made"
+        change = fmean(new[key]) - fmean(old[key])
+        print(f"{fmean(old[key]):9.3f} {fmean(new[key]):7.3f} {change:+7.3f}  {name}")
+        if abs(change) > worst:
+            worst, wrong = abs(change), f"{name}: {fmean(old[key]):.3f} is committed, {fmean(new[key]):.3f} was made"
+    return wrong
+
+
+def main() -> None:
+    study, revision = (*sys.argv[1:], *("quick", "HEAD")[len(sys.argv) - 1 :])
+    old = committed(study, revision)
+    if not old:
+        sys.exit(f"error: results/{study}: nothing is committed at {revision}; nothing to compare with")
+    fresh = sorted(Path("results", study).rglob("*.json"))
+    wrong = compare(accuracies(old.values()), accuracies(path.read_text() for path in fresh))
+    if wrong:
+        sys.exit(f"error: the fresh results differ from the committed ones by more than {TOLERANCE}; worst: {wrong}")
+    print(f"{len(fresh)} results of study {study} agree with {revision} within {TOLERANCE}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Fills the generated parts of README.md, between `<!-- name -->` and `<!-- end -->`, from dvc.yaml, notebooks and results.
+
+`python tools/readme.py` writes them; a test holds that they are up to date.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from lib.config import ROOT
+from lib.results import write_text
+
+README = ROOT / "README.md"
+
+
+def sources() -> str:
+    """Which notebook and stage each figure and table comes from, and the question it answers."""
+    rows = []
+    for stage, spec in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        if not stage.startswith(("fig-", "tab-")):
+            continue
+        notebook = re.search(r"notebooks/(\S+)\.ipynb", spec["cmd"]).group(1)
+        made = [
+            Path(path).name for out in spec.get("plots", []) + spec.get("outs", []) for path in out if not path.endswith(".svg")
+        ]
+        rows.append(
+            {
+                "what": ", ".join(made),
+                "question": question(notebook),
+                "stage": f"`{stage}`",
+                "notebook": f"[{notebook}](notebooks/{notebook}.ipynb)",
+            }
+        )
+    return pd.DataFrame(rows).to_markdown(index=False)
+
+
+def question(notebook: str) -> str:
+    """The first question of the notebook's first cell."""
+    text = "".join(json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"][0]["source"])
+    return " ".join(re.search(r"\*\*Question\.\*\*\s+([^?]*\?)", text).group(1).split())
+
+
+def numbers() -> str:
+    """Test accuracy of each method at each ratio of the quick study, mean and 95 % interval over its seeds."""
+    table = pd.read_csv(ROOT / "results/quick/summary.csv")
+    table["shown"] = [f"{mean:.1f} ± {half:.1f}" for mean, half in zip(table["accuracy (%)"], table["± (95 %)"], strict=True)]
+    wide = table.pivot(index=["cell", "method"], columns="ratio", values="shown").fillna("")
+    order = table[["cell", "method"]].drop_duplicates()
+    wide = wide.reindex(pd.MultiIndex.from_frame(order)).reset_index()
+    return wide.rename(columns={ratio: f"ratio {ratio:g}" for ratio in wide.columns[2:]}).to_markdown(index=False)
+
+
+def filled(text: str) -> str:
+    for name, make in (("sources", sources), ("numbers", numbers)):
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, make=make: f"{m[1]}{make()}\n{m[2]}", text, flags=re.DOTALL
+        )
+    return text
+
+
+if __name__ == "__main__":
+    write_text(README, filled(README.read_text()))
