@@ -49,11 +49,17 @@ class Settings(BaseModel):
 
 
 class Data(Settings):
-    """Where raw data lies (SNN_DATA overrides it) and how the validation images are held out of the training images."""
+    """Where raw data lies (SNN_DATA overrides it) and how the validation images are held out of the training images.
+
+    images: {data set: training images at most, validation ones included; the first ones, as many of each class}
+    frames: {event set: frames of each recording, the T of its cells}; a set that is not named there has its usual number
+    """
 
     root: str
     validation: Annotated[float, Field(gt=0, lt=1)]
     split_seed: int
+    images: dict[Name, Positive] = {}
+    frames: dict[Name, Positive] = {}
 
 
 class Train(Settings):
@@ -153,6 +159,7 @@ class Study(Settings):
 
     @model_validator(mode="after")
     def _fits(self):
+        self._fit_data()
         for name in self.grid.cells:
             pick(self.cells, name, "grid.cells")
             for method in self.methods:
@@ -164,6 +171,15 @@ class Study(Settings):
         if clash:
             raise ValueError(f"{', '.join(sorted(clash))} is the name of a method and of an ablation; rename one")
         return self
+
+    def _fit_data(self):
+        used = {cell.data for cell in self.cells.values()}
+        for field in ("images", "frames"):
+            for name in sorted(set(getattr(self.data, field)) - used):
+                raise ValueError(f"data.{field}: {name!r} is the data of no cell; the cells use {', '.join(sorted(used))}")
+        for name, cell in self.cells.items():
+            if (frames := self.data.frames.get(cell.data, cell.T)) != cell.T:
+                raise ValueError(f"cells.{name}.T: {cell.T}: data.frames gives {cell.data} {frames} frames; make them equal")
 
     def points(self, cell: str, method: str) -> list[Point]:
         """What one stage trains: a method at each of the cell's ratios, or the variants of an ablation."""

@@ -1,69 +1,67 @@
-"""Data sets -> tensors in memory, with fixed splits; batches and augmentation."""
+"""Data sets -> splits that are fixed once, kept as bytes; batches and augmentation. The raw data: `lib.sources`."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lib.config import ROOT, Study
-from lib.errors import ConfigError, pick
+from lib.errors import ConfigError, DataError, pick
+from lib.events import roll_flip
 from lib.files import whole
+from lib.sources import FRAMES, SOURCES, Ask, first
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images kept as bytes, made float32 when they are picked: a data set takes a quarter of the memory.
+
+    kept: uint8 [N, C, H, W], or event counts [N, T, 2, H, W]
+    shift, scale: [C, 1, 1]; what is picked is (kept / 255 - shift) / scale, but whole event counts as they are
+
+    Picked by a slice or by indices, images are [n, C, H, W] and event frames [T, n, 2, H, W], as a network takes them.
+    """
+
+    kept: Tensor
+    shift: Tensor | None = None
+    scale: Tensor | None = None
+
+    @property
+    def events(self) -> bool:
+        return self.kept.dim() == 5
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index) -> Tensor:
+        picked = self.kept[index]
+        if self.events:
+            return (picked.transpose(0, 1) if picked.dim() == 5 else picked).float()
+        return picked.float().div_(255).sub_(self.shift).div_(self.scale)
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Batch after batch, in order, as `Tensor.split`."""
+        return (self[start : start + size] for start in range(0, len(self), size))
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Normalised images, float32 [N, C, H, W], and labels, int64 [N], of one data set; classes: how many there are."""
+    """Images (or, of still images, a float tensor) and labels, int64 [N], of one data set; classes: how many there are."""
 
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
+    train: tuple[Images | Tensor, Tensor]
+    validation: tuple[Images | Tensor, Tensor]
+    test: tuple[Images | Tensor, Tensor]
     classes: int
 
     @property
     def in_shape(self) -> tuple[int, int, int]:
-        return tuple(self.train[0].shape[1:])
-
-
-class DataError(ConfigError):
-    """The data cannot be had; the message says what to do."""
-
-
-def digits() -> dict[str, np.ndarray]:
-    """scikit-learn's handwritten digits, shipped with it: 1797 images of 8x8 in 17 grey levels; every fifth is a test image."""
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    images = (images * (255 / 16)).round().astype(np.uint8).reshape(-1, 1, 8, 8)
-    test = np.arange(len(labels)) % 5 == 4
-    return {"train_x": images[~test], "train_y": labels[~test], "test_x": images[test], "test_y": labels[test]}
-
-
-def _cifar(name: str, root: Path) -> dict[str, np.ndarray]:
-    from torchvision import datasets
-
-    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    sets = {}
-    for part in ("train", "test"):
-        try:
-            found = kind(root, train=part == "train", download=not (root / kind.base_folder).exists())
-        except (OSError, RuntimeError) as error:
-            raise DataError(
-                f"{name}: not found under {root} and not downloaded ({' '.join(str(error).split())}); put the official folder "
-                f"{kind.base_folder} there, or set SNN_DATA or data.root in params.yaml to where it is"
-            ) from error
-        sets[f"{part}_x"], sets[f"{part}_y"] = found.data.transpose(0, 3, 1, 2), np.array(found.targets)
-    return sets
-
-
-SOURCES: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
-    "digits": lambda root: digits(),
-    "cifar10": lambda root: _cifar("cifar10", root),
-    "cifar100": lambda root: _cifar("cifar100", root),
-}
+        """(C, H, W) of an image or of one event frame."""
+        return tuple(self.train[0][:1].shape[-3:])
 
 
 def root_folder(root: Path) -> Path:
@@ -71,23 +69,37 @@ def root_folder(root: Path) -> Path:
     return Path(os.environ.get("SNN_DATA") or root)
 
 
-def prepare(name: str, root: Path, validation: float, seed: int) -> dict[str, np.ndarray]:
-    """Raw data -> uint8 images and labels of three splits. The validation split is drawn from the training images, the same
-    share of each class, by `seed`; the test images are the official ones.
+def prepare(
+    name: str, root: Path, validation: float, seed: int, images: int | None = None, frames: int | None = None
+) -> dict[str, np.ndarray]:
+    """Raw data -> uint8 images (or event counts) and labels of three splits. The validation split is drawn from the training
+    images, the same share of each class, by `seed`; the test images are the official ones.
 
+    images: training images at most, validation ones included: the first ones, the same number of each class (None: all)
+    frames: of each recording of an event set (None: its usual number)
     raises: DataError if the data cannot be had
     """
-    raw = pick(SOURCES, name, "data set")(root)
+    raw = pick(SOURCES, name, "data set")(root, Ask(images, frames or FRAMES.get(name, 1), seed))
+    few = first(raw["train_y"], images)
+    x, y = (raw["train_x"], raw["train_y"]) if len(few) == len(raw["train_y"]) else (raw["train_x"][few], raw["train_y"][few])
     # differs from the paper: validation images are held out of the training images; published: choices made on the test images
-    held = held_out(raw["train_y"], validation, np.random.default_rng(seed))
+    held = held_out(y, validation, np.random.default_rng(seed))
     return {
-        "train_x": raw["train_x"][~held],
-        "train_y": raw["train_y"][~held],
-        "validation_x": raw["train_x"][held],
-        "validation_y": raw["train_y"][held],
+        "train_x": x[~held],
+        "train_y": y[~held],
+        "validation_x": x[held],
+        "validation_y": y[held],
         "test_x": raw["test_x"],
         "test_y": raw["test_y"],
     }
+
+
+def prepare_for(settings: Study, name: str) -> dict[str, np.ndarray]:
+    """`prepare` as a study's params.yaml asks for it."""
+    ask = settings.data
+    return prepare(
+        name, root_folder(ROOT / ask.root), ask.validation, ask.split_seed, ask.images.get(name), ask.frames.get(name)
+    )
 
 
 def held_out(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -106,30 +118,38 @@ def save(arrays: dict[str, np.ndarray], path: Path) -> None:
 
 
 def load(path: Path) -> Splits:
-    """What `save` wrote, normalised by the mean and standard deviation of the training images, channel by channel."""
+    """What `save` wrote. Images are normalised by the mean and standard deviation of the training images, channel by channel;
+    event counts are not."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: torch.from_numpy(file[name]) for name in file.files}
-    images = arrays["train_x"].float() / 255
-    mean, std = (f((0, 2, 3)).view(1, -1, 1, 1) for f in (images.mean, images.std))
+    shift, scale = (None, None) if arrays["train_x"].dim() == 5 else mean_std(arrays["train_x"])
     parts = {
-        part: ((arrays[f"{part}_x"].float() / 255 - mean) / std, arrays[f"{part}_y"].long())
+        part: (Images(arrays[f"{part}_x"], shift, scale), arrays[f"{part}_y"].long())
         for part in ("train", "validation", "test")
     }
     return Splits(**parts, classes=int(arrays["train_y"].max()) + 1)
+
+
+def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each channel of uint8 [N, C, H, W], as shares of 255: two of [C, 1, 1]. One channel at a time is made float."""
+    each = [((one := x[:, c : c + 1].float().div_(255)).mean((0, 2, 3)), one.std((0, 2, 3))) for c in range(x.shape[1])]
+    return tuple(torch.cat(values).view(-1, 1, 1) for values in zip(*each, strict=True))
 
 
 def open_or_prepare(settings: Study, name: str) -> Splits:
     """The splits of data set `name` in a study; prepared first if no run has done so yet."""
     path = settings.data_path(name)
     if not path.exists():
-        save(prepare(name, root_folder(ROOT / settings.data.root), settings.data.validation, settings.data.split_seed), path)
+        save(prepare_for(settings, name), path)
     return load(path)
 
 
-def batches(x: Tensor, y: Tensor, size: int, generator: torch.Generator, augment=None) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    x: Images | Tensor, y: Tensor, size: int, generator: torch.Generator, augment=None
+) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch in random order; a last, smaller batch is dropped, because BN on a few images disturbs the network.
 
-    raises: DataError if there are not enough images for a single batch
+    Batches are [n, C, H, W], of event sets [T, n, 2, H, W]. raises: DataError if there are not enough for a single batch
     """
     if len(x) < size:
         raise DataError(f"batch: {size}: there are only {len(x)} training images; lower it in params.yaml")
@@ -139,9 +159,14 @@ def batches(x: Tensor, y: Tensor, size: int, generator: torch.Generator, augment
 
 
 def crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Random crop after 4 pixels of padding, and horizontal flip, drawn for each image (A26). x: [N, C, H, W]"""
+    """Random crop after 4 pixels of padding, and horizontal flip, drawn for each image (A26). x: [N, C, H, W]
+
+    raises: ConfigError for event frames
+    """
+    if x.dim() != 4:
+        raise ConfigError("augment: crop_flip and crop_flip_rotate are for still images; event frames take roll_flip or none")
     n, _, height, width = x.shape
-    padded = torch.nn.functional.pad(x, (4, 4, 4, 4))
+    padded = F.pad(x, (4, 4, 4, 4))
     top, left = torch.randint(0, 9, (2, n), generator=generator)
     rows = top[:, None] + torch.arange(height)
     columns = left[:, None] + torch.arange(width)
@@ -149,4 +174,19 @@ def crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     return padded[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-AUGMENT = {"none": None, "crop_flip": crop_flip}
+def rotated(x: Tensor, degrees: Tensor) -> Tensor:
+    """Each image turned counter-clockwise about its middle, nearest pixel, 0 outside. x: [N, C, H, W]; degrees: [N]"""
+    angle, (height, width) = torch.deg2rad(degrees), x.shape[2:]
+    cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    turn = torch.stack([cos, -sin * height / width, none, sin * width / height, cos, none], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(turn, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+
+
+def crop_flip_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
+    """`crop_flip`, then a rotation by up to 15 degrees either way, drawn for each image: CIFAR-100's (A26). x: [N, C, H, W]"""
+    x = crop_flip(x, generator)
+    return rotated(x, 30 * torch.rand(len(x), generator=generator) - 15)
+
+
+AUGMENT = {"none": None, "crop_flip": crop_flip, "crop_flip_rotate": crop_flip_rotate, "roll_flip": roll_flip}

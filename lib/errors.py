@@ -11,6 +11,10 @@ class ConfigError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+class DataError(ConfigError):
+    """The data cannot be had; the message says what to do."""
+
+
 def pick(table: dict, name: str, where: str):
     """table[name], or a ConfigError that says what there is."""
     if name not in table:

@@ -1,20 +1,30 @@
-"""Event streams from still images, the way CIFAR10-DVS was recorded: an image moves along a closed smooth path before a sensor
-that reports each crossing of a contrast threshold. Always called *simulated*: it stands in where no recording can be had.
+"""Event streams: simulated from still images, and recorded ones; both end as frames that count events.
 
-An event is (t, x, y, p): time step, column, row, polarity (1: brighter, 0: darker). Frames count events over equal spans.
+A simulated stream is made the way CIFAR10-DVS was recorded: an image moves along a closed smooth path before a sensor that
+reports each crossing of a contrast threshold of log intensity. It is always called *simulated*: it stands in where no recording
+can be had. An event is (t, x, y, p): time, column, row, polarity (1: brighter, 0: darker). Frames hold counts in whole numbers,
+never normalised, so that a network's first layer costs one operation an event and synapse.
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lib.errors import ConfigError
+
+DARK = 0.05  # light that the sensor sees in a black pixel, as a share of white: so that the logarithm of black is finite
+DARKER, BRIGHTER = 0, 1
+BLUE, ORANGE = np.array([0.0, 0.45, 0.70]), np.array([0.90, 0.45, 0.0])
+
 
 def closed_path(steps: int, amplitude: float) -> Tensor:
     """Displacement (x, y) in pixels before and after each of `steps` steps of a closed figure of eight: [steps + 1, 2]."""
     phase = torch.linspace(0, 2 * math.pi, steps + 1)
+    phase[-1] = 0  # the same place as at the start, to the last bit
     return amplitude * torch.stack([phase.sin(), (2 * phase).sin() / 2], dim=1)
 
 
@@ -27,50 +37,62 @@ def shifted(images: Tensor, displacement: Tensor, size: int) -> Tensor:
 
 
 @torch.no_grad()
-def simulate(
-    images: Tensor,
-    size: int,
-    steps: int,
+def simulate(images: Tensor, size: int, steps: int, generator: torch.Generator, amplitude: float = 3.0, **sensor) -> Tensor:
+    """Events a pixel, polarity and step: uint8 [N, steps, 2, size, size].
+
+    images: [N, C, H, W] in [0, 1], colours are averaged; size: pixels a side of the sensor; steps: time steps of one loop
+    amplitude: of the path, in sensor pixels; sensor: threshold, refractory and noise, as `sense` takes them
+    """
+    bright = images.mean(1, keepdim=True)
+    light = (shifted(bright, place, size)[:, 0] for place in closed_path(steps, amplitude))
+    return torch.stack(list(sense(light, generator, **sensor)), dim=1)
+
+
+def sense(
+    light: Iterable[Tensor],
     generator: torch.Generator,
-    amplitude: float = 3.0,
     threshold: float = 0.15,
     refractory: int = 0,
     noise: float = 0.0,
-) -> Tensor:
-    """Events a pixel, polarity and step: uint8 [N, steps, 2, size, size]; polarity 0: darker, 1: brighter.
+) -> Iterable[Tensor]:
+    """What the sensor reports at each moment after the first: uint8 [N, 2, H, W], at most 255 events each.
 
-    images: [N, C, H, W] in [0, 1], colours are averaged; size: pixels a side of the sensor; steps: time steps of one loop
-    amplitude: of the path, in sensor pixels; threshold: in log intensity, > 0
-    refractory: steps for which a pixel is silent after an event, its level following the light meanwhile
-    noise: probability of a spurious event a pixel, polarity and step, in [0, 1)
+    light: intensities [N, H, W] in [0, 1], moment by moment; threshold: of one event, in log intensity, > 0
+    refractory: steps for which a pixel is silent after an event, its level following the light meanwhile; a pixel then
+    reports one event a step at most
+    noise: probability of a spurious event a pixel, polarity and step, in [0, 1); a silent pixel has none
     raises: ValueError if threshold <= 0 or noise is not in [0, 1)
     """
     if threshold <= 0 or not 0 <= noise < 1:
         raise ValueError(f"threshold {threshold} must be > 0 and noise {noise} in [0, 1)")
-    bright = images.mean(1, keepdim=True)
-    path = closed_path(steps, amplitude)
-    level = (shifted(bright, path[0], size) + 0.05).log()[:, 0]  # 0.05: the sensor's dark level, so that black is no infinity
-    events = torch.zeros(len(images), steps, 2, size, size, dtype=torch.uint8)
-    resting = torch.zeros_like(level, dtype=torch.int16) if refractory else None
-    for step in range(steps):
-        seen = (shifted(bright, path[step + 1], size) + 0.05).log()[:, 0]
+    light = iter(light)
+    level = (next(light) + DARK).log()
+    resting = torch.zeros_like(level, dtype=torch.int16)  # steps for which a pixel stays silent
+    for intensity in light:
+        seen = (intensity + DARK).log()
         crossed = ((seen - level) / threshold).trunc()
         if refractory:
-            silent = resting > 0
-            fired = torch.where(silent, 0, crossed.clamp(-1, 1))
-            level = torch.where(silent | (fired != 0), seen, level)
-            resting = torch.where(fired != 0, refractory, (resting - 1).clamp(min=0))
+            crossed = crossed.clamp(-1, 1).masked_fill(resting > 0, 0)
+            level = torch.where((resting > 0) | (crossed != 0), seen, level)
         else:
-            fired = crossed
-            level += crossed * threshold
-        events[:, step, 1], events[:, step, 0] = fired.clamp(min=0).to(torch.uint8), (-fired).clamp(min=0).to(torch.uint8)
-    if noise:
-        events += (torch.rand(events.shape, generator=generator) < noise).to(torch.uint8)
-    return events
+            level = level + crossed * threshold
+        events = torch.stack([-crossed, crossed], dim=1).clamp(0, 255).to(torch.uint8)  # DARKER, BRIGHTER
+        if noise:
+            spurious = torch.rand(events.shape, generator=generator) < noise
+            if refractory:  # at most one event a pixel, none while it rests
+                spurious &= (events.sum(1, keepdim=True) == 0) & (resting == 0)[:, None]
+                spurious[:, DARKER] &= ~spurious[:, BRIGHTER]
+            events += spurious.to(torch.uint8)
+        if refractory:
+            resting = torch.where(events.sum(1) > 0, refractory, (resting - 1).clamp(min=0))
+        yield events
 
 
 def frames(events: Tensor, T: int) -> Tensor:
-    """Counts over T equal spans: [N, steps, 2, H, W] -> [N, T, 2, H, W]; steps must be a multiple of T."""
+    """Counts over T equal spans of time, at most 255: [N, steps, 2, H, W] -> uint8 [N, T, 2, H, W].
+
+    raises: ValueError unless steps is a multiple of T
+    """
     n, steps, *rest = events.shape
     if steps % T:
         raise ValueError(f"{steps} steps do not divide into T = {T} frames; take a multiple")
@@ -79,17 +101,45 @@ def frames(events: Tensor, T: int) -> Tensor:
 
 def stream(events: Tensor) -> dict[str, np.ndarray]:
     """The events of one recording, [steps, 2, H, W], as t, x, y, p in order of time, as event files hold them."""
-    t, p, y, x = np.nonzero(events.numpy())
-    counts = events.numpy()[t, p, y, x]
-    return {name: np.repeat(values, counts) for name, values in (("t", t), ("x", x), ("y", y), ("p", p))}
+    counts = events.numpy()
+    t, p, y, x = np.nonzero(counts)
+    times = counts[t, p, y, x]
+    return {name: np.repeat(values, times) for name, values in (("t", t), ("x", x), ("y", y), ("p", p))}
+
+
+def by_number(recording: dict[str, np.ndarray], T: int, size: int, sensor: int) -> np.ndarray:
+    """Counts over T spans of equally many events (the last takes the rest), as SpikingJelly's reader makes them, but counted
+    on a size x size grid: event x of the sensor falls into x * size // sensor. uint8 [T, 2, size, size], at most 255.
+
+    recording: t, x, y, p of one recording, in order of time; sensor: its pixels a side
+    """
+    # differs from the paper: whole events are summed; published (TET convention): 128x128 frames, interpolated to 48x48,
+    # which makes fractions of events
+    from spikingjelly.datasets.utils import integrate_events_by_fixed_frames_number
+
+    smaller = {**recording, **{axis: recording[axis].astype(np.int64) * size // sensor for axis in "xy"}}
+    counts = integrate_events_by_fixed_frames_number(smaller, "number", T, size, size)
+    return counts.clip(max=255).astype(np.uint8)
 
 
 def roll_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """Augmentation of event frames, drawn for each recording: a roll by up to 5 pixels either way and a horizontal flip, the
-    same for all its frames. x: [N, T, 2, H, W]"""
-    n, _, _, height, width = x.shape
+    same for all its frames. x: [T, N, 2, H, W]
+
+    raises: ConfigError for still images
+    """
+    if x.dim() != 5:
+        raise ConfigError("augment: roll_flip is for event frames; still images take crop_flip, crop_flip_rotate or none")
+    _, n, _, height, width = x.shape
     down, right = torch.randint(-5, 6, (2, n), generator=generator)
     rows = (torch.arange(height) - down[:, None]) % height
     columns = (torch.arange(width) - right[:, None]) % width
     columns = torch.where(torch.rand(n, 1, generator=generator) < 0.5, columns, columns.flip(1))
-    return x[torch.arange(n)[:, None, None], :, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 4, 1, 2)
+    picked = x.permute(1, 3, 4, 0, 2)[torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return picked.permute(3, 0, 4, 1, 2)
+
+
+def picture(counts: np.ndarray) -> np.ndarray:
+    """Counts [..., 2, H, W] as colours [..., H, W, 3] in [0, 1] on white: orange brighter, blue darker, deeper the more."""
+    darker, brighter = (1 - np.exp(counts[..., p, :, :, None] / -3) for p in (DARKER, BRIGHTER))
+    return np.clip(1 - darker * (1 - BLUE) - brighter * (1 - ORANGE), 0, 1)

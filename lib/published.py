@@ -15,7 +15,8 @@ from typing import Annotated, Literal, Self
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from lib.config import ROOT, ConfigError
+from lib.config import ROOT
+from lib.errors import ConfigError, explain
 
 PATH = ROOT / "results" / "published.csv"
 TOLERANCE = 0.02  # points by which rounding may part accuracy from dense + loss
@@ -95,7 +96,7 @@ def read(path: Path = PATH) -> pd.DataFrame:
         try:
             row = Row.model_validate(dict(zip(columns, cells, strict=True)))
         except ValidationError as error:
-            wrong += [f"line {number}: {_explain(one)}" for one in error.errors()]
+            wrong.append(f"line {number}: {explain(error)}")
             continue
         same = rows.setdefault(row, number)
         if same != number:
@@ -103,11 +104,6 @@ def read(path: Path = PATH) -> pd.DataFrame:
     if wrong:
         raise PublishedError(f"{path.name}: {'; '.join(wrong)}")
     return pd.DataFrame([row.model_dump() for row in rows], columns=columns).astype({"T": "Int64"})
-
-
-def _explain(error: dict) -> str:
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{error['loc'][0]}: {error['input']!r}: {message[0].lower()}{message[1:]}" if error["loc"] else message
 
 
 def name(data: str) -> str:
@@ -123,10 +119,11 @@ def beside(table: pd.DataFrame, data: str) -> tuple[str, pd.DataFrame]:
     """
     same = table[table["data"] == name(data)]
     if len(same):
-        return f"{name(data)}: published", same
+        return f"{name(data)}, published", same
     if data.endswith("-dvs-sim"):
-        return "ANOTHER DATA SET, DVS-CIFAR10 (recorded events): published", table[table["data"] == "DVS-CIFAR10"]
-    return "ANOTHER DATA SET, CIFAR-10, VGG16: published", table[(table["data"] == "CIFAR-10") & (table["network"] == "VGG16")]
+        return f"ANOTHER DATA SET than {name(data)}: DVS-CIFAR10 (recorded), published", table[table["data"] == "DVS-CIFAR10"]
+    other = table[(table["data"] == "CIFAR-10") & (table["network"] == "VGG16")]
+    return f"ANOTHER DATA SET than {name(data)}: CIFAR-10, VGG16, published", other
 
 
 def in_columns(table: pd.DataFrame) -> pd.DataFrame:
@@ -140,11 +137,12 @@ def in_columns(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The comparison (COLUMNS) as text: ours with two digits, ± where there is an interval; the published ones as printed."""
+    """The comparison (COLUMNS) as text: ours with two digits, ± where there is an interval; published ones with all theirs."""
     ours, shown = table["kind"] == OURS, table[ROW].drop(columns="data").astype({"T": "str"})
     shown[["n", "ratio"]] = table[["n", "ratio"]].map("{:g}".format, na_action="ignore")
     for column in (ACCURACY, DENSE, LOSS, PARAMETERS, SYNAPSES, OTHER):
-        shown[column] = _format(table[column], "{:.2f}").where(ours, _format(table[column], "{:g}"))
+        sign = "+" if column == LOSS else ""
+        shown[column] = _format(table[column], f"{{:{sign}.2f}}").where(ours, _format(table[column], f"{{:{sign}g}}"))
     for column in (ACCURACY, LOSS):
         shown[column] += _format(table[f"± {column}"], " ± {:.2f}").fillna("")
     shown[OTHER] += " (" + table["definition"] + ")"

@@ -7,26 +7,38 @@ name = "digits"
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lib import config, data
+from lib import config, data, events
 
 settings = config.load(study)
 
 # %%
-arrays = data.prepare(name, data.root_folder(config.ROOT / settings.data.root), settings.data.validation, settings.data.split_seed)
+root = data.root_folder(config.ROOT / settings.data.root)
+arrays = data.prepare_for(settings, name)
 {part: arrays[part].shape for part in arrays}
 
 # %%
 parts = ("train", "validation", "test")
-seen = {part: {image.tobytes() for image in arrays[f"{part}_x"]} for part in parts}
-assert not seen["train"] & seen["test"] and not seen["train"] & seen["validation"]
+seen = {part: {hash(image.tobytes()) for image in arrays[f"{part}_x"]} for part in parts}
+twice = {f"{a} and {b}": len(seen[a] & seen[b]) for a, b in (parts[:2], parts[1:], parts[::2])}
 assert all(set(arrays[f"{part}_y"]) == set(arrays["train_y"]) for part in parts)
+assert sum(twice.values()) < 0.001 * len(arrays["train_y"])
+twice
 
 # %%
-classes = np.unique(arrays["train_y"])[:10]
-fig, axes = plt.subplots(1, len(classes), figsize=(10, 1.5))
-for ax, label in zip(axes, classes, strict=True):
-    ax.imshow(arrays["train_x"][arrays["train_y"] == label][0].transpose(1, 2, 0), cmap="gray")
-    ax.set(title=f"class {label}", xticks=[], yticks=[])
+classes, picked = np.unique(arrays["train_y"], return_index=True)
+is_events, label = arrays["train_x"].ndim == 5, "simulated" if name.endswith("-sim") else "recorded"
+if is_events:
+    images, titles = events.picture(arrays["train_x"][0][:10]), [f"t = {t}" for t in range(10)]
+else:
+    images, titles = arrays["train_x"][picked[:10]].transpose(0, 2, 3, 1), [f"class {c}" for c in classes]
+
+# %%
+fig, axes = plt.subplots(1, len(images), figsize=(10, 2), layout="constrained")
+for ax, image, title in zip(axes, images, titles, strict=False):
+    ax.imshow(image, cmap="gray")
+    ax.set(title=title, xticks=[], yticks=[])
+if is_events:
+    fig.suptitle(f"{name}: {label} events of one recording of class {arrays['train_y'][0]}")
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 2.5))
@@ -39,4 +51,5 @@ plt.show()
 # %%
 data.save(arrays, settings.data_path(name))
 splits = data.load(settings.data_path(name))
-print(f"{name}: images of {splits.in_shape}, {splits.classes} classes; training mean {splits.train[0].mean():+.3f}, std {splits.train[0].std():.3f}")
+some = splits.train[0][:1000]
+print(f"{name}: {splits.in_shape}, {splits.classes} classes; first training images: mean {some.mean():+.3f}, std {some.std():.3f}")
