@@ -67,12 +67,14 @@ class Train(Settings):
 
 
 class Prune(Settings):
-    """When the structure changes, in epochs; floor: channels each layer keeps; probes: batches for the growth gradient."""
+    """When the structure changes, in epochs; floor: channels each layer keeps; probes: batches for the growth gradient;
+    compact: whether gated methods train the kept channels alone between two updates (the same numbers, cheaper)."""
 
     warmup: Annotated[int, Field(ge=0)]
     interval: Positive
     floor: Positive
     probes: Positive
+    compact: bool
 
 
 class Cell(Settings):

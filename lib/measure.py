@@ -190,7 +190,7 @@ def report(trained) -> dict:
         "firing": rates,
         "silent": torch.cat([rate == 0 for rate in rates.values()]).float().mean().item(),
         "scores": activity_scores(small, "spike_abs_v", [(splits.train[0][:SCORE_IMAGES], None)]),
-        "compact_difference": difference(trained.net, small, splits.test[0][:PROOF_IMAGES]),
+        "compact_difference": difference(trained.masked(), small, splits.test[0][:PROOF_IMAGES]),
         "updates": pruner.history if pruner else [],
         "log": trained.log,
     }

@@ -14,7 +14,7 @@ from lib.config import Cell, Point
 from lib.errors import pick
 from lib.measure import accuracy
 from lib.models import SpikingNet
-from lib.pruning import ChannelPruner, compact
+from lib.pruning import ChannelPruner, ShrinkingPruner
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -92,7 +92,8 @@ class Run:
         if point is not None:
             self.l1 = point.method.l1
             chance = torch.Generator().manual_seed(seed)
-            self.pruner = ChannelPruner(
+            compacting = cell.prune.compact and point.method.mode != "literal"
+            self.pruner = (ShrinkingPruner if compacting else ChannelPruner)(
                 self.net,
                 point.method,
                 point.ratio,
@@ -102,6 +103,7 @@ class Run:
                 chance,
                 lambda: self.batches(chance, cell.prune.probes),
             )
+            self._follow()
 
     def batches(self, generator: torch.Generator, count: int | None = None):
         """The training batches of an epoch, augmented; the first `count` of them."""
@@ -115,8 +117,17 @@ class Run:
         loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner)
         if self.pruner is not None:
             self.pruner.after_epoch(number)
+            self._follow()
         self.log.append({"epoch": number, "loss": loss, "validation": accuracy(self.net, *self.splits.validation)})
 
     def finish(self) -> SpikingNet:
         """The network that is reported: compacted if it was pruned."""
-        return self.net if self.pruner is None else compact(self.net, self.pruner.masks)
+        return self.net if self.pruner is None else self.pruner.finish()
+
+    def masked(self) -> SpikingNet:
+        """The network that `finish` was cut from, all its channels in it; the same one if nothing was pruned."""
+        return self.net if self.pruner is None else self.pruner.net
+
+    def _follow(self) -> None:
+        """Trains on with the network that the pruner leaves."""
+        self.net, self.optimizer = self.pruner.trained, self.pruner.carry(self.optimizer)

@@ -6,6 +6,7 @@ from torch import Tensor
 from lib.config import Method
 from lib.errors import pick
 from lib.models import SpikingNet
+from lib.pruning.compact import compact
 from lib.pruning.growth import GROWTH
 from lib.pruning.masks import (
     Masks,
@@ -40,6 +41,8 @@ class ChannelPruner:
     ratio: fraction of all channels removed, in [0, 1)
     epochs: length of the training; warmup: epochs before the first update; floor: channels that each layer keeps at least
     probes: called for the training batches that the growth gradient is read from
+
+    net: the network with all its channels; trained: the one that the loop trains, here the same
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class ChannelPruner:
         generator: torch.Generator,
         probes,
     ):
-        self.net, self.method, self.ratio, self.floor = net, method, ratio, floor
+        self.net, self.trained, self.method, self.ratio, self.floor = net, net, method, ratio, floor
         self.generator, self.probes = generator, probes
         self.literal = method.mode == "literal"
         self.updates = [] if method.mode == "fixed" else update_epochs(epochs, warmup, method.interval, self.literal)
@@ -101,16 +104,26 @@ class ChannelPruner:
             }
         )
 
+    def carry(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """The optimiser of `trained` after an update, with the state that `optimizer` had gathered."""
+        return optimizer
+
+    def finish(self) -> SpikingNet:
+        """The small network that is reported; `net` holds the masked one, with the same values."""
+        return compact(self.net, self.masks)
+
     def scores(self) -> dict[str, Tensor]:
         """{site: [C]} of this interval. In gated mode a masked channel ranks last: only growth can bring it back (A22)."""
-        if self.meter is not None:
-            scores = self.meter.mean()
-        else:
-            scores = {name: self.score(site, self.feeders[name], self.generator) for name, site in self.net.sites.items()}
+        scores = self._measured()
         heard = {name: torch.ones_like(mask) if self.literal else mask for name, mask in self.masks.items()}
         if self.method.normalise:
             scores = {name: score / score[heard[name]].mean() for name, score in scores.items()}
         return {name: torch.where(heard[name], score, -torch.inf) for name, score in scores.items()}
+
+    def _measured(self) -> dict[str, Tensor]:
+        if self.meter is not None:
+            return self.meter.mean()
+        return {name: self.score(site, self.feeders[name], self.generator) for name, site in self.net.sites.items()}
 
     def growth(self) -> dict[str, Tensor] | None:
         """{site: [C]}; None if the method regrows nothing."""
