@@ -92,7 +92,10 @@ class Cell(Settings):
 
 
 class Method(Settings):
-    """score x growth x schedule. What is not given is SCA's, in gated mode; l1 and interval replace the cell's."""
+    """score x growth x schedule. What is not given is SCA's, in gated mode; l1 and interval replace the cell's.
+
+    normalise: each score divided by its layer's mean; stop: share of the training after which the structure stays
+    """
 
     label: str
     score: str = "spike_abs_v"
@@ -102,6 +105,7 @@ class Method(Settings):
     regrow: Ratio = 0.1
     mode: Literal["gated", "literal", "fixed"] = "gated"
     normalise: bool = False
+    stop: Annotated[float, Field(gt=0, le=1)] = 1.0
     l1: Annotated[float, Field(ge=0)] | None = None
     interval: Positive | None = None
 

@@ -65,6 +65,8 @@ SOURCES: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     "cifar100": lambda root: _cifar("cifar100", root),
 }
 
+SHAPES = {"digits": ((1, 8, 8), 10), "cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100)}  # in_shape, classes
+
 
 def root_folder(root: Path) -> Path:
     """Where the raw data sets lie: the variable SNN_DATA, else `root`."""
@@ -73,7 +75,7 @@ def root_folder(root: Path) -> Path:
 
 def prepare(name: str, root: Path, validation: float, seed: int) -> dict[str, np.ndarray]:
     """Raw data -> uint8 images and labels of three splits. The validation split is drawn from the training images, the same
-    share of each class, by `seed`; the test images are the official ones.
+    share of each class, by `seed`; the test images are those of the source.
 
     raises: DataError if the data cannot be had
     """

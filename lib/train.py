@@ -91,7 +91,7 @@ class Run:
         self.l1, self.pruner = cell.train.l1, None
         if point is not None:
             self.l1 = point.method.l1
-            chance = torch.Generator().manual_seed(seed)
+            chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch once more
             compacting = cell.prune.compact and point.method.mode != "literal"
             self.pruner = (ShrinkingPruner if compacting else ChannelPruner)(
                 self.net,

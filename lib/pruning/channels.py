@@ -59,7 +59,9 @@ class ChannelPruner:
         self.net, self.trained, self.method, self.ratio, self.floor = net, net, method, ratio, floor
         self.generator, self.probes = generator, probes
         self.literal = method.mode == "literal"
-        self.updates = [] if method.mode == "fixed" else update_epochs(epochs, warmup, method.interval, self.literal)
+        self.updates = (
+            [] if method.mode == "fixed" else update_epochs(epochs, warmup, method.interval, self.literal, method.stop)
+        )
         self.feeders = {edge.makes: net.get_submodule(edge.module) for edge in net.edges() if edge.makes}
         self.score = pick(SCORES, method.score, "score")
         self.meter = ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
@@ -117,7 +119,7 @@ class ChannelPruner:
         scores = self._measured()
         heard = {name: torch.ones_like(mask) if self.literal else mask for name, mask in self.masks.items()}
         if self.method.normalise:
-            scores = {name: score / score[heard[name]].mean() for name, score in scores.items()}
+            scores = {name: score / score[heard[name]].mean().clamp(min=1e-12) for name, score in scores.items()}
         return {name: torch.where(heard[name], score, -torch.inf) for name, score in scores.items()}
 
     def _measured(self) -> dict[str, Tensor]:
@@ -130,7 +132,8 @@ class ChannelPruner:
         grow = pick(GROWTH, self.method.growth, "growth")
         if grow is None:
             return None
-        # differs from the paper: gated mode freezes masked channels and asks probe batches; mode literal is the published one
+        # differs from the paper: gated mode freezes masked channels and takes the gradient of the mean loss over probe
+        # batches, |sum dL/dgamma|; published (mode literal): that of the last batch alone
         if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
         return {name: grow(site, self.generator) for name, site in self.net.sites.items()}

@@ -12,7 +12,8 @@ from lib import config, data
 settings = config.load(study)
 
 # %%
-arrays = data.prepare(name, data.root_folder(config.ROOT / settings.data.root), settings.data.validation, settings.data.split_seed)
+root = data.root_folder(config.ROOT / settings.data.root)
+arrays = data.prepare(name, root, settings.data.validation, settings.data.split_seed)
 {part: arrays[part].shape for part in arrays}
 
 # %%
