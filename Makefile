@@ -5,7 +5,7 @@ PIPELINE = $(if $(filter quick,$(STUDY)),dvc.yaml,studies/$(STUDY)/dvc.yaml)
 PARAMS = $(if $(filter quick,$(STUDY)),params.yaml,studies/$(STUDY)/params.yaml)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS = 1
-NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadscope
+NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto --dist loadscope
 
 .PHONY: help repro test figures lab
 
@@ -31,11 +31,12 @@ repro: .venv/.ready
 test: .venv/.ready
 	ruff check .
 	ruff format --check --diff .
-	pytest -n 2
+	pytest -n auto
 	$(NBVAL) notebooks
 
 figures: .venv/.ready
-	@printf '%s\n' notebooks/2*.ipynb | xargs -P 2 -I NOTEBOOK sh -c 'echo NOTEBOOK; papermill NOTEBOOK build/$(STUDY)-$$(basename NOTEBOOK) \
+	@python -m lib.check $(PARAMS)
+	@printf '%s\n' notebooks/2*.ipynb | xargs -P $$(getconf _NPROCESSORS_ONLN) -I NOTEBOOK sh -c 'echo NOTEBOOK; papermill NOTEBOOK build/$(STUDY)-$$(basename NOTEBOOK) \
 	    --cwd . --no-progress-bar --log-level ERROR -p study $(STUDY)'
 	python tools/readme.py
 

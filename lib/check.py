@@ -6,14 +6,17 @@
 import sys
 from pathlib import Path
 
+import torch
+
 from lib import config, data, models, train
 from lib.config import Study
 from lib.errors import ConfigError, pick
 from lib.models.neurons import NEURONS
-from lib.pruning import GROWTH, RATIO_SCHEDULES, REGROW_SCHEDULES, SCORES
+from lib.pruning import GROWTH, RATIO_SCHEDULES, REGROW_SCHEDULES, SCORES, kept_count, prunable_channels
 from lib.pruning.schedules import update_epochs
 
 CELL = {"data": data.SOURCES, "augment": data.AUGMENT, "net": models.FAMILIES, "neuron": NEURONS}
+DRAWN = ("sca", "only-prune", "random")
 METHOD = {"score": SCORES, "growth": GROWTH, "ratio_schedule": RATIO_SCHEDULES, "regrow_schedule": REGROW_SCHEDULES}
 
 
@@ -35,16 +38,47 @@ def grid(study: Study) -> None:
     needed = sorted({study.cells[name].data for name in study.grid.cells})
     if sorted(study.grid.data) != needed:
         raise ConfigError(f"grid.data: {', '.join(study.grid.data)}; the cells of the grid need exactly {', '.join(needed)}")
+    missing = [name for name in DRAWN if name not in study.methods]
+    if missing:
+        raise ConfigError(f"methods: {', '.join(missing)} missing; the figures draw {', '.join(DRAWN)} whatever else there is")
     for cell in study.grid.cells:
+        fits(study, cell)
         epochs, warmup = study.cells[cell].train.epochs, study.cells[cell].prune.warmup
         for name in (*study.methods, *study.ablations):
             for point in study.points(cell, name):
                 mode = point.method.mode
-                if mode != "fixed" and not update_epochs(epochs, warmup, point.method.interval, last_too=mode == "literal"):
+                if mode != "fixed" and not update_epochs(
+                    epochs, warmup, point.method.interval, mode == "literal", point.method.stop
+                ):
                     raise ConfigError(
                         f"cells.{cell}.prune.warmup: {warmup}: with {epochs} epochs {name} ({mode}) would never prune; "
                         f"the first update must come {'by' if mode == 'literal' else 'before'} the last epoch"
                     )
+
+
+def fits(study: Study, cell: str) -> None:
+    """Raises ConfigError if a cell's network cannot read its images, a floor leaves nothing to choose, or an ablation has no
+    training of its base method to stand beside."""
+    settings = study.cells[cell]
+    shape, classes = data.SHAPES[settings.data]
+    try:
+        with torch.device("meta"):
+            net = models.build(settings.net, classes, shape, settings.T, settings.neuron, settings.width)
+    except ValueError as error:
+        raise ConfigError(f"cells.{cell}.net: {settings.net} on {settings.data}: {error}") from None
+    channels = prunable_channels(net)
+    least = kept_count(max(settings.ratios), sum(channels.values()))
+    floor = sum(min(settings.prune.floor, size) for size in channels.values())
+    if floor > least:
+        raise ConfigError(
+            f"cells.{cell}.prune.floor: {settings.prune.floor}: the floors of all layers keep {floor} channels, "
+            f"ratio {max(settings.ratios)} only {least}; lower the floor or the ratio"
+        )
+    for name, ablation in study.ablations.items():
+        if ablation.ratio not in settings.ratios:
+            raise ConfigError(
+                f"ablations.{name}.ratio: {ablation.ratio}: cell {cell} has no training at it, only at {settings.ratios}"
+            )
 
 
 def place(study: Study, path: Path) -> None:

@@ -73,12 +73,14 @@ class Train(Settings):
 
 
 class Prune(Settings):
-    """When the structure changes, in epochs; floor: channels each layer keeps; probes: batches for the growth gradient."""
+    """When the structure changes, in epochs; floor: channels each layer keeps; probes: batches for the growth gradient;
+    compact: whether gated methods train the kept channels alone between two updates (the same numbers, cheaper)."""
 
     warmup: Annotated[int, Field(ge=0)]
     interval: Positive
     floor: Positive
     probes: Positive
+    compact: bool
 
 
 class Cell(Settings):
@@ -96,7 +98,10 @@ class Cell(Settings):
 
 
 class Method(Settings):
-    """score x growth x schedule. What is not given is SCA's, in gated mode; l1 and interval replace the cell's."""
+    """score x growth x schedule. What is not given is SCA's, in gated mode; l1 and interval replace the cell's.
+
+    normalise: each score divided by its layer's mean; stop: share of the training after which the structure stays
+    """
 
     label: str
     score: str = "spike_abs_v"
@@ -106,6 +111,7 @@ class Method(Settings):
     regrow: Ratio = 0.1
     mode: Literal["gated", "literal", "fixed"] = "gated"
     normalise: bool = False
+    stop: Annotated[float, Field(gt=0, le=1)] = 1.0
     l1: Annotated[float, Field(ge=0)] | None = None
     interval: Positive | None = None
 

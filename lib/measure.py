@@ -191,9 +191,21 @@ def report(trained) -> dict:
         "firing": rates,
         "silent": torch.cat([rate == 0 for rate in rates.values()]).float().mean().item(),
         "scores": activity_scores(small, "spike_abs_v", [(splits.train[0][:SCORE_IMAGES], None)]),
-        "compact_difference": difference(trained.net, small, splits.test[0][:PROOF_IMAGES]),
+        "numerics": numerics(small),
+        "compact_difference": difference(trained.masked(), small, splits.test[0][:PROOF_IMAGES]),
         "updates": pruner.history if pruner else [],
         "log": trained.log,
+    }
+
+
+def numerics(net: SpikingNet) -> dict:
+    """How the network computes, beside the versions that `lib.results` records."""
+    weight = max(net.parameters(), key=lambda p: p.dim() * p.numel())  # of a convolution with many channels
+    return {
+        "device": weight.device.type,
+        "dtype": str(weight.dtype).removeprefix("torch."),
+        "memory_format": "contiguous" if weight.is_contiguous() else "channels_last",
+        "compile": any(hasattr(module, "_orig_mod") for module in net.modules()),
     }
 
 

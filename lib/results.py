@@ -12,7 +12,7 @@ from lib.config import Study
 from lib.errors import ConfigError
 from lib.files import whole
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class ResultsError(ConfigError):
@@ -36,16 +36,15 @@ def provenance() -> dict:
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
         "spikingjelly": version("spikingjelly"),
-        "device": "cpu",
-        "dtype": "float32",
-        "memory_format": "contiguous",
-        "compile": False,
         "threads": torch.get_num_threads(),
     }
 
 
 def write(path: Path, identity: dict, points: list[dict]) -> None:
-    """identity: study, stage, cell, method, seed. Written beside and moved into place, so a stopped run leaves the old file."""
+    """identity: study, stage, cell, method, seed and recipe (as the function of that name gives it).
+
+    A stopped run leaves the old file whole.
+    """
     record = rounded({"schema": SCHEMA, **identity, "made_with": provenance(), "points": points})
     write_text(path, json.dumps(record, sort_keys=True, indent=1, allow_nan=False) + "\n")
 
@@ -56,8 +55,19 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text)
 
 
-def expected(study: Study, stage: str, methods) -> list[tuple[str, str, int]]:
+def recipe(study: Study, stage: str, cell: str) -> dict:
+    """The settings of a cell that a stage's numbers depend on; what it prunes at which ratio stands in each record."""
+    settings = study.cells[cell].model_dump(exclude={"ratios", "prune"} if stage == "dense" else {"ratios"})
+    return rounded({**settings, "splits": study.data.model_dump(exclude={"root"})})
+
+
+def expected(study: Study, methods) -> list[tuple[str, str, int]]:
     return [(cell, method, seed) for cell in study.grid.cells for method in methods for seed in study.grid.seeds]
+
+
+def named(settings: dict) -> dict:
+    """A method's settings without its label, which changes no number."""
+    return rounded({key: value for key, value in settings.items() if key != "label"})
 
 
 def read(study: Study, stage: str, cell: str, method: str, seed: int) -> list[dict]:
@@ -66,16 +76,18 @@ def read(study: Study, stage: str, cell: str, method: str, seed: int) -> list[di
     try:
         record = json.loads(path.read_text())
         schema, points = record["schema"], record["points"]
-        made = [(point["ratio"], point.get("variant", {})) for point in points]
+        made = [(point["ratio"], point.get("variant", {}), named(point.get("settings", {}))) for point in points]
+        trained = record["recipe"]
     except FileNotFoundError:
         raise ResultsError(f"{path.name} is missing") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise ResultsError(f"{path.name} is unreadable") from None
     if schema != SCHEMA:
         raise ResultsError(f"{path.name} has schema {schema}, not {SCHEMA}")
-    asked = [(0.0, {})] if stage == "dense" else [(p.ratio, rounded(p.variant)) for p in study.points(cell, method)]
-    if made != asked:
-        raise ResultsError(f"{path.name} was made with other ratios or variants than params.yaml asks for")
+    asked = [] if stage == "dense" else study.points(cell, method)
+    asked = [(p.ratio, rounded(p.variant), named(p.method.model_dump())) for p in asked] or [(0.0, {}, {})]
+    if made != asked or trained != recipe(study, stage, cell):
+        raise ResultsError(f"{path.name} was made with other settings than params.yaml asks for now")
     return points
 
 
@@ -85,7 +97,7 @@ def load(study: Study, stage: str, methods) -> pd.DataFrame:
     raises: ResultsError that names every run that cannot be had; a partial grid is never plotted
     """
     rows, wrong = [], []
-    for cell, method, seed in expected(study, stage, methods):
+    for cell, method, seed in expected(study, methods):
         try:
             points = read(study, stage, cell, method, seed)
             rows += [{"cell": cell, "method": method, "seed": seed, **point} for point in points]

@@ -182,6 +182,16 @@ SOURCES: dict[str, Callable[[Path, Ask], Arrays]] = {
     "digits-dvs-sim": digits_dvs_sim,
 }
 
+SHAPES = {  # in_shape (C, H, W) of one frame, classes
+    "digits": ((1, 8, 8), 10),
+    "cifar10": ((3, 32, 32), 10),
+    "cifar100": ((3, 32, 32), 100),
+    "tiny-imagenet": ((3, 64, 64), 200),
+    "cifar10-dvs": ((2, 48, 48), 10),
+    "cifar10-dvs-sim": ((2, 48, 48), 10),
+    "digits-dvs-sim": ((2, 16, 16), 10),
+}
+
 
 def describe(name: str, arrays: Arrays) -> str:
     """Counts and digests of each split, mean and standard deviation of each channel of the training images."""

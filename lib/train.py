@@ -16,7 +16,7 @@ from lib.errors import pick
 from lib.files import whole
 from lib.measure import accuracy
 from lib.models import SpikingNet
-from lib.pruning import ChannelPruner, compact
+from lib.pruning import ChannelPruner, ShrinkingPruner
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -93,8 +93,9 @@ class Run:
         self.l1, self.pruner = cell.train.l1, None
         if point is not None:
             self.l1 = point.method.l1
-            chance = torch.Generator().manual_seed(seed)
-            self.pruner = ChannelPruner(
+            chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch once more
+            compacting = cell.prune.compact and point.method.mode != "literal"
+            self.pruner = (ShrinkingPruner if compacting else ChannelPruner)(
                 self.net,
                 point.method,
                 point.ratio,
@@ -104,6 +105,7 @@ class Run:
                 chance,
                 lambda: self.batches(chance, cell.prune.probes),
             )
+            self._follow()
 
     def batches(self, generator: torch.Generator, count: int | None = None):
         """The training batches of an epoch, augmented; the first `count` of them."""
@@ -117,34 +119,44 @@ class Run:
         loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner)
         if self.pruner is not None:
             self.pruner.after_epoch(number)
+            self._follow()
         self.log.append({"epoch": number, "loss": loss, "validation": accuracy(self.net, *self.splits.validation)})
 
     def checkpoint(self, path: Path) -> None:
-        """Everything that the next epoch depends on, moved into place when whole."""
+        """Keeps everything that the next epoch depends on; a stop while it is written leaves the last one."""
         state = {
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "order": self.order.get_state(),
             "log": self.log,
+            "pruner": None if self.pruner is None else self.pruner.state(),
         }
-        if self.pruner is not None:
-            state["pruner"] = self.pruner.state()
         with whole(path) as beside:
             torch.save(state, beside)
 
     def resume(self, path: Path) -> bool:
-        """Takes up the training that `checkpoint` kept, if there is one; the numbers are those of an unbroken run."""
+        """Takes up the training that `checkpoint` kept, if there is one: the numbers are those of an unbroken run."""
         if not path.exists():
             return False
         state = torch.load(path, weights_only=True)
+        if self.pruner is not None:
+            self.pruner.restore(state["pruner"])
+            self.net = self.pruner.trained
         self.net.load_state_dict(state["net"])
+        self.optimizer = make_optimizer(self.net, self.cell.train)
         self.optimizer.load_state_dict(state["optimizer"])
         self.order.set_state(state["order"])
         self.log = state["log"]
-        if self.pruner is not None:
-            self.pruner.restore(state["pruner"])
         return True
 
     def finish(self) -> SpikingNet:
         """The network that is reported: compacted if it was pruned."""
-        return self.net if self.pruner is None else compact(self.net, self.pruner.masks)
+        return self.net if self.pruner is None else self.pruner.finish()
+
+    def masked(self) -> SpikingNet:
+        """The network that `finish` was cut from, all its channels in it; the same one if nothing was pruned."""
+        return self.net if self.pruner is None else self.pruner.net
+
+    def _follow(self) -> None:
+        """Trains on with the network that the pruner leaves."""
+        self.net, self.optimizer = self.pruner.trained, self.pruner.carry(self.optimizer)

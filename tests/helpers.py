@@ -34,6 +34,8 @@ def make_net(neuron="if", name="vgg-digits", in_shape=(1, 8, 8), width=0.5, T=4,
         if isinstance(module, BATCH_NORMS):
             nn.init.uniform_(module.weight, 0.5 * gain, 1.5 * gain)
             nn.init.uniform_(module.bias, 0.1 * gain, 0.6 * gain)
+        elif isinstance(module, nn.Conv2d | nn.Linear):  # or sums of float32 weights over spikes would be exact in float64
+            module.weight.data *= 1 + 0.1 * torch.rand_like(module.weight)
     nn.init.normal_(net.head.weight)
     return settle(net)
 
@@ -104,7 +106,7 @@ def cell_of(epochs=2, **recipe):
         width=0.5,
         ratios=(0.5,),
         train=Train(epochs=epochs, **settings),
-        prune=Prune(warmup=1, interval=1, floor=2, probes=4),
+        prune=Prune(warmup=1, interval=1, floor=2, probes=4, compact=False),
     )
 
 
@@ -112,8 +114,8 @@ def point_of(ratio, **settings):
     return Point(ratio=ratio, method=method(**{"l1": 3e-5, **settings}))
 
 
-def make_pruner(net, ratio=0.5, epochs=4, warmup=1, floor=2, seed=0, probes=2, **settings):
-    return pruning.ChannelPruner(
+def make_pruner(net, ratio=0.5, epochs=4, warmup=1, floor=2, seed=0, probes=2, kind=pruning.ChannelPruner, **settings):
+    return kind(
         net,
         method(**settings),
         ratio,

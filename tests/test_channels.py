@@ -97,6 +97,36 @@ def test_update_epochs(epochs, warmup, interval, last_too, expected):
     assert update_epochs(epochs, warmup, interval, last_too) == expected
 
 
+@pytest.mark.parametrize(
+    "epochs, warmup, interval, last_too, stop, expected",
+    [
+        (20, 4, 2, False, 1.0, [*range(4, 20, 2)]),
+        (20, 4, 2, False, 0.75, [4, 6, 8, 10, 12, 14]),
+        (20, 4, 2, False, 0.5, [4, 6, 8, 10]),
+        (20, 4, 2, False, 0.2, [4]),
+        (20, 4, 2, False, 0.19, []),
+        (16, 3, 2, False, 0.75, [3, 5, 7, 9, 11]),
+        (20, 4, 2, True, 0.5, [4, 6, 8, 10, 20]),
+    ],
+)
+def test_update_epochs_stop_after_a_share_of_the_training(epochs, warmup, interval, last_too, stop, expected):
+    assert update_epochs(epochs, warmup, interval, last_too, stop) == expected
+
+
+def test_after_the_stop_the_structure_stays_and_the_schedules_have_ended():
+    net = make_net()
+    pruner, optimizer = (
+        make_pruner(net, 0.5, epochs=8, stop=0.5, ratio_schedule="gradual", regrow_schedule="decay"),
+        make_sgd(net),
+    )
+    epochs_of(net, pruner, optimizer, 4, steps=1)
+    masks = pruner.masks
+    assert total(masks) == 60 and pruner.history[-1]["ratio"] == 0.5
+    assert pruner.history[-1]["regrow"] == pytest.approx(0, abs=1e-12)
+    epochs_of(net, pruner, optimizer, 4, first=5, steps=1)
+    assert same(pruner.masks, masks) and [update["epoch"] for update in pruner.history] == [1, 2, 3, 4]
+
+
 def test_schedules_values():
     constant, gradual, decay = RATIO_SCHEDULES["constant"], RATIO_SCHEDULES["gradual"], REGROW_SCHEDULES["decay"]
     assert [constant(p, 0.7) for p in (0.1, 1.0)] == [0.7, 0.7] and REGROW_SCHEDULES["constant"](0.3, 0.2) == 0.2
@@ -308,11 +338,17 @@ def test_probing_adds_up_its_batches_and_forgets_the_training_gradient():
         torch.testing.assert_close(parameter.grad, sum(one[name] for one in single), rtol=0, atol=1e-12)
 
 
-def test_gated_growth_is_the_size_of_the_probed_gradient(monkeypatch):
+def test_gated_growth_is_the_size_of_the_probed_gradient():
+    """Of the sum over the probes: batches that pull a scale in opposite directions cancel."""
     net, masks = masked_and_settled()
-    pruner = make_pruner(net, epochs=9)
-    found = pruner.growth()
-    assert all(torch.equal(found[name], site.bn.weight.grad.abs()) for name, site in net.sites.items())
+    probes = batches(net, 2, seed=77)
+    single = [gradients(net, batch, "probing")[0] for batch in probes]
+    found = make_pruner(net, epochs=9, probes=2).growth()  # the same two batches
+    of = {module: name for name, module in net.named_modules()}
+    signed = {name: sum(one[f"{of[site]}.bn.weight"] for one in single) for name, site in net.sites.items()}
+    for name in net.sites:
+        torch.testing.assert_close(found[name], signed[name].abs(), rtol=0, atol=1e-12)
+    assert any((gradient < 0).any() for gradient in signed.values())
     assert all((found[name][~masks[name]] != 0).any() for name in ("conv1", "conv4", "conv7"))
 
 
@@ -359,6 +395,19 @@ def test_normalised_scores_have_mean_1_over_the_channels_that_are_heard():
     train.train_epoch(net, batches(net, 2, seed=5), optimizer, 0.0, pruner)
     for name, score in pruner.scores().items():
         assert score[pruner.masks[name]].mean().item() == pytest.approx(1)
+
+
+def test_normalising_a_layer_whose_scores_are_all_0_makes_no_nan_and_lets_none_of_it_win():
+    net = make_net()
+    pruner = make_pruner(net, 0.5, epochs=9, score="bn_gamma", growth="none", regrow=0.0, normalise=True)
+    nn.init.zeros_(net.sites["conv5"].bn.weight)
+    scores = pruner.scores()
+    assert all(score.isfinite().all() for score in scores.values()) and (scores["conv5"] == 0).all()
+    assert all(score.mean().item() == pytest.approx(1) for name, score in scores.items() if name != "conv5")
+    for epoch in (1, 2):  # without masked channels, then with some
+        pruner.after_epoch(epoch)
+        assert total(pruner.masks) == 60 and pruner.masks["conv5"].sum() == 2
+        assert not any(score.isnan().any() for score in pruner.scores().values())
 
 
 def literal_net():

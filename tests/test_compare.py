@@ -1,5 +1,6 @@
 """tools/compare.py: fresh results against the committed ones, within a tolerance that is wide of another CPU's rounding."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -24,13 +25,25 @@ def write(folder: Path, seed: int, accuracy: float, ratios=(0.5, 0.8)) -> Path:
 @pytest.fixture
 def repository(tmp_path) -> Path:
     """One method, two ratios, two seeds at 0.9, committed."""
-    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     for seed in (0, 1):
         write(tmp_path, seed, 0.9)
+    commit(tmp_path)
+    return tmp_path
+
+
+def commit(folder: Path) -> None:
+    git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run([*git, "add", "--all"], check=True)
     subprocess.run([*git, "commit", "--quiet", "--no-verify", "-m", "results"], check=True)
-    return tmp_path
+
+
+@pytest.fixture
+def tool():
+    spec = importlib.util.spec_from_file_location("compare", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -60,6 +73,44 @@ def test_a_better_result_is_a_change_too(repository):
     for seed in (0, 1):
         write(repository, seed, 0.99)
     assert compared(repository).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [
+        ([0.9, 0.9, 0.9], 0.05),
+        ([0.9], 0.05),
+        ([0.90, 0.91, 0.92], 0.05),
+        ([0.5, 0.7, 0.9], 3 * 0.2 * (2 / 3) ** 0.5),
+        ([0.6, 0.8], 3 * 0.02**0.5),
+    ],
+)
+def test_the_tolerance_is_three_standard_errors_of_the_seeds_and_never_below_5_points(tool, seeds, expected):
+    assert tool.tolerance(seeds) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("accuracy", "code"), [(0.95, 0), (0.30, 0), (0.25, 1)])
+def test_scattered_seeds_are_given_more_room(repository, accuracy, code):
+    """0.6 and 0.8 are committed: a mean of 0.7 +- 0.42."""
+    for seed, was in ((0, 0.6), (1, 0.8)):
+        write(repository, seed, was)
+    commit(repository)
+    for seed in (0, 1):
+        write(repository, seed, accuracy)
+    assert compared(repository).returncode == code
+
+
+def test_the_room_is_that_of_the_committed_seeds_not_of_the_fresh_ones(repository):
+    """A method that now fails with one seed of two is refused, however far its seeds scatter."""
+    write(repository, 0, 0.1)
+    assert compared(repository).returncode == 1
+
+
+def test_the_worst_point_is_the_one_furthest_beyond_its_own_tolerance(tool):
+    old = {("channels", "sca", 0.5): [0.9, 0.9], ("channels", "sca", 0.8): [0.6, 0.8]}
+    new = {("channels", "sca", 0.5): [0.84, 0.84], ("channels", "sca", 0.8): [0.9, 0.9]}
+    assert tool.compare(old, new) == "channels sca 0.5: 0.900 is committed, 0.840 was made"
+    assert tool.compare(old, {**new, ("channels", "sca", 0.5): [0.86, 0.86]}) is None
 
 
 def test_a_missing_run_is_named(repository):

@@ -8,7 +8,7 @@ import sys
 import pytest
 from ruamel.yaml import YAML
 
-from lib import check, config
+from lib import check, config, data
 from lib.errors import ConfigError
 
 CELL = ("cells", "digits-vgg")
@@ -23,11 +23,12 @@ data: {root: data/raw, validation: 0.125, split_seed: 2020}
 grid: {data: [digits], cells: [digits-vgg], seeds: [0, 1]}
 cells:
   digits-vgg:
-    {data: digits, augment: none, net: vgg-digits, neuron: if, T: 4, width: 1.0, ratios: [0.5, 0.8],
+    {data: digits, augment: none, net: vgg-digits, neuron: if, T: 4, width: 1.0, ratios: [0.5, 0.7, 0.8],
      train: {epochs: 20, batch: 25, lr: 0.05, momentum: 0.9, weight_decay: 0.0, l1: 0.0, lr_schedule: cosine},
-     prune: {warmup: 4, interval: 2, floor: 2, probes: 4}}
+     prune: {warmup: 4, interval: 2, floor: 2, probes: 4, compact: true}}
 methods:
   sca: {label: SCA}
+  only-prune: {label: only-prune, growth: none, regrow: 0.0}
   random: {label: random, mode: fixed, score: random, growth: none, regrow: 0.0}
 ablations:
   ablations: {label: varied, base: sca, ratio: 0.7, variants: [{score: firing_rate}, {interval: 1}]}
@@ -87,7 +88,11 @@ def refusal(folder, monkeypatch, content) -> str:
         (("methods", "sca", "ratio_schedule"), "linear", ["methods.sca.ratio_schedule", "'linear'", "constant, gradual"]),
         (("methods", "sca", "regrow_schedule"), "slow", ["methods.sca.regrow_schedule", "'slow'", "constant, decay"]),
         (("methods", "sca", "mode"), "gate", ["methods.sca.mode", "'gate'", "'gated', 'literal' or 'fixed'"]),
-        (("ablations", "ablations", "base"), "scaa", ["ablations.ablations.base", "'scaa'", "known are random, sca"]),
+        (
+            ("ablations", "ablations", "base"),
+            "scaa",
+            ["ablations.ablations.base", "'scaa'", "known are only-prune, random, sca"],
+        ),
         (("ablations", "ablations", "variants"), [{"score": "spik"}], ["ablations.ablations.score", "'spik'", "spike_abs_v"]),
         (("grid", "cells"), ["digits-vg"], ["grid.cells", "'digits-vg'", "digits-vgg"]),
         (("grid", "data"), ["cifar10"], ["grid.data", "cifar10", "exactly digits"]),
@@ -101,6 +106,7 @@ def refusal(folder, monkeypatch, content) -> str:
             [{"scor": "random"}],
             ["ablations.ablations.variants", "unknown key scor", "score"],
         ),
+        ((*CELL, "prune", "compact"), GONE, ["cells.digits-vgg.prune.compact", "missing; add it"]),
         ((*CELL, "train", "epochs"), GONE, ["cells.digits-vgg.train.epochs", "missing; add it"]),
         (("grid",), GONE, ["grid: missing; add it"]),
         # types
@@ -111,6 +117,7 @@ def refusal(folder, monkeypatch, content) -> str:
         ((*CELL, "train", "lr"), "1e-3", ["cells.digits-vgg.train.lr", "'1e-3'", "a valid number, without quotes"]),
         ((*CELL, "train", "lr"), float("inf"), ["cells.digits-vgg.train.lr", "inf", "finite number"]),
         ((*CELL, "train", "lr"), float("nan"), ["cells.digits-vgg.train.lr", "nan"]),
+        ((*CELL, "prune", "compact"), 1, ["cells.digits-vgg.prune.compact", "1", "valid boolean"]),
         ((*CELL, "T"), True, ["cells.digits-vgg.T", "True", "valid integer"]),
         ((*CELL, "ratios"), 0.5, ["cells.digits-vgg.ratios", "0.5", "a list"]),
         ((*CELL, "train"), [20], ["cells.digits-vgg.train", "[20]", "keys with values"]),
@@ -139,9 +146,26 @@ def refusal(folder, monkeypatch, content) -> str:
         ((*CELL, "prune", "warmup"), -1, ["cells.digits-vgg.prune.warmup", "-1", "greater than or equal to 0"]),
         ((*CELL, "prune", "interval"), 0, ["cells.digits-vgg.prune.interval", "0", "greater than or equal to 1"]),
         ((*CELL, "T"), 0, ["cells.digits-vgg.T", "0", "greater than or equal to 1"]),
+        (("methods", "sca", "stop"), 0.0, ["methods.sca.stop", "0.0", "greater than 0"]),
+        (("methods", "sca", "stop"), 1.5, ["methods.sca.stop", "1.5", "less than or equal to 1"]),
+        (("methods", "sca", "stop"), 0.1, ["cells.digits-vgg.prune.warmup: 4", "20 epochs", "sca (gated) would never prune"]),
         (("threads",), 0, ["threads", "0", "greater than or equal to 1"]),
         (("data", "validation"), 1.0, ["data.validation", "1.0", "less than 1"]),
         (("methods", "random", "growth"), "random", ["methods.random", "mode fixed", "growth none"]),
+        # what does not fit together
+        (("methods", "only-prune"), GONE, ["methods: only-prune missing", "draw sca, only-prune, random"]),
+        (("methods", "random"), GONE, ["methods: random missing", "draw sca, only-prune, random"]),
+        ((*CELL, "net"), "vgg16", ["cells.digits-vgg.net: vgg16 on digits", "(1, 8, 8)", "too small for the poolings"]),
+        (
+            (*CELL, "prune", "floor"),
+            8,
+            ["cells.digits-vgg.prune.floor: 8", "keep 56 channels", "ratio 0.8 only 48", "lower the floor or the ratio"],
+        ),
+        (
+            ("ablations", "ablations", "ratio"),
+            0.6,
+            ["ablations.ablations.ratio: 0.6", "cell digits-vgg has no training at it", "(0.5, 0.7, 0.8)"],
+        ),
         # empty, twice
         (("grid", "cells"), [], ["grid.cells", "[]", "at least one"]),
         (("grid", "seeds"), [], ["grid.seeds", "[]", "at least one"]),
@@ -220,7 +244,39 @@ def test_a_method_is_refused_only_if_it_never_prunes(tmp_path, monkeypatch):
     written(tmp_path, content)
     check.check(tmp_path / "params.yaml")
     content["cells"]["digits-vgg"]["prune"]["warmup"] = 20
-    assert "sca (gated)" in refusal(tmp_path, monkeypatch, content)
+    assert "only-prune (gated) would never prune" in refusal(tmp_path, monkeypatch, content)
+
+
+def test_every_drawn_method_that_is_missing_is_named(tmp_path, monkeypatch):
+    """SCA too, which an ablation would miss first if it were its base."""
+    content = document()
+    content["methods"] = {"only-prune": content["methods"]["only-prune"]}
+    content["ablations"]["ablations"]["base"] = "only-prune"
+    assert "methods: sca, random missing" in refusal(tmp_path, monkeypatch, content)
+
+
+def test_what_fits_is_not_refused(tmp_path):
+    """The largest floor that leaves a choice, an ablation at each of the ratios, another width, a stop after the warmup."""
+    for path, value in (
+        ((*CELL, "prune", "floor"), 6),
+        (("ablations", "ablations", "ratio"), 0.5),
+        (("ablations", "ablations", "ratio"), 0.8),
+        ((*CELL, "width"), 0.5),
+        (("methods", "sca", "stop"), 0.2),
+    ):
+        check.check(written(tmp_path, changed(path, value)))
+
+
+def test_a_network_is_tried_on_the_shape_of_its_data(tmp_path):
+    content = changed((*CELL, "net"), "vgg16")
+    content["cells"]["digits-vgg"]["data"], content["grid"]["data"] = "cifar10", ["cifar10"]
+    check.check(written(tmp_path, content))
+    for name in data.SOURCES:
+        assert name in data.SHAPES
+
+
+def test_the_shape_of_the_digits_is_that_of_the_digits(digits):
+    assert data.SHAPES["digits"] == (digits.in_shape, digits.classes)
 
 
 def test_the_command_exits_non_zero_and_prints_one_line(tmp_path):

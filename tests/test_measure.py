@@ -299,3 +299,11 @@ def test_the_report_of_a_run_is_that_of_its_compact_network(digits):
     rates = torch.cat(list(report["firing"].values()))
     assert report["silent"] == pytest.approx((rates == 0).double().mean().item()) and len(rates) == 60
     assert [line["epoch"] for line in report["log"]] == [1, 2] and len(report["updates"]) == 1
+    assert report["numerics"] == {"device": "cpu", "dtype": "float32", "memory_format": "contiguous", "compile": False}
+
+
+def test_numerics_are_read_off_the_network():
+    net = make_net("if", "vgg16", (3, 32, 32), 1 / 16, 1)
+    assert measure.numerics(net)["dtype"] == "float64"
+    assert measure.numerics(net.to(memory_format=torch.channels_last))["memory_format"] == "channels_last"
+    assert measure.numerics(net.to("meta"))["device"] == "meta"

@@ -179,3 +179,14 @@ def test_saved_and_loaded_network_is_the_same(tmp_path, dtype):
     x = images(net, 4)
     assert torch.equal(run(net, x), run(again, x)) and run(again, x).dtype == dtype
     assert not torch.equal(run(net, x), run(make_net("lif", dtype=dtype, seed=1), x))
+
+
+def test_a_loaded_network_is_in_eval_mode_however_it_was_saved(tmp_path):
+    net = make_net().train()
+    models.save(net, tmp_path / "net.pt")
+    again = models.load(tmp_path / "net.pt")
+    assert net.training and not any(module.training for module in again.modules())
+    x = images(net, 4)
+    before = snapshot(again)
+    assert torch.equal(again(x), run(net, x))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in again.state_dict().items())

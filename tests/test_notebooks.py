@@ -30,7 +30,7 @@ def code_lines(source: str) -> int:
 
 
 def test_there_are_notebooks_of_each_band():
-    assert {path.name[0] for path in ALL} >= {"1", "2"}
+    assert {path.name[0] for path in ALL} == {"0", "1", "2"}
 
 
 @EACH

@@ -18,7 +18,6 @@ from lib import check, config
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 PARAMS = [config.ROOT / "params.yaml", *sorted(config.ROOT.glob("studies/*/params.yaml"))]
-PIPELINES = sorted(config.ROOT.glob("studies/*/dvc.yaml"))
 LEFT_OUT = (
     ".venv",
     ".git",
@@ -109,11 +108,52 @@ def test_the_package_itself_does_nothing():
     assert [type(node) for node in ast.parse((config.ROOT / "lib" / "__init__.py").read_text()).body] == [ast.Expr]
 
 
+def own_pipelines(root: Path) -> list[str]:
+    """The studies whose dvc.yaml is absent or is not the root's."""
+    files = {path.parent.name: path.parent / "dvc.yaml" for path in root.glob("studies/*/params.yaml")}
+    whole = (root / "dvc.yaml").read_bytes()
+    return sorted(name for name, path in files.items() if not path.exists() or path.read_bytes() != whole)
+
+
 def test_every_study_has_the_same_pipeline():
     """All but smoke, which only tests and notebooks run."""
-    assert {path.parent for path in PARAMS[1:]} - {path.parent for path in PIPELINES} == {config.ROOT / "studies" / "smoke"}
-    for path in PIPELINES:
-        assert path.read_bytes() == (config.ROOT / "dvc.yaml").read_bytes(), f"copy the root's dvc.yaml over {path}"
+    assert own_pipelines(config.ROOT) == ["smoke"], "copy the root's dvc.yaml into the folders of the others"
+
+
+@pytest.fixture
+def own_study(clone, tmp_path) -> Path:
+    """The folder of a study of one's own, in a repository of one's own: quick's settings and the root's pipeline."""
+    root = tmp_path / "study"
+    shutil.copytree(clone, root)
+    folder = root / "studies" / "mine"
+    folder.mkdir()
+    shutil.copy(root / "dvc.yaml", folder)
+    text = (root / "params.yaml").read_text()
+    for old, new in (("study: quick", "study: mine"), ("root: .", "root: ../.."), ("params: ", "params: studies/mine/")):
+        assert text.count(f"\n{old}") == 1
+        text = text.replace(f"\n{old}", f"\n{new}")
+    (folder / "params.yaml").write_text(text)
+    return folder
+
+
+def test_a_study_that_lacks_or_edits_the_pipeline_is_found(own_study):
+    root = own_study.parent.parent
+    assert own_pipelines(root) == ["smoke"]
+    with open(own_study / "dvc.yaml", "a") as file:
+        file.write("# mine\n")
+    assert own_pipelines(root) == ["mine", "smoke"]
+    (own_study / "dvc.yaml").unlink()
+    assert own_pipelines(root) == ["mine", "smoke"]
+
+
+def test_a_copy_of_the_pipeline_runs_the_stages_of_its_own_study(own_study, stages, monkeypatch):
+    monkeypatch.setattr(config, "ROOT", own_study.parent.parent)
+    check.check(own_study / "params.yaml")
+    with Repo(own_study.parent.parent) as repo:
+        own = {stage.name: stage for stage in repo.index.stages if stage.path_in_repo == "studies/mine/dvc.yaml"}
+    assert set(own) == set(stages)
+    for name, stage in stages.items():
+        assert inside(own[name], own[name].outs) == {out.replace("/quick", "/mine") for out in inside(stage, stage.outs)}
 
 
 @pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.parent.name)
@@ -244,6 +284,11 @@ def test_conda_and_pip_read_the_same_list():
     python, pip, section = environment["dependencies"]
     assert (python, pip) == ("python=3.11", "pip")
     assert section == {"pip": ["-r requirements.txt", "-e ."]}
+
+
+def test_the_readme_activates_the_environment_that_conda_makes():
+    named = re.findall(r"conda activate\s+([\w-]+)", (config.ROOT / "README.md").read_text())
+    assert named and set(named) == {read(config.ROOT / "environment.yml")["name"]}
 
 
 def test_every_requirement_is_pinned():

@@ -96,9 +96,50 @@ def test_a_failing_stage_gives_one_clear_error_with_the_end_of_its_log(repositor
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error: stage raw failed; the end of build/logs/raw.log:") == 1
-    assert said in done.stderr and "\n100\n" in done.stderr and "\n50\n" not in done.stderr
+    assert said in done.stderr and "\n50\n" not in done.stderr
+    assert ("\n100\n" in done.stderr) == (tries > 1)  # a refusal of ours says all in its line; else the end of the log
     assert not (repository / "run-0.txt").exists()
     assert (repository / "tries.txt").read_text().count("try") == tries
+
+
+@pytest.mark.parametrize("kind", ["ConfigError", "DataError", "ResultsError"])
+def test_a_refusal_in_a_notebook_is_all_that_is_shown(repository, kind):
+    """As papermill ends: the line that the notebook shows, then its own exception."""
+    shown = f"{kind}: cell: 'x' is not known"
+    failing = f'(seq 100; echo "{shown}"; echo papermill.exceptions.PapermillExecutionError; echo after; exit 1) >&2'
+    (repository / "dvc.yaml").write_text(PIPELINE.replace("echo 1 > raw.txt", json.dumps(failing)))
+    done = repro()
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith(f"error: stage raw failed; the end of build/logs/raw.log:\n{shown}")
+
+
+def test_a_closing_repro_that_had_something_to_do_is_a_failure(repository):
+    """Else a study that can never be up to date would look done."""
+    (repository / "dvc.yaml").write_text(PIPELINE + "    always_changed: true\n")
+    done = repro()
+    assert (repository / "figure.txt").read_text() == "1\n1\n"
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: the closing `dvc repro` still had something to do" in done.stderr and "figure" in done.stderr
+
+
+def test_a_closing_repro_that_fails_is_a_failure(repository, tool, monkeypatch):
+    assert repro().returncode == 0
+    monkeypatch.setattr(sys, "argv", ["repro"])
+    failed = subprocess.CompletedProcess([], 1, "Data and pipelines are up to date.\n", "ERROR: no")
+    monkeypatch.setattr(tool, "stale", lambda addresses: [])
+    monkeypatch.setattr(tool.subprocess, "run", lambda *args, **kwargs: failed)
+    with pytest.raises(RuntimeError, match="ERROR: no"):
+        tool.main()
+
+
+def test_if_nothing_is_stale_dvc_is_asked_once(repository, tool, monkeypatch, capsys):
+    assert repro().returncode == 0
+    asked, stale = [], tool.stale
+    monkeypatch.setattr(tool, "stale", lambda addresses: asked.append(addresses) or stale(addresses))
+    monkeypatch.setattr(tool, "reproduce_all", lambda addresses: pytest.fail(f"{addresses} ran again"))
+    monkeypatch.setattr(sys, "argv", ["repro"])
+    tool.main()
+    assert asked == [["raw", "run@0", "run@1", "figure"]] and "up to date" in capsys.readouterr().out
 
 
 def test_a_broken_pipeline_gives_one_clear_error(repository):
@@ -109,7 +150,7 @@ def test_a_broken_pipeline_gives_one_clear_error(repository):
 
 
 def test_after_a_failure_no_further_stage_starts(repository, tool, monkeypatch):
-    monkeypatch.setattr(tool.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(tool.os, "sched_getaffinity", lambda process: {0}, raising=False)
     started = []
 
     def fail(address):

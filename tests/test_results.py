@@ -22,14 +22,19 @@ def study(tmp_path):
 def fill(study, stage="channels", methods=None) -> list:
     """Writes every run of a stage; returns their paths."""
     paths = []
-    for cell, method, seed in results.expected(study, stage, methods or study.methods):
-        asked = [] if stage == "dense" else study.points(cell, method)
-        points = [{"ratio": point.ratio, "variant": point.variant} for point in asked] or [{"ratio": 0.0}]
+    for cell, method, seed in results.expected(study, methods or study.methods):
+        identity = IDENTITY | {"method": method, "seed": seed, "recipe": results.recipe(study, stage, cell)}
         paths.append(study.result_path(stage, cell, method, seed))
-        results.write(
-            paths[-1], IDENTITY | {"method": method, "seed": seed}, [point | {"accuracy": 0.5 + seed} for point in points]
-        )
+        results.write(paths[-1], identity, [point | {"accuracy": 0.5 + seed} for point in asked(study, stage, cell, method)])
     return paths
+
+
+def asked(study, stage, cell, method) -> list[dict]:
+    """What a run's points say of themselves, as the notebooks write it."""
+    if stage == "dense":
+        return [{"ratio": 0.0}]
+    points = study.points(cell, method)
+    return [{"ratio": p.ratio, "variant": p.variant, "settings": p.method.model_dump()} for p in points]
 
 
 def test_a_complete_grid_becomes_one_row_a_training(study):
@@ -37,7 +42,7 @@ def test_a_complete_grid_becomes_one_row_a_training(study):
     table = results.load(study, "channels", study.methods)
     ratios = study.cells["digits-vgg"].ratios
     assert len(table) == len(study.methods) * 2 * len(ratios)
-    assert set(table.columns) == {"cell", "method", "seed", "ratio", "variant", "accuracy"}
+    assert set(table.columns) == {"cell", "method", "seed", "ratio", "variant", "settings", "accuracy"}
     assert (table["accuracy"] == 0.5 + table["seed"]).all()
 
 
@@ -66,7 +71,18 @@ def test_an_empty_folder_is_refused(study):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "[1, 2]", "{}", '{"schema": 1}', '{"schema": 1, "points": [{}]}', '{"schema": 1, "points": 3}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "[1, 2]",
+        "{}",
+        '{"schema": 1}',
+        '{"schema": 1, "points": [{}]}',
+        '{"schema": 1, "points": 3}',
+        '{"schema": 1, "points": []}',
+    ],
 )
 def test_an_unreadable_run_is_named(study, text):
     path = fill(study)[0]
@@ -84,10 +100,84 @@ def test_a_run_of_another_schema_is_named(study):
 
 @pytest.mark.parametrize("points", [[], [{"ratio": 0.123}], [{"ratio": 0.5, "variant": {"l1": 0.0}}]])
 def test_a_run_of_other_ratios_or_variants_is_named(study, points):
+    """The recipe and the settings are those that are asked: nothing else is wrong."""
     path = fill(study)[0]
-    results.write(path, IDENTITY, points)
-    with pytest.raises(ResultsError, match=f"{path.name} was made with other ratios or variants"):
+    [right] = asked(study, "channels", "digits-vgg", "sca")
+    identity = IDENTITY | {"recipe": results.recipe(study, "channels", "digits-vgg")}
+    results.write(path, identity, [right])
+    assert len(results.load(study, "channels", study.methods))
+    results.write(path, identity, [right | point for point in points])
+    refused(study, path)
+
+
+def refused(study, path, stage="channels", methods=None):
+    with pytest.raises(ResultsError) as error:
+        results.load(study, stage, methods or study.methods)
+    other = [name for name in error.value.args[0].split(": ", 1)[1].split(", ") if path.name not in name]
+    assert f"{path.name} was made with other settings than params.yaml asks for now" in str(error.value)
+    assert not other, "another run is named too"
+
+
+def edited(study, **groups):
+    """The study with some settings of its only cell replaced: train=..., prune=..., or a value of the cell itself."""
+    cell = study.cells["digits-vgg"]
+    update = {
+        key: getattr(cell, key).model_copy(update=value) if isinstance(value, dict) else value for key, value in groups.items()
+    }
+    return study.model_copy(update={"cells": {"digits-vgg": cell.model_copy(update=update)}})
+
+
+OTHER = [
+    dict(train={"epochs": 4}),
+    dict(train={"lr": 0.01}),
+    dict(train={"lr_schedule": "step"}),
+    dict(T=8),
+    dict(neuron="lif"),
+    dict(width=0.5),
+    dict(augment="crop_flip"),
+]
+
+
+@pytest.mark.parametrize("stage", ["dense", "channels"])
+@pytest.mark.parametrize("change", OTHER, ids=str)
+def test_results_of_another_recipe_are_refused(study, stage, change):
+    """An edit of params.yaml, and the results that were committed before it."""
+    methods = ["dense"] if stage == "dense" else ["only-prune"]
+    study = study.model_copy(update={"grid": study.grid.model_copy(update={"seeds": (0,)})})
+    [path] = fill(study, stage, methods)
+    assert len(results.load(study, stage, methods)) == 1
+    refused(edited(study, **change), path, stage, methods)
+
+
+def test_the_dense_network_depends_on_no_setting_of_pruning(study):
+    dense = fill(study, "dense", ["dense"])
+    pruned = fill(study, "channels", ["only-prune"])
+    other = edited(study, prune={"warmup": 2})
+    assert len(results.load(other, "dense", ["dense"])) == len(dense) == 2
+    with pytest.raises(ResultsError) as error:
+        results.load(other, "channels", ["only-prune"])
+    assert all(f"{path.name} was made with other settings" in str(error.value) for path in pruned)
+
+
+@pytest.mark.parametrize("change", [{"score": "abs_v"}, {"growth": "random"}, {"regrow": 0.2}, {"stop": 0.5}, {"l1": 0.5}])
+def test_results_of_other_settings_of_a_method_are_refused(study, change):
+    study = study.model_copy(update={"grid": study.grid.model_copy(update={"seeds": (0,)})})
+    path = fill(study)[list(study.methods).index("sca")]
+    methods = study.methods | {"sca": study.methods["sca"].model_copy(update=change)}
+    refused(study.model_copy(update={"methods": methods}), path)
+
+
+def test_a_record_of_which_one_setting_or_its_recipe_differs_is_named_and_no_other(study):
+    paths = fill(study)
+    for path, place in zip(paths[1:3], ("recipe", "settings"), strict=True):
+        record = json.loads(path.read_text())
+        changed = record["recipe"]["train"] if place == "recipe" else record["points"][0]["settings"]
+        changed["l1"] = 0.123
+        path.write_text(json.dumps(record))
+    with pytest.raises(ResultsError) as error:
         results.load(study, "channels", study.methods)
+    line = str(error.value)
+    assert [path for path in paths if path.name in line] == paths[1:3] and "\n" not in line
 
 
 def test_a_refusal_is_one_line_in_a_notebook():
@@ -125,7 +215,7 @@ def test_writing_twice_gives_the_same_bytes_in_sorted_order(tmp_path):
 def test_a_result_holds_what_it_depends_on_but_no_time_host_or_path(tmp_path):
     results.write(tmp_path / "run.json", IDENTITY, [])
     made = json.loads((tmp_path / "run.json").read_text())["made_with"]
-    assert {"python", "torch", "spikingjelly", "device", "dtype", "memory_format", "compile", "threads"} <= set(made)
+    assert {"python", "torch", "spikingjelly", "threads"} <= set(made)  # device, dtype and the like: lib.measure.numerics
     assert "/" not in json.dumps(made)
 
 

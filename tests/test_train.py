@@ -6,8 +6,9 @@ import torch
 from helpers import batches, cell_of, images, labels, make_net, point_of
 from torch import nn
 
-from lib import data, train
-from lib.measure import accuracy
+from lib import config, data, pruning, train
+from lib.config import Point
+from lib.measure import accuracy, report
 
 RECIPE = SimpleNamespace(lr=0.2, epochs=30, momentum=0.9, weight_decay=1e-4, lr_schedule="cosine")
 
@@ -107,7 +108,8 @@ METHODS = {
     "sca": dict(),
     "sca-literal": dict(mode="literal"),
     "random": dict(mode="fixed", score="random", growth="none", regrow=0.0),
-    "sca-plus": dict(ratio_schedule="gradual", regrow_schedule="decay", normalise=True),
+    "sca-plus": dict(ratio_schedule="gradual", regrow_schedule="decay", stop=0.75),
+    "normalised": dict(ratio_schedule="gradual", regrow_schedule="decay", normalise=True),
 }
 
 
@@ -126,6 +128,38 @@ def test_the_same_seed_gives_the_same_weights_twice(few_digits, method):
     if one.pruner is not None:
         assert one.pruner.history == two.pruner.history
         assert all(torch.equal(mask, two.pruner.masks[name]) for name, mask in one.pruner.masks.items())
+
+
+@pytest.mark.parametrize("study", ["quick", "smoke"])
+def test_sca_plus_is_sca_with_a_gradual_ratio_a_decaying_regrowth_and_an_early_stop(study):
+    methods = config.load(study).methods
+    plus, sca = methods["sca-plus"].model_dump(), methods["sca"].model_dump()
+    differ = {key: value for key, value in plus.items() if value != sca[key]}
+    assert differ == {"label": "sca+", "ratio_schedule": "gradual", "regrow_schedule": "decay", "stop": 0.75}
+    assert differ.items() >= METHODS["sca-plus"].items() and plus["mode"] == "gated"
+
+
+def test_sca_plus_of_params_yaml_trains_on_the_smoke_study(few_digits):
+    """For 5 epochs: with the 3 of the smoke study, the stop would come after the last update anyway."""
+    smoke, method = config.load("smoke"), config.load("quick").methods["sca-plus"]
+    cell = smoke.cells["digits-vgg"]
+    cell = cell.model_copy(update={"train": cell.train.model_copy(update={"epochs": 5})})
+    run = train.Run(few_digits, cell, Point(ratio=0.5, method=smoke.fill(cell, method)), 0)
+    assert run.pruner.updates == [1, 2, 3]  # 4 is later than 0.75 of 5
+    masks = []
+    for _ in range(5):
+        run.epoch()
+        masks.append(run.pruner.masks)
+    channels = sum(len(mask) for mask in masks[0].values())
+    ratios = [0.5 * (1 - (1 - 2 / 3) ** 3), 0.5, 0.5]
+    assert [update["ratio"] for update in run.pruner.history] == pytest.approx(ratios)
+    assert [update["regrow"] for update in run.pruner.history] == pytest.approx([0.075, 0.025, 0])
+    assert [sum(u["kept"].values()) for u in run.pruner.history] == [pruning.kept_count(ratio, channels) for ratio in ratios]
+    for later in masks[3:]:
+        assert all(torch.equal(mask, masks[2][name]) for name, mask in later.items())
+    found = report(run)
+    assert found["compact_difference"] <= 1e-12 and sum(found["widths"].values()) == channels // 2
+    assert all(math.isfinite(line["loss"]) for line in run.log) and len(run.log) == 5
 
 
 def test_another_seed_gives_other_weights(few_digits):

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
-import yaml
+from ruamel.yaml import YAML
 
 from lib.config import ROOT
 from lib.results import write_text
@@ -19,7 +19,7 @@ README = ROOT / "README.md"
 def sources() -> str:
     """Which notebook and stage each figure and table comes from, and the question it answers."""
     rows = []
-    for stage, spec in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+    for stage, spec in YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"].items():
         if not stage.startswith(("fig-", "tab-")):
             continue
         notebook = re.search(r"notebooks/(\S+)\.ipynb", spec["cmd"]).group(1)
@@ -53,8 +53,15 @@ def numbers() -> str:
     return wide.rename(columns={ratio: f"ratio {ratio:g}" for ratio in wide.columns[2:]}).to_markdown(index=False)
 
 
+def findings() -> str:
+    """The comparisons that name a winner, and how many name none."""
+    lines = (ROOT / "results/quick/comparisons.md").read_text().splitlines()
+    decided = [line for line in lines if "undecided" not in line]
+    return "\n".join([*decided, f"- the other {len(lines) - len(decided)} comparisons: undecided"])
+
+
 def filled(text: str) -> str:
-    for name, make in (("sources", sources), ("numbers", numbers)):
+    for name, make in (("sources", sources), ("numbers", numbers), ("findings", findings)):
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, make=make: f"{m[1]}{make()}\n{m[2]}", text, flags=re.DOTALL
         )

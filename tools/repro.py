@@ -22,6 +22,7 @@ from tqdm import tqdm
 LOGS = Path("build/logs")
 TRIES = 2  # a kernel may lose the race for a port when many start at once
 FINAL = ("error: ", "PapermillExecutionError")  # our own refusal, or a cell that failed: trying again would not help
+OURS = ("error: ", "ConfigError: ", "DataError: ", "ResultsError: ")  # refusals that say all in a line
 SHOWN = 25  # lines of a failed stage's log
 
 
@@ -57,14 +58,15 @@ def reproduce(address: str) -> tuple[str, float]:
         text = log.read_text(errors="replace")
         if any(mark in text for mark in FINAL):
             break
-    raise RuntimeError(f"stage {address} failed; the end of {log}:\n" + "\n".join(text.splitlines()[-SHOWN:]))
+    ours = [line for line in text.splitlines() if line.startswith(OURS)]
+    raise RuntimeError(f"stage {address} failed; the end of {log}:\n" + "\n".join(ours[-1:] or text.splitlines()[-SHOWN:]))
 
 
 def reproduce_all(addresses: list[str]) -> None:
     """Runs stages that do not need each other, as many at once as there are cores; after a failure no further one starts."""
     with (
         tqdm(total=len(addresses), unit="stage", desc=addresses[0].split("@")[0]) as bar,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) as pool,
     ):
         try:
             for future in as_completed([pool.submit(reproduce, address) for address in addresses]):
@@ -79,11 +81,16 @@ def reproduce_all(addresses: list[str]) -> None:
 def main() -> None:
     pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
     LOGS.mkdir(parents=True, exist_ok=True)
-    for level in generations(pipeline):
-        todo = stale(level)
-        if todo:
-            reproduce_all(todo)
-    sys.exit(subprocess.run(["dvc", "repro", pipeline]).returncode)
+    levels = generations(pipeline)
+    if stale([address for level in levels for address in level]):
+        for level in levels:
+            todo = stale(level)
+            if todo:
+                reproduce_all(todo)
+    last = subprocess.run(["dvc", "repro", pipeline], capture_output=True, text=True)
+    if last.returncode != 0 or "up to date" not in last.stdout:
+        raise RuntimeError(f"the closing `dvc repro` still had something to do:\n{last.stdout}{last.stderr}")
+    print(last.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

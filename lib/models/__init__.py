@@ -68,8 +68,8 @@ def save(net: SpikingNet, path: Path) -> None:
 
 
 def load(path: Path) -> SpikingNet:
-    """The network that `save` wrote, on the CPU, in the precision it was saved in. Nothing is unpickled but tensors."""
+    """The network that `save` wrote, in eval mode, on the CPU, in the precision it had. Nothing is unpickled but tensors."""
     kept = torch.load(path, map_location="cpu", weights_only=True)
     net = build(**kept["spec"]).to(next(iter(kept["state"].values())).dtype)
     net.load_state_dict(kept["state"])
-    return net
+    return net.eval()

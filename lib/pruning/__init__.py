@@ -14,6 +14,7 @@ from lib.pruning.masks import (
 )
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, update_epochs
 from lib.pruning.scores import SCORES, ScoreMeter, activity_scores
+from lib.pruning.shrinking import ShrinkingPruner
 
 __all__ = [
     "GROWTH",
@@ -22,6 +23,7 @@ __all__ = [
     "SCORES",
     "ChannelPruner",
     "ScoreMeter",
+    "ShrinkingPruner",
     "activity_scores",
     "apply_channel_masks",
     "choose",

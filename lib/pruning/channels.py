@@ -6,6 +6,7 @@ from torch import Tensor
 from lib.config import Method
 from lib.errors import pick
 from lib.models import SpikingNet
+from lib.pruning.compact import compact
 from lib.pruning.growth import GROWTH
 from lib.pruning.masks import (
     Masks,
@@ -40,6 +41,8 @@ class ChannelPruner:
     ratio: fraction of all channels removed, in [0, 1)
     epochs: length of the training; warmup: epochs before the first update; floor: channels that each layer keeps at least
     probes: called for the training batches that the growth gradient is read from
+
+    net: the network with all its channels; trained: the one that the loop trains, here the same
     """
 
     def __init__(
@@ -53,15 +56,17 @@ class ChannelPruner:
         generator: torch.Generator,
         probes,
     ):
-        self.net, self.method, self.ratio, self.floor = net, method, ratio, floor
+        self.net, self.trained, self.method, self.ratio, self.floor = net, net, method, ratio, floor
         self.generator, self.probes = generator, probes
         self.literal = method.mode == "literal"
-        self.updates = [] if method.mode == "fixed" else update_epochs(epochs, warmup, method.interval, self.literal)
+        self.updates = (
+            [] if method.mode == "fixed" else update_epochs(epochs, warmup, method.interval, self.literal, method.stop)
+        )
         self.feeders = {edge.makes: net.get_submodule(edge.module) for edge in net.edges() if edge.makes}
         self.score = pick(SCORES, method.score, "score")
         self.meter = ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
         self.history: list[dict] = []
-        self.frozen: list[tuple[Tensor, Tensor, Tensor]] = []  # (tensor, kept entries, what the others hold)
+        self.frozen: list[tuple[Tensor, Tensor, Tensor]] = []  # (tensor, entries that are kept, what the others hold)
         self.masks = current_masks(net)
         if method.mode == "fixed":
             self.masks = uniform_random(prunable_channels(net), ratio, floor, generator)
@@ -103,36 +108,61 @@ class ChannelPruner:
         )
 
     def state(self) -> dict:
-        """All that a training stopped after an epoch needs to go on as if nothing had happened."""
-        meter = {"sum": self.meter.sum, "batches": self.meter.batches} if self.meter else None
-        return {"masks": self.masks, "history": self.history, "generator": self.generator.get_state(), "meter": meter}
+        """What a training stopped after an epoch needs, beside the trained network, to go on as if nothing had happened."""
+        meter = self._meter()
+        return {
+            "net": self.net.state_dict(),
+            "masks": self.masks,
+            "history": self.history,
+            "generator": self.generator.get_state(),
+            "meter": None if meter is None else {"sum": meter.sum, "batches": meter.batches},
+        }
 
     def restore(self, state: dict) -> None:
-        """Takes up `state`; the network's own tensors must have been restored before."""
+        """Takes up what `state` gave."""
+        self.net.load_state_dict(state["net"])
         self.masks, self.history = state["masks"], state["history"]
         self.generator.set_state(state["generator"])
-        if self.meter:
-            self.meter.sum, self.meter.batches = state["meter"]["sum"], state["meter"]["batches"]
+        self._rebuild()
+        if state["meter"] is not None:
+            meter = self._meter()
+            meter.sum, meter.batches = state["meter"]["sum"], state["meter"]["batches"]
+
+    def _meter(self) -> ScoreMeter | None:
+        return self.meter
+
+    def _rebuild(self) -> None:
         if not self.literal:
             self._freeze()
 
+    def carry(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """The optimiser of `trained` after an update, with the state that `optimizer` had gathered."""
+        return optimizer
+
+    def finish(self) -> SpikingNet:
+        """The small network that is reported; `net` holds the masked one, with the same values."""
+        return compact(self.net, self.masks)
+
     def scores(self) -> dict[str, Tensor]:
         """{site: [C]} of this interval. In gated mode a masked channel ranks last: only growth can bring it back (A22)."""
-        if self.meter is not None:
-            scores = self.meter.mean()
-        else:
-            scores = {name: self.score(site, self.feeders[name], self.generator) for name, site in self.net.sites.items()}
+        scores = self._measured()
         heard = {name: torch.ones_like(mask) if self.literal else mask for name, mask in self.masks.items()}
         if self.method.normalise:
-            scores = {name: score / score[heard[name]].mean() for name, score in scores.items()}
+            scores = {name: score / score[heard[name]].mean().clamp(min=1e-12) for name, score in scores.items()}
         return {name: torch.where(heard[name], score, -torch.inf) for name, score in scores.items()}
+
+    def _measured(self) -> dict[str, Tensor]:
+        if self.meter is not None:
+            return self.meter.mean()
+        return {name: self.score(site, self.feeders[name], self.generator) for name, site in self.net.sites.items()}
 
     def growth(self) -> dict[str, Tensor] | None:
         """{site: [C]}; None if the method regrows nothing."""
         grow = pick(GROWTH, self.method.growth, "growth")
         if grow is None:
             return None
-        # differs from the paper: gated mode freezes masked channels and asks probe batches; mode literal is the published one
+        # differs from the paper: gated mode freezes masked channels and takes the gradient of the mean loss over probe
+        # batches, |sum dL/dgamma|; published (mode literal): that of the last batch alone
         if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
         return {name: grow(site, self.generator) for name, site in self.net.sites.items()}

@@ -4,10 +4,11 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from lib import models
 from lib.models import SpikingNet
-from lib.pruning.masks import Masks, check
+from lib.pruning.masks import Masks, check, kept_entries
 
 
 def take(tensor: Tensor, axes: tuple[str | None, ...], masks: Masks) -> Tensor:
@@ -37,19 +38,40 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
     return small.train(net.training).set_step_mode(net.step_mode)
 
 
-def compact_optimizer(
-    optimizer: torch.optim.Optimizer, net: SpikingNet, small: SpikingNet, masks: Masks
-) -> torch.optim.Optimizer:
+@torch.no_grad()
+def expand(small: SpikingNet, net: SpikingNet, masks: Masks) -> None:
+    """Writes every tensor of `small` back to where `compact` took it from; what was masked keeps its values."""
+    axes, targets = net.axes(), net.state_dict()  # the state dict shares its memory with the net
+    for name, tensor in small.state_dict().items():
+        if not name.endswith(".mask"):
+            put(tensor, axes[name], masks, targets[name])
+
+
+def put(tensor: Tensor, axes: tuple[str | None, ...], masks: Masks, target: Tensor) -> Tensor:
+    """The inverse of `take`: sets the kept entries of `target` in place, and returns it."""
+    target[kept_entries(target, axes, masks).expand_as(target)] = tensor.flatten()
+    return target
+
+
+def compact_optimizer(optimizer: Optimizer, net: SpikingNet, small: SpikingNet, masks: Masks) -> Optimizer:
     """An optimiser of the same kind for `small`, with the kept entries of each state tensor (momentum, moments).
 
     optimizer: made over `net.parameters()`, one parameter group
     """
+    return _moved(optimizer, net, small, lambda value, axes, like: take(value, axes, masks), net.axes())
+
+
+def expand_optimizer(optimizer: Optimizer, small: SpikingNet, net: SpikingNet, masks: Masks) -> Optimizer:
+    """The inverse: an optimiser for `net`, whose state is 0 where `small` has no entry."""
+    return _moved(optimizer, small, net, lambda value, axes, like: put(value, axes, masks, torch.zeros_like(like)), net.axes())
+
+
+def _moved(optimizer: Optimizer, old: SpikingNet, new: SpikingNet, move, axes) -> Optimizer:
     [group] = optimizer.param_groups
-    moved = type(optimizer)(small.parameters(), lr=group["lr"])
+    moved = type(optimizer)(new.parameters(), lr=group["lr"])
     moved.param_groups[0].update({key: value for key, value in group.items() if key != "params"})
-    axes = net.axes()
-    for (name, old), new in zip(net.named_parameters(), small.parameters(), strict=True):
-        for key, value in optimizer.state.get(old, {}).items():
-            sliced = isinstance(value, Tensor) and value.shape == old.shape
-            moved.state[new][key] = take(value, axes[name], masks) if sliced else deepcopy(value)
+    for (name, before), after in zip(old.named_parameters(), new.parameters(), strict=True):
+        for key, value in optimizer.state.get(before, {}).items():
+            shaped = isinstance(value, Tensor) and value.shape == before.shape
+            moved.state[after][key] = move(value, axes[name], after.detach()) if shaped else deepcopy(value)
     return moved

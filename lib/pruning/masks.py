@@ -72,7 +72,8 @@ def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
     unbound = torch.zeros_like(kept)
     unbound[order[: int(kept.sum())]] = True
     if not torch.equal(unbound, kept):
-        lifted = {n: int(m.sum()) for n, m in masks.items() if int(m.sum()) <= floor}
+        free_choice = unbound.split([len(s) for s in scores.values()])
+        lifted = [name for name, mask in zip(scores, free_choice, strict=True) if int(mask.sum()) < int(masks[name].sum())]
         log.warning("the floor of %d channels binds in %s", floor, ", ".join(lifted) or "no layer")
     return masks
 

@@ -22,12 +22,12 @@ RATIO_SCHEDULES = {"constant": constant, "gradual": cubic_first_half}
 REGROW_SCHEDULES = {"constant": constant, "decay": cosine_decay}
 
 
-def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool) -> list[int]:
+def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool, stop: float = 1.0) -> list[int]:
     """The epochs (counted from 1) after which the structure changes: warmup, warmup + interval, ...
 
     last_too: whether the last epoch always ends with an update, as SCA publishes it (literal mode, where masked channels
     train on and only an update zeroes them); otherwise a network is only evaluated after at least one epoch of training
-    under its mask.
+    under its mask. stop: share of the training after which the structure stays as it is (methods A24); 1: never
     """
-    before = list(range(max(warmup, 1), epochs, interval))
+    before = [epoch for epoch in range(max(warmup, 1), epochs, interval) if epoch <= stop * epochs + 1e-9]
     return [*before, epochs] if last_too and warmup <= epochs else before

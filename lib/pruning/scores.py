@@ -88,6 +88,7 @@ class ScoreMeter:
                 f"step mode {net.step_mode!r}: scores are read over all T steps at once; call net.set_step_mode('m')"
             )
         self.score, self.sites = ACTIVITY_SCORES[score], net.sites
+        self.before = {name: (site.node.store_v_seq, site.watch) for name, site in self.sites.items()}
         for site in self.sites.values():
             site.node.store_v_seq = True
             site.watch = lambda act, name=site.name: self._add(name, act)
@@ -108,8 +109,9 @@ class ScoreMeter:
         return {name: total / self.batches[name] for name, total in self.sum.items()}
 
     def detach(self) -> None:
-        for site in self.sites.values():
-            site.node.store_v_seq, site.watch = False, None
+        """Stops listening; a meter that listened before hears again."""
+        for name, site in self.sites.items():
+            site.node.store_v_seq, site.watch = self.before[name]
 
 
 @contextmanager

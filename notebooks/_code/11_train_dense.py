@@ -53,4 +53,5 @@ folder = settings.run_folder("dense", cell, "dense", seed)
 folder.mkdir(parents=True, exist_ok=True)
 models.save(run.net, folder / "dense.pt")
 results.write(settings.result_path("dense", cell, "dense", seed),
-              {"study": study, "stage": "dense", "cell": cell, "method": "dense", "seed": seed}, [{"ratio": 0.0, **point}])
+              {"study": study, "stage": "dense", "cell": cell, "method": "dense", "seed": seed,
+               "recipe": results.recipe(settings, "dense", cell)}, [{"ratio": 0.0, **point}])

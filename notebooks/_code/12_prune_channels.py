@@ -20,6 +20,12 @@ train.set_up(settings.threads)
 splits = data.open_or_prepare(settings, recipe.data)
 
 # %%
+fig, axes = plt.subplots(1, 8, figsize=(9, 1.5))
+for ax, image, label in zip(axes, *splits.train, strict=False):
+    ax.imshow(image.permute(1, 2, 0)[..., 0], cmap="gray")
+    ax.set(title=f"{label}", xticks=[], yticks=[])
+
+# %%
 runs = [train.Run(splits, recipe, point, seed) for point in points]
 print(f"{cell}: {len(splits.train[1])} training images of {splits.in_shape}; {recipe.train.epochs} epochs")
 for run, point in zip(runs, points, strict=True):
@@ -63,4 +69,5 @@ folder.mkdir(parents=True, exist_ok=True)
 for number, run in enumerate(runs):
     models.save(run.finish(), folder / f"{number}-ratio-{points[number].ratio}.pt")
 results.write(settings.result_path(stage, cell, method, seed),
-              {"study": study, "stage": stage, "cell": cell, "method": method, "seed": seed}, measured)
+              {"study": study, "stage": stage, "cell": cell, "method": method, "seed": seed,
+               "recipe": results.recipe(settings, stage, cell)}, measured)

@@ -34,7 +34,7 @@ for letter, (ax, x, label) in zip("bcd", panels, strict=True):
         plots.line(ax, table[table["method"] == method], x, "accuracy", "ratio", settings.methods[method].label, **look)
     plots.line(ax, dense, x, "accuracy", "ratio", "dense", **plots.style("dense"))
     ax.axhline(dense["accuracy"].mean(), color=plots.BLACK, linestyle=":", linewidth=0.8)
-    ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter})")
+    ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) all methods, {cell}")
 against_size.set_xscale("log")
 against_ratio.legend(loc="lower left")
 plots.note(fig, study, len(settings.grid.seeds))

@@ -12,7 +12,7 @@ settings = config.load(study)
 names = list(settings.methods)
 cell = settings.grid.cells[0]
 table = results.load(settings, "channels", names).query("cell == @cell")
-sca = table[table["method"] == "sca"]
+sca, ratio = table[table["method"] == "sca"], settings.cells[cell].ratios[0]
 
 # %%
 widths = pd.DataFrame([{"layer": layer, "ratio": row.ratio, "kept": kept}
@@ -23,8 +23,9 @@ widths.groupby(["ratio", "layer"], sort=False)["kept"].mean().unstack(0).assign(
 # %%
 updates = pd.DataFrame([{"method": row.method, "ratio": row.ratio, "seed": row.seed, **update}
                         for row in table.itertuples() for update in row.updates])
-half = updates[(updates["method"] == "sca") & (updates["ratio"] == 0.5)]
-moved = updates[(updates["ratio"] == 0.5) & (updates["epoch"] > updates["epoch"].min())].assign(changed=lambda u: 100 * u["changed"])
+half = updates[(updates["method"] == "sca") & (updates["ratio"] == ratio)]
+moved = updates[(updates["ratio"] == ratio) & (updates["epoch"] > updates["epoch"].min())]
+moved = moved.assign(changed=100 * moved["changed"])
 moved.groupby(["method", "epoch"])["changed"].mean().unstack(0).round(2)
 
 # %%
@@ -39,7 +40,7 @@ for number, layer in enumerate(deep):
     kept = half.assign(kept=[update[layer] for update in half["kept"]])
     color, marker, dashes = plots.SEQUENCE[number % len(plots.SEQUENCE)]
     plots.line(when, kept, "epoch", "kept", "epoch", f"{layer} of {full[layer]}", color=color, marker=marker, linestyle=dashes)
-when.set(xlabel="epoch", ylabel="channels kept", ylim=(0, None), title="(b) SCA (gated) at ratio 0.5: deeper layers over training")
+when.set(xlabel="epoch", ylabel="channels kept", ylim=(0, None), title=f"(b) SCA (gated) at ratio {ratio}: deeper layers over training")
 plots.legend_beside(when)
 
 # %%
@@ -47,7 +48,7 @@ for method in [name for name in names if name in set(moved["method"])]:
     rows = moved[moved["method"] == method]
     plots.line(change, rows, "epoch", "changed", "epoch", settings.methods[method].label, **plots.style(method, names))
 change.set(xlabel="epoch", ylabel="channels changed (%)", ylim=(-0.7, None))
-change.set_title("(c) ratio 0.5: channels switched on or off by an update (after the first)")
+change.set_title(f"(c) ratio {ratio}: channels switched on or off by an update (after the first)")
 plots.legend_beside(change)
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "channels")

@@ -19,6 +19,11 @@ scores = pd.DataFrame([{"ratio": run.ratio, "seed": run.seed, "layer": layer, "s
 scores.groupby("ratio")["score"].describe().round(2)
 
 # %%
+left = [pd.DataFrame({"score": sum(run.scores.values(), []), "rate": sum(run.firing.values(), [])}) for run in runs.itertuples()]
+ranks = runs.assign(correlation=[both.corr("spearman").loc["score", "rate"] for both in left])
+print(ranks.groupby("ratio")["correlation"].agg(["mean", "min", "max"]).round(2))
+
+# %%
 fig, [spread, layers] = plots.figure(180, 75, 1, 2)
 order = sorted(scores["ratio"].unique())
 where = {"x": "ratio", "y": "score", "order": order, "ax": spread}

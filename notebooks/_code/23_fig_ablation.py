@@ -39,7 +39,7 @@ axes[0].legend()
 # %%
 for ax, letter, (part, group) in zip(axes[2:], "cdef", parts.groupby("part", sort=False), strict=True):
     plots.dots(ax, group, "value", "accuracy", base["settings"].iloc[0][part])
-    ax.set(ylabel="test accuracy (%)", ylim=(50, 102), title=f"({letter}) {plots.PART[part]}")
+    ax.set(ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) {plots.PART[part]}")
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "ablation")
 plt.show()
