@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from lib import config, data, models, train
+from lib import config, data, models, sources, train
 from lib.config import Study
 from lib.errors import ConfigError, pick
 from lib.models.neurons import NEURONS
@@ -60,7 +60,7 @@ def fits(study: Study, cell: str) -> None:
     """Raises ConfigError if a cell's network cannot read its images, a floor leaves nothing to choose, or an ablation has no
     training of its base method to stand beside."""
     settings = study.cells[cell]
-    shape, classes = data.SHAPES[settings.data]
+    shape, classes = sources.SHAPES[settings.data]
     try:
         with torch.device("meta"):
             net = models.build(settings.net, classes, shape, settings.T, settings.neuron, settings.width)

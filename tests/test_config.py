@@ -8,7 +8,7 @@ import sys
 import pytest
 from ruamel.yaml import YAML
 
-from lib import check, config, data
+from lib import check, config, data, sources
 from lib.errors import ConfigError
 
 CELL = ("cells", "digits-vgg")
@@ -272,11 +272,11 @@ def test_a_network_is_tried_on_the_shape_of_its_data(tmp_path):
     content["cells"]["digits-vgg"]["data"], content["grid"]["data"] = "cifar10", ["cifar10"]
     check.check(written(tmp_path, content))
     for name in data.SOURCES:
-        assert name in data.SHAPES
+        assert name in sources.SHAPES
 
 
 def test_the_shape_of_the_digits_is_that_of_the_digits(digits):
-    assert data.SHAPES["digits"] == (digits.in_shape, digits.classes)
+    assert sources.SHAPES["digits"] == (digits.in_shape, digits.classes)
 
 
 def test_the_command_exits_non_zero_and_prints_one_line(tmp_path):

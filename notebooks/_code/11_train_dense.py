@@ -8,7 +8,7 @@ seed = 0
 import matplotlib.pyplot as plt
 from tqdm.auto import tqdm
 
-from lib import config, data, measure, models, results, train
+from lib import config, data, measure, models, results, resume, train
 
 settings = config.load(study)
 recipe = settings.cells[cell]
@@ -18,7 +18,7 @@ splits = data.open_or_prepare(settings, recipe.data)
 # %%
 fig, axes = plt.subplots(1, 8, figsize=(9, 1.5))
 for ax, image, label in zip(axes, *splits.train, strict=False):
-    ax.imshow(image.permute(1, 2, 0)[..., 0], cmap="gray")
+    ax.imshow(image.flatten(0, -3)[0], cmap="gray")
     ax.set(title=f"{label}", xticks=[], yticks=[])
 
 # %%
@@ -26,8 +26,11 @@ run = train.Run(splits, recipe, None, seed)
 print({name: len(site.mask) for name, site in run.net.sites.items()}, f"T = {run.net.T}")
 
 # %%
-for _ in tqdm(range(recipe.train.epochs), desc=f"{cell} dense, seed {seed}", unit="epoch"):
+kept = resume.folder(settings, "dense", cell, "dense", seed)
+run.resume(kept / "0.pt")
+for _ in tqdm(range(len(run.log), recipe.train.epochs), desc=f"{cell} dense, seed {seed}", unit="epoch"):
     run.epoch()
+    run.checkpoint(kept / "0.pt")
 
 # %%
 fig, (loss, hits) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
@@ -55,3 +58,4 @@ models.save(run.net, folder / "dense.pt")
 results.write(settings.result_path("dense", cell, "dense", seed),
               {"study": study, "stage": "dense", "cell": cell, "method": "dense", "seed": seed,
                "recipe": results.recipe(settings, "dense", cell)}, [{"ratio": 0.0, **point}])
+resume.forget(kept)

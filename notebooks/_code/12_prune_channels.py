@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm.auto import tqdm
 
-from lib import config, data, measure, models, results, train
+from lib import config, data, measure, models, results, resume, train
 
 settings = config.load(study)
 recipe = settings.cells[cell]
@@ -22,7 +22,7 @@ splits = data.open_or_prepare(settings, recipe.data)
 # %%
 fig, axes = plt.subplots(1, 8, figsize=(9, 1.5))
 for ax, image, label in zip(axes, *splits.train, strict=False):
-    ax.imshow(image.permute(1, 2, 0)[..., 0], cmap="gray")
+    ax.imshow(image.flatten(0, -3)[0], cmap="gray")
     ax.set(title=f"{label}", xticks=[], yticks=[])
 
 # %%
@@ -33,9 +33,12 @@ for run, point in zip(runs, points, strict=True):
           f"growth {point.method.growth} ({point.method.regrow}), updates after epochs {run.pruner.updates}")
 
 # %%
-for run, point in zip(runs, points, strict=True):
-    for _ in tqdm(range(recipe.train.epochs), desc=f"{method}, {point.name}", unit="epoch"):
+kept = resume.folder(settings, stage, cell, method, seed)
+for number, (run, point) in enumerate(zip(runs, points, strict=True)):
+    run.resume(kept / f"{number}.pt")
+    for _ in tqdm(range(len(run.log), recipe.train.epochs), desc=f"{method}, {point.name}", unit="epoch"):
         run.epoch()
+        run.checkpoint(kept / f"{number}.pt")
 
 # %%
 fig, axes = plt.subplots(1, len(runs), figsize=(3.5 * len(runs), 3), sharey=True, squeeze=False, layout="constrained")
@@ -71,3 +74,4 @@ for number, run in enumerate(runs):
 results.write(settings.result_path(stage, cell, method, seed),
               {"study": study, "stage": stage, "cell": cell, "method": method, "seed": seed,
                "recipe": results.recipe(settings, stage, cell)}, measured)
+resume.forget(kept)

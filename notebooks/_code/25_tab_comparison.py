@@ -69,9 +69,9 @@ style.set_uuid("comparison").hide(axis="index", level=1).hide(axis="index", name
 display(style)
 
 # %%
-results.write_text(settings.results / "comparison.csv", table.round(6).to_csv(index=False))
+results.write_text(settings.results / "table1.csv", table.round(6).to_csv(index=False))
 parts = [f"Study {study}. Ours: mean ± 95 % interval over n seeds; published: as printed, never our own numbers. "
          "All studies but `paper` show the procedure, not the papers' numbers.\n"]
 for block, rows in text.drop(columns="block").groupby(text["block"], sort=False):
     parts.append(f"## {block}\n\n{rows.loc[:, (rows != '').any()].to_markdown(index=False, disable_numparse=True)}\n")
-results.write_text(settings.results / "comparison.md", "\n".join(parts))
+results.write_text(settings.results / "table1.md", "\n".join(parts))

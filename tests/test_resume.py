@@ -1,0 +1,62 @@
+"""A training stopped after any epoch goes on with the numbers of an unbroken one."""
+
+import pytest
+import torch
+from helpers import cell_of, point_of
+
+from lib import train
+
+METHODS = {
+    "dense": None,
+    "sca": {},
+    "sca-literal": {"mode": "literal"},
+    "sca-plus": {"ratio_schedule": "gradual", "regrow_schedule": "decay", "stop": 0.75},
+    "random": {"mode": "fixed", "score": "random", "growth": "none", "regrow": 0.0},
+    "by-weights": {"score": "filter_l1"},
+    "random-scores": {"score": "random", "growth": "random"},
+}
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.parametrize("compact", [False, True], ids=["masked", "compact"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_resumed_run_ends_as_an_unbroken_one(method, compact, stop, few_digits, tmp_path):
+    cell = cell_of(epochs=4)
+    cell = cell.model_copy(update={"prune": cell.prune.model_copy(update={"compact": compact})})
+    point = None if METHODS[method] is None else point_of(0.5, **METHODS[method])
+    unbroken = train.Run(few_digits, cell, point, 0)
+    for _ in range(4):
+        unbroken.epoch()
+    broken = train.Run(few_digits, cell, point, 0)
+    for _ in range(stop):
+        broken.epoch()
+    broken.checkpoint(tmp_path / "run.pt")
+    torch.manual_seed(123)  # another process
+    resumed = train.Run(few_digits, cell, point, 0)
+    assert resumed.resume(tmp_path / "run.pt")
+    for _ in range(4 - stop):
+        resumed.epoch()
+    assert resumed.log == unbroken.log
+    theirs = unbroken.finish().state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in resumed.finish().state_dict().items())
+    if point is not None:
+        assert resumed.pruner.history == unbroken.pruner.history
+
+
+def test_nothing_to_resume_is_no_error(few_digits, tmp_path):
+    assert not train.Run(few_digits, cell_of(), None, 0).resume(tmp_path / "run.pt")
+
+
+def test_a_checkpoint_stopped_while_it_is_written_leaves_the_last_one(few_digits, tmp_path, monkeypatch):
+    run = train.Run(few_digits, cell_of(), None, 0)
+    run.checkpoint(tmp_path / "run.pt")
+    before = (tmp_path / "run.pt").read_bytes()
+
+    def stopped(state, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run.checkpoint(tmp_path / "run.pt")
+    assert (tmp_path / "run.pt").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
