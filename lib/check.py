@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from lib import config, data, models, sources, train
-from lib.config import Study
+from lib.config import Grid, Study
 from lib.errors import ConfigError, pick
 from lib.models.neurons import NEURONS
 from lib.pruning import GROWTH, RATIO_SCHEDULES, REGROW_SCHEDULES, SCORES, kept_count, prunable_channels
@@ -28,22 +28,24 @@ def names(study: Study) -> None:
         pick(train.LR_SCHEDULES, cell.train.lr_schedule, f"cells.{name}.train.lr_schedule")
     for group in ("methods", "ablations"):
         for name in getattr(study, group):
-            for point in study.points(study.grid.cells[0], name):
+            for point in study.points(next(iter(study.cells)), name):
                 for field, registry in METHOD.items():
                     pick(registry, getattr(point.method, field), f"{group}.{name}.{field}")
 
 
 def grid(study: Study) -> None:
     """Raises ConfigError if the grid prepares other data than its cells need, or a training ends before its first update."""
-    needed = sorted({study.cells[name].data for name in study.grid.cells})
-    if sorted(study.grid.data) != needed:
-        raise ConfigError(f"grid.data: {', '.join(study.grid.data)}; the cells of the grid need exactly {', '.join(needed)}")
+    for where, asked in grids(study).items():
+        needed = sorted({study.cells[name].data for name in asked.cells})
+        if sorted(asked.data) != needed:
+            raise ConfigError(f"{where}.data: {', '.join(asked.data)}; its cells need exactly {', '.join(needed)}")
+        for cell in asked.cells:
+            fits(study, cell, ablated=cell in asked.ablated)
     missing = [name for name in DRAWN if name not in study.methods]
     if missing:
         raise ConfigError(f"methods: {', '.join(missing)} missing; the figures draw {', '.join(DRAWN)} whatever else there is")
-    for cell in study.grid.cells:
-        fits(study, cell)
-        epochs, warmup = study.cells[cell].train.epochs, study.cells[cell].prune.warmup
+    for cell, settings in study.cells.items():
+        epochs, warmup = settings.train.epochs, settings.prune.warmup
         for name in (*study.methods, *study.ablations):
             for point in study.points(cell, name):
                 mode = point.method.mode
@@ -56,7 +58,11 @@ def grid(study: Study) -> None:
                     )
 
 
-def fits(study: Study, cell: str) -> None:
+def grids(study: Study) -> dict[str, Grid]:
+    return {"grid": study.grid} | ({"planned": study.planned} if study.planned else {})
+
+
+def fits(study: Study, cell: str, ablated: bool) -> None:
     """Raises ConfigError if a cell's network cannot read its images, a floor leaves nothing to choose, or an ablation has no
     training of its base method to stand beside."""
     settings = study.cells[cell]
@@ -75,7 +81,7 @@ def fits(study: Study, cell: str) -> None:
             f"ratio {max(settings.ratios)} only {least}; lower the floor or the ratio"
         )
     for name, ablation in study.ablations.items():
-        if ablation.ratio not in settings.ratios:
+        if ablated and ablation.ratio not in settings.ratios:
             raise ConfigError(
                 f"ablations.{name}.ratio: {ablation.ratio}: cell {cell} has no training at it, only at {settings.ratios}"
             )
@@ -100,9 +106,17 @@ def check(path: Path) -> str:
         place(study, path)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from None
-    points = sum(len(study.points(cell, name)) for cell in study.grid.cells for name in (*study.methods, *study.ablations))
-    trainings = (points + len(study.grid.cells)) * len(study.grid.seeds)
-    return f"{path}: study {study.study}: {len(study.grid.cells)} cells x {len(study.grid.seeds)} seeds, {trainings} trainings"
+    return f"{path}: study {study.study}: " + "; ".join(
+        f"{where}: {size(study, asked)}" for where, asked in grids(study).items()
+    )
+
+
+def size(study: Study, asked: Grid) -> str:
+    trainings = 0
+    for cell in asked.cells:
+        names = (*study.methods, *(study.ablations if cell in asked.ablated else ()))
+        trainings += 1 + sum(len(study.points(cell, name)) for name in names)
+    return f"{len(asked.cells)} cells x {len(asked.seeds)} seeds, {trainings * len(asked.seeds)} trainings"
 
 
 def main() -> None:

@@ -30,9 +30,9 @@ def _unique(values: tuple) -> tuple:
     return values
 
 
-def _list_of(item: type) -> Any:
-    """A list in YAML, a tuple here: of at least one value, none of them twice."""
-    return Annotated[tuple[item, ...], Field(min_length=1, strict=False), AfterValidator(_unique)]
+def _list_of(item: type, least: int = 1) -> Any:
+    """A list in YAML, a tuple here: of at least so many values, none of them twice."""
+    return Annotated[tuple[item, ...], Field(min_length=least, strict=False), AfterValidator(_unique)]
 
 
 class Settings(BaseModel):
@@ -144,10 +144,11 @@ class Point(Settings):
 
 
 class Grid(Settings):
-    """What the pipeline runs: every cell with every method and ablation and every seed; data: the sets of these cells."""
+    """What the pipeline runs: every cell with every method and seed, the ablated ones with every ablation; data: their sets."""
 
-    data: _list_of(str)
-    cells: _list_of(Name)
+    data: _list_of(str, least=0)
+    cells: _list_of(Name, least=0)
+    ablated: _list_of(Name, least=0)
     seeds: _list_of(Annotated[int, Field(ge=0)])
 
 
@@ -159,6 +160,7 @@ class Study(Settings):
     threads: Positive
     data: Data
     grid: Grid
+    planned: Grid | None = None  # what is meant to be run some day; the grid is what has been run
     cells: dict[Name, Cell]
     methods: Annotated[dict[Name, Method], Field(min_length=1)]
     ablations: Annotated[dict[Name, Ablation], Field(min_length=1)]
@@ -166,17 +168,25 @@ class Study(Settings):
     @model_validator(mode="after")
     def _fits(self):
         self._fit_data()
-        for name in self.grid.cells:
-            pick(self.cells, name, "grid.cells")
-            for method in self.methods:
-                for ratio in self.cells[name].ratios:
-                    check_fractions(f"cell {name}, method {method}", ratio, self.methods[method])
-            for ablation in self.ablations:
-                self.points(name, ablation)
+        for where, grid in {"grid": self.grid, "planned": self.planned or self.grid}.items():
+            self._fit_grid(where, grid)
         clash = set(self.methods) & set(self.ablations)
         if clash:
             raise ValueError(f"{', '.join(sorted(clash))} is the name of a method and of an ablation; rename one")
         return self
+
+    def _fit_grid(self, where: str, grid: Grid):
+        if not grid.cells and (where == "planned" or self.planned is None):
+            raise ValueError(f"{where}.cells: empty: give at least one of {', '.join(self.cells)}")
+        for name in grid.cells:
+            pick(self.cells, name, f"{where}.cells")
+            for method in self.methods:
+                for ratio in self.cells[name].ratios:
+                    check_fractions(f"cell {name}, method {method}", ratio, self.methods[method])
+        for name in grid.ablated:
+            pick(dict.fromkeys(grid.cells), name, f"{where}.ablated")
+            for ablation in self.ablations:
+                self.points(name, ablation)
 
     def _fit_data(self):
         used = {cell.data for cell in self.cells.values()}

@@ -61,8 +61,9 @@ def recipe(study: Study, stage: str, cell: str) -> dict:
     return rounded({**settings, "splits": study.data.model_dump(exclude={"root"})})
 
 
-def expected(study: Study, methods) -> list[tuple[str, str, int]]:
-    return [(cell, method, seed) for cell in study.grid.cells for method in methods for seed in study.grid.seeds]
+def expected(study: Study, stage: str, methods) -> list[tuple[str, str, int]]:
+    cells = study.grid.ablated if stage == "ablate" else study.grid.cells
+    return [(cell, method, seed) for cell in cells for method in methods for seed in study.grid.seeds]
 
 
 def named(settings: dict) -> dict:
@@ -97,7 +98,7 @@ def load(study: Study, stage: str, methods) -> pd.DataFrame:
     raises: ResultsError that names every run that cannot be had; a partial grid is never plotted
     """
     rows, wrong = [], []
-    for cell, method, seed in expected(study, methods):
+    for cell, method, seed in expected(study, stage, methods):
         try:
             points = read(study, stage, cell, method, seed)
             rows += [{"cell": cell, "method": method, "seed": seed, **point} for point in points]

@@ -1,9 +1,12 @@
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
-from lib import data
+from lib import config, data
+
+sys.path.insert(0, str(config.ROOT / "tools"))  # networks that spike: tools/spiking.py
 
 
 @pytest.fixture(scope="session", autouse=True)

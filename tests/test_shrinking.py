@@ -24,6 +24,24 @@ OPTIMIZERS = {
 }
 
 
+def both_ways(optimizer, method, **settings):
+    """Largest difference between the same training with all channels and with the kept ones alone."""
+    runs = []
+    for kind in (pruning.ChannelPruner, pruning.ShrinkingPruner):
+        net = make_net(**settings)
+        pruner = make_pruner(net, ratio=0.6, epochs=5, kind=kind, **method)
+        runs.append((pruner, *run_through(pruner, net, OPTIMIZERS[optimizer], epochs=5)))
+    (masked, full, small, losses), (shrunk, other, cut, again) = runs
+    apart = [abs(a - b) for a, b in zip(losses, again, strict=True)]
+    for one, two in ((full, other), (small, cut)):
+        theirs = two.state_dict()
+        apart += [(tensor.double() - theirs[name].double()).abs().max().item() for name, tensor in one.state_dict().items()]
+    assert len(masked.history) == 4 and masked.history == shrunk.history
+    assert any(update["changed"] > 0 for update in masked.history[1:]) or method.get("growth") == "none"
+    assert sum(len(site.mask) for site in shrunk.trained.sites.values()) < sum(len(site.mask) for site in net.sites.values())
+    return max(apart)
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("neuron", ["if", "lif"])
 @pytest.mark.parametrize(
@@ -32,21 +50,20 @@ OPTIMIZERS = {
     ids=["sca", "only-prune", "sca-plus", "bn-gamma"],
 )
 def test_small_and_masked_training_agree_in_every_tensor(method, neuron, optimizer, record_property):
-    runs = []
-    for kind in (pruning.ChannelPruner, pruning.ShrinkingPruner):
-        net = make_net(neuron=neuron)
-        pruner = make_pruner(net, ratio=0.6, epochs=5, kind=kind, **method)
-        runs.append((pruner, *run_through(pruner, net, OPTIMIZERS[optimizer], epochs=5)))
-    (masked, full, small, losses), (shrunk, other, cut, again) = runs
-    assert len(masked.history) == 4 and masked.history == shrunk.history
-    assert any(update["changed"] > 0 for update in masked.history[1:]) or method.get("growth") == "none"
-    assert sum(len(site.mask) for site in shrunk.trained.sites.values()) < sum(len(site.mask) for site in net.sites.values())
-    apart = [abs(a - b) for a, b in zip(losses, again, strict=True)]
-    for one, two in ((full, other), (small, cut)):
-        theirs = two.state_dict()
-        apart += [(tensor.double() - theirs[name].double()).abs().max().item() for name, tensor in one.state_dict().items()]
-    record_property("largest_difference", max(apart))
-    assert max(apart) < 1e-9
+    apart = both_ways(optimizer, method, neuron=neuron)
+    record_property("largest_difference", apart)
+    assert apart < 1e-9
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("neuron", ["if", "lif"])
+@pytest.mark.parametrize(
+    "name, in_shape", [("resnet-digits", (1, 8, 8)), ("preresnet-digits", (1, 8, 8)), ("dvs-digits", (2, 16, 16))]
+)
+def test_they_agree_on_every_kind_of_network(name, in_shape, neuron, optimizer, record_property):
+    apart = both_ways(optimizer, {}, name=name, in_shape=in_shape, width=1.0, neuron=neuron)
+    record_property("largest_difference", apart)
+    assert apart < 1e-9
 
 
 def test_a_fixed_mask_is_trained_small_from_the_first_step():
