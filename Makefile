@@ -24,7 +24,6 @@ help:
 	touch $@
 
 repro: .venv/.ready
-	@python -m lib.check $(PARAMS)
 	python tools/repro.py $(PIPELINE)
 	@python tools/readme.py
 

@@ -11,7 +11,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from lib.config import ROOT
-from lib.results import write_text
+from lib.files import whole
 
 README = ROOT / "README.md"
 
@@ -69,4 +69,5 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    write_text(README, filled(README.read_text()))
+    with whole(README) as beside:
+        beside.write_text(filled(README.read_text()))

@@ -18,6 +18,7 @@ LAYOUTS = {  # convolution widths, M / A = 2x2 max / average pooling | widths of
     "vggsnn": ((64, 128, A, 256, 256, A, 512, 512, A, 512, 512, A), ()),  # TET's event network (B15)
     "dvs-digits": ((8, A, 16, A, 32, 32), ()),
     "vgg-digits": ((8, 8, M, 16, 16, M, 64, 64, 64), (48,)),
+    "vgg6-digits": ((8, M, 16, 16, M, 64, 64, 64), ()),
 }
 EVENTS = ("dvs5conv", "vggsnn", "dvs-digits")  # their first layer counts events in frames; the others see an analog image
 
