@@ -34,12 +34,13 @@ for ax, y, label in ((axes[0], "accuracy", "test accuracy (%)"), (axes[1], "K", 
 # %%
 axes[0].set_title("(a) regrowth: accuracy")
 axes[1].set_title("(b) regrowth: parameters left")
+axes[0].set_ylim(0, 102)
 axes[0].legend()
 
 # %%
 for ax, letter, (part, group) in zip(axes[2:], "cdef", parts.groupby("part", sort=False), strict=True):
     plots.dots(ax, group, "value", "accuracy", base["settings"].iloc[0][part])
-    ax.set(ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) {plots.PART[part]}")
+    ax.set(xlabel=plots.PART[part], ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) SCA at ratio {ablation.ratio}")
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "ablation")
 plt.show()
