@@ -20,7 +20,7 @@ params: params.yaml
 out: .
 threads: 1
 data: {root: data/raw, validation: 0.125, split_seed: 2020}
-grid: {data: [digits], cells: [digits-vgg], seeds: [0, 1]}
+grid: {data: [digits], cells: [digits-vgg], ablated: [digits-vgg], seeds: [0, 1]}
 cells:
   digits-vgg:
     {data: digits, augment: none, net: vgg-digits, neuron: if, T: 4, width: 1.0, ratios: [0.5, 0.7, 0.8],
@@ -167,7 +167,7 @@ def refusal(folder, monkeypatch, content) -> str:
             ["ablations.ablations.ratio: 0.6", "cell digits-vgg has no training at it", "(0.5, 0.7, 0.8)"],
         ),
         # empty, twice
-        (("grid", "cells"), [], ["grid.cells", "[]", "at least one"]),
+        (("grid", "cells"), [], ["grid.cells", "empty", "at least one"]),
         (("grid", "seeds"), [], ["grid.seeds", "[]", "at least one"]),
         ((*CELL, "ratios"), [], ["cells.digits-vgg.ratios", "[]", "at least one"]),
         (("methods",), {}, ["methods", "{}", "at least one"]),

@@ -22,7 +22,7 @@ def study(tmp_path):
 def fill(study, stage="channels", methods=None) -> list:
     """Writes every run of a stage; returns their paths."""
     paths = []
-    for cell, method, seed in results.expected(study, methods or study.methods):
+    for cell, method, seed in results.expected(study, stage, methods or study.methods):
         identity = IDENTITY | {"method": method, "seed": seed, "recipe": results.recipe(study, stage, cell)}
         paths.append(study.result_path(stage, cell, method, seed))
         results.write(paths[-1], identity, [point | {"accuracy": 0.5 + seed} for point in asked(study, stage, cell, method)])
