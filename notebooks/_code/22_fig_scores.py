@@ -4,6 +4,7 @@ study = "quick"
 
 # %%
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 
@@ -24,6 +25,7 @@ ranks = runs.assign(correlation=[both.corr("spearman").loc["score", "rate"] for 
 print(ranks.groupby("ratio")["correlation"].agg(["mean", "min", "max"]).round(2))
 
 # %%
+np.random.seed(0)  # the jitter of the points, or the picture would differ each time
 fig, [spread, layers] = plots.figure(180, 75, 1, 2)
 order = sorted(scores["ratio"].unique())
 where = {"x": "ratio", "y": "score", "order": order, "ax": spread}
