@@ -73,7 +73,7 @@ def prepare(
     name: str, root: Path, validation: float, seed: int, images: int | None = None, frames: int | None = None
 ) -> dict[str, np.ndarray]:
     """Raw data -> uint8 images (or event counts) and labels of three splits. The validation split is drawn from the training
-    images, the same share of each class, by `seed`; the test images are the official ones.
+    images, the same share of each class, by `seed`; the test images are those of the source.
 
     images: training images at most, validation ones included: the first ones, the same number of each class (None: all)
     frames: of each recording of an event set (None: its usual number)

@@ -12,7 +12,6 @@ from lib import config, data, events
 settings = config.load(study)
 
 # %%
-root = data.root_folder(config.ROOT / settings.data.root)
 arrays = data.prepare_for(settings, name)
 {part: arrays[part].shape for part in arrays}
 
