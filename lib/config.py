@@ -83,6 +83,20 @@ class Prune(Settings):
     compact: bool
 
 
+class Fast(Settings):
+    """How a step is computed, not what; the defaults are what measures fastest on small networks and short runs.
+
+    neurons: SpikingJelly's operators; all T steps in one autograd node (fused); that, compiled: ten seconds in each process
+    static_once: the first convolution of a still image once instead of T times, which gives the same numbers
+    bf16: training under autocast, membrane and BN in float32; validation and test stay in float32
+    """
+
+    neurons: Literal["spikingjelly", "fused", "compiled"] = "fused"
+    static_once: bool = True
+    channels_last: bool = False
+    bf16: bool = False
+
+
 class Cell(Settings):
     """A network on a data set, with its recipe and its ratios (fraction of channels removed)."""
 
@@ -94,6 +108,7 @@ class Cell(Settings):
     width: Annotated[float, Field(gt=0)]
     train: Train
     prune: Prune
+    fast: Fast = Fast()
     ratios: _list_of(Ratio)
 
 

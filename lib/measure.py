@@ -67,19 +67,22 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
     for edge in net.edges():
         x = torch.stack(inputs[edge.module])  # [calls, T*N or N, ...]
         n = batch.shape[-4]
+        steps = x.flatten(0, 1).unflatten(0, (-1, n))  # [T, N, ...]; [1, N, ...] where all T are the same and were run once
+        repeats = 1 if edge.module == "head" else net.T // len(steps)
         if edge.unit is None:
-            steps = x.flatten(0, 1).shape[0] // n
             once = reached(net, edge, torch.ones_like(x[0, :1]), masks)
-            static = torch.equal(
-                x.flatten(0, 1).view(steps, n, *x.shape[2:]), x.flatten(0, 1)[:n].expand(steps, n, *x.shape[2:])
-            )
-            layers[edge.makes or edge.module] = {"ac": 0.0, "mac": once * (1 if static else steps), "mac_x_T": once * steps}
+            static = torch.equal(steps, steps[:1].expand_as(steps))
+            layers[edge.makes or edge.module] = {
+                "ac": 0.0,
+                "mac": once * (1 if static else net.T),
+                "mac_x_T": once * net.T,
+            }
         else:
             events = x.flatten(0, 1).double().abs() / edge.unit
             if (events - events.round()).abs().max() > 1e-4:
                 raise ValueError(f"layer {edge.module}: its input is not made of whole events of {edge.unit}")
             layers[edge.makes or edge.module] = {
-                "ac": reached(net, edge, events.round(), masks) / n,
+                "ac": repeats * reached(net, edge, events.round(), masks) / n,
                 "mac": 0.0,
                 "mac_x_T": 0.0,
             }
@@ -101,7 +104,7 @@ def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
     rates, hooks = {name: [] for name in net.sites}, []
     for site in net.sites.values():
         hooks.append(
-            site.node.register_forward_hook(lambda _, __, out, site=site: rates[site.name].append(channel_mean(site.own(out))))
+            site.node.register_forward_hook(lambda _, __, out, site=site: rates[site.name].append(site.own(channel_mean(out))))
         )
     run(net, batch)
     for hook in hooks:
@@ -200,12 +203,11 @@ def report(trained) -> dict:
 
 def numerics(net: SpikingNet) -> dict:
     """How the network computes, beside the versions that `lib.results` records."""
-    weight = max(net.parameters(), key=lambda p: p.dim() * p.numel())  # of a convolution with many channels
+    weight = next(net.parameters())
     return {
         "device": weight.device.type,
         "dtype": str(weight.dtype).removeprefix("torch."),
-        "memory_format": "contiguous" if weight.is_contiguous() else "channels_last",
-        "compile": any(hasattr(module, "_orig_mod") for module in net.modules()),
+        **net.fast.model_dump(),
     }
 
 

@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from lib.config import Cell, Method
 from lib.files import whole
 from lib.stats import interval
 
@@ -38,6 +40,7 @@ RC = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8,
+    "figure.titlesize": 9,
     "axes.labelsize": 8,
     "legend.fontsize": 7,
     "xtick.labelsize": 7,
@@ -73,6 +76,21 @@ def figure(width_mm: float, height_mm: float, rows: int = 1, columns: int = 1, *
     return fig, list(axes.flat)
 
 
+def panels(count: int, height_mm: float = 68) -> tuple[Figure, list[Axes]]:
+    """A figure of the page's width with `count` axes: up to three a row, four as two and two; height_mm: of a row."""
+    columns = 2 if count == 4 else min(count, 3)
+    rows = -(-count // columns)
+    fig, axes = figure(180, height_mm * rows, rows, columns)
+    for spare in axes[count:]:
+        spare.remove()
+    return fig, axes[:count]
+
+
+def cell_title(name: str, cell: Cell) -> str:
+    """Which cell is drawn: its name, network and data set; simulated events are said to be simulated."""
+    return f"{name}{' (simulated events)' if cell.data.endswith('-sim') else ''}: {cell.net} on {cell.data}"
+
+
 def over_seeds(table: pd.DataFrame, x: str, y: str, by: str) -> pd.DataFrame:
     """Mean of x and y over the seeds at each value of `by`, and the half width of y's 95 % interval."""
     rows = [
@@ -87,6 +105,27 @@ def line(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, label: str, **l
     mean = over_seeds(table, x, y, by)
     ax.errorbar(mean[x], mean[y], yerr=mean["half"], label=label, capsize=2, elinewidth=0.8, **look)
     ax.scatter(table[x], table[y], s=7, alpha=0.45, color=look["color"], marker=look["marker"], linewidths=0.7)
+
+
+def all_methods(ax: Axes, table: pd.DataFrame, dense: pd.DataFrame, x: str, methods: dict[str, Method]) -> None:
+    """Accuracy against x: a line for each method over its ratios, a star and a dotted level for the dense network."""
+    for name, method in methods.items():
+        line(ax, table[table["method"] == name], x, "accuracy", "ratio", method.label, **style(name, list(methods)))
+    line(ax, dense, x, "accuracy", "ratio", "dense", markersize=7, **style("dense"))
+    ax.axhline(dense["accuracy"].mean(), color=BLACK, linestyle=":", linewidth=0.8)
+
+
+def size_axis(ax: Axes) -> None:
+    """Sizes on x, as 20k or 1.5M; on a log scale where they span a factor of 4, with as many labels as there is room for."""
+    low, high = ax.dataLim.intervalx
+    if high >= 4 * low > 0:
+        ax.set_xscale("log")
+        digits = (1, 2, 3, 5, 7) if high < 7 * low else (1, 2, 5) if high < 50 * low else (1, 3)
+        ax.xaxis.set_major_locator(LogLocator(subs=digits))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def bars_and_lines(ax: Axes, table: pd.DataFrame, x: str, bars: str, lines: dict[str, str]) -> None:
@@ -159,6 +198,13 @@ def dots(ax: Axes, table: pd.DataFrame, x: str, y: str, own) -> None:
 def legend_beside(ax: Axes, **kwargs) -> None:
     """A legend to the right of the axes, where it covers nothing."""
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, **kwargs)
+
+
+def legend_above(fig: Figure, ax: Axes) -> None:
+    """One legend for all axes of a figure, of what `ax` holds, above them."""
+    handles, labels = ax.get_legend_handles_labels()
+    columns = -(-len(labels) // -(-len(labels) // 6))  # as many in each row, six at most
+    fig.legend(handles, labels, loc="outside upper center", ncols=columns, handlelength=3.5, frameon=False)
 
 
 def note(fig: Figure, study: str, seeds: int, drawn: str = "bars: 95 % interval (Student's t)") -> None:

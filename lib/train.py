@@ -80,6 +80,7 @@ def set_up(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads it, and filling it costs
 
 
 class Run:
@@ -88,7 +89,7 @@ class Run:
     def __init__(self, splits: data.Splits, cell: Cell, point: Point | None, seed: int):
         self.splits, self.cell, self.seed, self.log = splits, cell, seed, []
         self.order = seed_everything(seed)
-        self.net = models.build(cell.net, splits.classes, splits.in_shape, cell.T, cell.neuron, cell.width)
+        self.net = models.build(cell.net, splits.classes, splits.in_shape, cell.T, cell.neuron, cell.width).use(cell.fast)
         self.optimizer = make_optimizer(self.net, cell.train)
         self.l1, self.pruner = cell.train.l1, None
         if point is not None:

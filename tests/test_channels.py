@@ -19,6 +19,7 @@ from torch import nn
 from lib import pruning, train
 from lib.errors import ConfigError
 from lib.measure import run
+from lib.models.neurons import potentials
 from lib.pruning import RATIO_SCHEDULES, REGROW_SCHEDULES, choose, keep_top, kept_count, update_epochs
 from lib.pruning.growth import GROWTH
 
@@ -380,7 +381,7 @@ def test_scores_of_an_update_are_those_of_its_own_interval():
     epochs_of(net, pruner, optimizer, 1)
     seen = []
     hook = net.sites["conv5"].node.register_forward_hook(
-        lambda node, _, out: seen.append((out + node.v_seq.abs()).detach().mean((0, 1, 3, 4)))
+        lambda _, x, out: seen.append((out + (potentials(x[0], None) * (1 - out)).abs()).detach().mean((0, 1, 3, 4)))
     )
     train.train_epoch(net, batches(net, 3, seed=5), optimizer, 0.0, pruner)
     hook.remove()

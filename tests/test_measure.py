@@ -7,6 +7,7 @@ from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpC
 from torch import nn
 
 from lib import measure, pruning, train
+from lib.config import Fast
 from lib.measure import synops
 from lib.models import Edge, Site, SpikingNet
 
@@ -25,6 +26,7 @@ class Tiny(SpikingNet):
         self.second = Site("second", 3, "if")
         self.flat = layer.Flatten(step_mode="m")
         self.head = nn.Linear(3 * out * out, 5)
+        self.use(Fast())
 
     def edges(self):
         return [Edge("conv1", "first", None, None), Edge("conv2", "second", "first", 1.0), Edge("head", None, "second", 1 / T)]
@@ -299,11 +301,12 @@ def test_the_report_of_a_run_is_that_of_its_compact_network(digits):
     rates = torch.cat(list(report["firing"].values()))
     assert report["silent"] == pytest.approx((rates == 0).double().mean().item()) and len(rates) == 60
     assert [line["epoch"] for line in report["log"]] == [1, 2] and len(report["updates"]) == 1
-    assert report["numerics"] == {"device": "cpu", "dtype": "float32", "memory_format": "contiguous", "compile": False}
+    assert report["numerics"] == {"device": "cpu", "dtype": "float32", **trained.cell.fast.model_dump()}
 
 
 def test_numerics_are_read_off_the_network():
     net = make_net("if", "vgg16", (3, 32, 32), 1 / 16, 1)
     assert measure.numerics(net)["dtype"] == "float64"
-    assert measure.numerics(net.to(memory_format=torch.channels_last))["memory_format"] == "channels_last"
+    assert measure.numerics(net)["channels_last"] is False
+    assert measure.numerics(net.use(Fast(channels_last=True)))["channels_last"] is True
     assert measure.numerics(net.to("meta"))["device"] == "meta"

@@ -96,7 +96,7 @@ def test_charge_is_the_potential_before_firing(name):
     node = NEURONS[name]()
     node.store_v_seq = True
     spikes = node(x)
-    h = charge(node, torch.cat([torch.zeros(1, 50, dtype=torch.float64), node.v_seq[:-1]]), x)
+    h = charge(torch.cat([torch.zeros(1, 50, dtype=torch.float64), node.v_seq[:-1]]), x, getattr(node, "tau", None))
     torch.testing.assert_close(h, by_hand(x, name == "lif")[1], rtol=0, atol=1e-14)
     assert torch.equal((h >= 1).to(h), spikes)
     torch.testing.assert_close(h * (1 - spikes), node.v_seq, rtol=0, atol=0)

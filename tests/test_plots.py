@@ -120,6 +120,50 @@ def test_a_line_shows_mean_interval_and_every_seed():
     assert marks == [6]
 
 
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 2), (5, 2, 3), (6, 2, 3)])
+def test_panels_fill_the_page_and_none_is_empty(count, rows, columns):
+    fig, axes = plots.panels(count)
+    grid = axes[0].get_gridspec()
+    assert len(axes) == len(fig.axes) == count and (grid.nrows, grid.ncols) == (rows, columns)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_title_names_the_cell_and_says_simulated_where_events_are(study):
+    for name, cell in config.load(study).cells.items():
+        title = plots.cell_title(name, cell)
+        assert all(part in title for part in (name, cell.net, cell.data))
+        assert ("simulated events" in title) == cell.data.endswith("-sim")
+
+
+@pytest.mark.parametrize("span", [1.3, 2, 3.9, 4, 6.9, 7, 15, 49, 51, 300])
+def test_sizes_have_labels_that_do_not_touch(span):
+    fig, axes = plots.panels(3)
+    for ax, low in zip(axes, (1.1e3, 2.2e5, 6.1e6), strict=True):
+        ax.plot([low, low * span], [0, 1])
+        plots.size_axis(ax)
+        ax.set_ylabel("test accuracy (%)")
+        assert (ax.get_xscale() == "log") == (span >= 4)
+    fig.canvas.draw()
+    for ax in axes:
+        left, right = ax.get_xlim()
+        shown = [t for t in ax.get_xticklabels(which="both") if t.get_text() and left <= t.get_position()[0] <= right]
+        boxes = [text.get_window_extent() for text in shown]
+        assert len(boxes) >= 2 and all(a.x1 + 1 < b.x0 for a, b in itertools.pairwise(boxes)), [t.get_text() for t in shown]
+
+
+def test_one_legend_stands_above_all_axes():
+    fig, axes = plots.panels(3)
+    for ax in axes:
+        for method in plots.STYLE:
+            plots.line(ax, table(), "ratio", "accuracy", "ratio", method, **plots.style(method))
+    plots.legend_above(fig, axes[0])
+    fig.canvas.draw()
+    [legend] = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(plots.STYLE)
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= fig.bbox.x1 and all(box.y0 >= ax.get_tightbbox().y1 for ax in axes)
+
+
 def test_a_quick_figure_says_what_it_is():
     fig = plt.figure()
     plots.note(fig, "quick", 3)

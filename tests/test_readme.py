@@ -16,7 +16,7 @@ def test_generated_parts_are_up_to_date():
 
 
 def test_every_figure_stage_has_its_row():
-    for name in ("accuracy.png", "channels.png", "scores.png", "ablation.png", "summary.csv"):
+    for name in ("accuracy.png", "cells.png", "channels.png", "scores.png", "ablation.png", "summary.csv"):
         assert name in readme.sources()
 
 

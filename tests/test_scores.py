@@ -4,7 +4,7 @@ from helpers import batches, images, make_net, make_pruner, snapshot
 from torch import nn
 
 from lib.models import Activity
-from lib.models.neurons import NEURONS
+from lib.models.neurons import NEURONS, potentials
 from lib.pruning import SCORES, ScoreMeter, activity_scores
 from lib.pruning.scores import ACTIVITY_SCORES, WEIGHT_SCORES
 
@@ -13,10 +13,8 @@ CURRENT = [[0.625, -0.5], [0.625, 0.25]]  # [T=2, W=2]: the left pixel spikes at
 
 def activity(neuron, current):
     """current: [T, N, C, H, W]"""
-    node = NEURONS[neuron]()
-    node.store_v_seq = True
-    spikes = node(current)
-    return Activity(node, current, spikes, node.v_seq)
+    tau = getattr(NEURONS[neuron](), "tau", None)
+    return Activity(NEURONS[neuron]()(current), potentials(current, tau))
 
 
 def two_steps(neuron="if"):
@@ -181,7 +179,7 @@ def test_activity_scores_leave_no_trace(training):
     found = activity_scores(net, "spike_abs_v", [batch])
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert net.training == training and all(p.grad is None for p in net.parameters())
-    assert all(site.watch is None and not site.node.store_v_seq for site in net.sites.values())
+    assert all(site.node.watch is None and site.meter is None and not site.node._forward_hooks for site in net.sites.values())
     meter = ScoreMeter(net.train(), "spike_abs_v")
     net(batch[0])
     torch.testing.assert_close(found, meter.mean(), rtol=0, atol=0)

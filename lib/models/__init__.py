@@ -4,9 +4,10 @@ from pathlib import Path
 
 import torch
 
+from lib.config import Fast
 from lib.models import resnet, vgg
-from lib.models.base import Activity, Edge, Site, SpikingNet
-from lib.models.neurons import NEURONS
+from lib.models.base import Edge, Site, SpikingNet
+from lib.models.neurons import NEURONS, Activity
 
 __all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "build", "clone", "load", "save"]
 
@@ -50,7 +51,7 @@ def build(
     unknown = sorted(set(spec["widths"]) - set(net.sites))
     if unknown:
         raise ValueError(f"widths of {', '.join(unknown)}: the sites of {name} are {', '.join(net.sites)}")
-    return net
+    return net.use(Fast())
 
 
 def clone(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
@@ -59,7 +60,7 @@ def clone(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
     copy.load_state_dict(net.state_dict())
     for name, site in copy.sites.items():
         site.state = net.sites[name].state
-    return copy.train(net.training).set_step_mode(net.step_mode)
+    return copy.train(net.training).set_step_mode(net.step_mode).use(net.fast)
 
 
 def save(net: SpikingNet, path: Path) -> None:

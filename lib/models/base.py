@@ -4,25 +4,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from spikingjelly.activation_based import functional, layer
+from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from lib.models.neurons import NEURONS, charge
-
-
-class Activity(NamedTuple):
-    """What one site did in one forward pass; all tensors are [T, N, C, H, W], in units of the threshold."""
-
-    node: nn.Module
-    current: Tensor  # X[t], the input of the neuron
-    spikes: Tensor  # S[t], 0 or 1
-    v_post: Tensor  # V[t], membrane potential after the reset
-
-    @property
-    def h_pre(self) -> Tensor:
-        """H[t], the membrane potential before firing."""
-        v_before = torch.cat([torch.zeros_like(self.v_post[:1]), self.v_post[:-1]])
-        return charge(self.node, v_before, self.current)
+from lib.config import Fast
+from lib.models.neurons import NEURONS
 
 
 class Site(nn.Module):
@@ -42,37 +28,58 @@ class Site(nn.Module):
         self.node = NEURONS[neuron]()
         self.register_buffer("mask", torch.ones(channels, dtype=torch.bool))
         self.state = "gated"
-        self.watch = None  # called with an Activity after each training forward
+        self.T = 1  # `SpikingNet.use` sets the network's
+        self.meter = None  # what listens to the neuron: lib.pruning.scores.ScoreMeter
+        self._looked_at = None, False
 
     def forward(self, z: Tensor) -> Tensor:
-        current = self.normalise(z)
-        spikes = self.node(current)
-        self.observe(current, spikes)
-        return self.gate(spikes)
+        return self.gate(self.node(repeated(self.normalise(z), self.T)))
 
     def normalise(self, z: Tensor) -> Tensor:
         """BN; while probing with batch statistics, and with the normalised input of masked channels detached."""
         if self.state != "probing":
-            return self.bn(z)
+            return normalised(self.bn, z, self.T)
         normed = F.batch_norm(z.flatten(0, 1), None, None, training=True, eps=self.bn.eps).view_as(z)
         normed = torch.where(self.mask[:, None, None], normed, normed.detach())
         return normed * self.bn.weight[:, None, None] + self.bn.bias[:, None, None]
 
     def gate(self, x: Tensor) -> Tensor:
         """What the masks let through; while probing, a masked channel lets nothing through but its gradient."""
-        if self.state == "open":
+        if self.state == "open" or self.state == "gated" and self.whole():
             return x
         mask = self.mask[:, None, None]
         return torch.where(mask, x, x - x.detach()) if self.state == "probing" else x * mask
 
-    def own(self, x: Tensor) -> Tensor:
-        """This site's channels of what its neuron takes or gives."""
-        return x
+    def whole(self) -> bool:
+        """Whether no channel is masked. Looked up again only after the mask was written: reading it would hold up a GPU."""
+        written = id(self.mask), self.mask._version
+        if self._looked_at[0] != written:
+            self._looked_at = written, bool(self.mask.all())
+        return self._looked_at[1]
 
-    def observe(self, current: Tensor, spikes: Tensor) -> None:
-        if self.watch is not None and self.training:
-            with torch.no_grad():
-                self.watch(Activity(self.node, *(self.own(x.detach()) for x in (current, spikes, self.node.v_seq))))
+    def own(self, values: Tensor) -> Tensor:
+        """This site's channels of a value [C] for each channel that its neuron takes."""
+        return values
+
+
+def repeated(current: Tensor, T: int) -> Tensor:
+    """[1, N, C, H, W], the same at each step, or [T, N, C, H, W] -> [T, N, C, H, W]; a single step passes as it is."""
+    return current.expand(T, *current.shape[1:]) if current.dim() == 5 else current
+
+
+def normalised(bn: layer.BatchNorm2d, z: Tensor, T: int) -> Tensor:
+    """BN of [T, N, C, H, W], or of a static [1, N, C, H, W] with the running variance that its T equal steps would leave.
+
+    The mean and the biased variance are the same either way; the unbiased one is n / (n - 1) times the biased, n the values a
+    channel: N H W here, T N H W there.
+    """
+    if not bn.training or z.dim() != 5 or len(z) == T:
+        return bn(z)
+    before, n = bn.running_var.clone(), z.shape[1] * z.shape[3] * z.shape[4]
+    out = bn(z)
+    kept = before * (1 - bn.momentum)
+    bn.running_var.data.sub_(kept).mul_(T * (n - 1) / (T * n - 1)).add_(kept)  # .data: autograd holds it, and reads it no more
+    return out
 
 
 class Edge(NamedTuple):
@@ -93,7 +100,7 @@ class SpikingNet(nn.Module):
     def __init__(self, spec: dict):
         super().__init__()
         self.spec, self.T, self.in_shape = spec, spec["T"], tuple(spec["in_shape"])
-        self.step_mode = "m"
+        self.step_mode, self.fast = "m", Fast()
 
     @property
     def sites(self) -> dict[str, Site]:
@@ -122,6 +129,16 @@ class SpikingNet(nn.Module):
         functional.set_step_mode(self, mode)
         return self
 
+    def use(self, fast: Fast) -> "SpikingNet":
+        """Chooses how the network is computed; what it computes stays the same (bf16: but for rounding, in training)."""
+        self.fast = fast
+        for module in self.modules():
+            if isinstance(module, Site):
+                module.T = self.T
+            elif isinstance(module, neuron.BaseNode):
+                module.kernel = fast.neurons
+        return self.to(memory_format=torch.channels_last if fast.channels_last else torch.contiguous_format)
+
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W], the same image at each of T steps, or [T, N, C, H, W] -> logits [N, classes]; state is reset first."""
         if x.dim() not in (4, 5) or tuple(x.shape[-3:]) != self.in_shape or x.dim() == 5 and len(x) != self.T:
@@ -131,6 +148,7 @@ class SpikingNet(nn.Module):
             )
         functional.reset_net(self)
         if x.dim() == 4:
-            x = x.expand(self.T, *x.shape)
-        out = self.features(x) if self.step_mode == "m" else torch.stack([self.features(step) for step in x])
-        return self.head(out.mean(0))
+            x = x[None] if self.fast.static_once and self.step_mode == "m" else x.expand(self.T, *x.shape)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.fast.bf16 and self.training):
+            out = self.features(x) if self.step_mode == "m" else torch.stack([self.features(step) for step in x])
+        return self.head(out.to(self.head.weight.dtype).mean(0))

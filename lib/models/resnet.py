@@ -5,7 +5,7 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
-from lib.models.base import Edge, Site, SpikingNet
+from lib.models.base import Edge, Site, SpikingNet, normalised, repeated
 from lib.models.neurons import NEURONS
 from lib.models.vgg import initialise
 
@@ -38,13 +38,10 @@ class WritingSite(StreamSite):
     may still spike through the identity; its score reads that neuron (A8)."""
 
     def forward(self, z: Tensor, stream: Tensor) -> Tensor:
-        current = stream.index_add(-3, self.place, self.gate(self.normalise(z)))
-        spikes = self.node(current)
-        self.observe(current, spikes)
-        return spikes
+        return self.node(stream.index_add(-3, self.place, self.gate(self.normalise(z))))
 
-    def own(self, x: Tensor) -> Tensor:
-        return self.pick(x)
+    def own(self, values: Tensor) -> Tensor:
+        return values[self.place]
 
 
 class ReadingSite(StreamSite):
@@ -60,7 +57,8 @@ class ReadingSite(StreamSite):
         """The stream with the previous block's convolution added at this site's channels."""
         if self.state == "probing":
             self.unheard = (made * ~self.mask[:, None, None]).detach()
-        return stream.index_add(-3, self.place, made if self.state == "open" else made * self.mask[:, None, None])
+        made = made if self.state == "open" or self.whole() else made * self.mask[:, None, None]
+        return stream.expand(*made.shape[:-3], *stream.shape[-3:]).index_add(-3, self.place, made)
 
     def forward(self, stream: Tensor) -> Tensor:
         z = self.pick(stream)
@@ -103,7 +101,8 @@ class ResNet(SpikingNet):
         return self._edges
 
     def features(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
+        conv, bn, node = self.stem
+        x = node(repeated(normalised(bn, conv(x), self.T), self.T))
         for block in self.blocks:
             stream = block["shortcut"](x) if "shortcut" in block else x
             x = block["site2"](block["conv2"](block["site1"](block["conv1"](x))), stream)

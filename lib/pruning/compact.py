@@ -35,7 +35,7 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
     small.load_state_dict({name: take(tensor, axes[name], masks) for name, tensor in net.state_dict().items()})
     for site in small.sites.values():
         site.mask.fill_(True)
-    return small.train(net.training).set_step_mode(net.step_mode)
+    return small.train(net.training).set_step_mode(net.step_mode).use(net.fast)
 
 
 @torch.no_grad()

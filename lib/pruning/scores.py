@@ -7,6 +7,7 @@ A criterion of your own is a function with one of the two signatures and a line 
 """
 
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -88,19 +89,21 @@ class ScoreMeter:
                 f"step mode {net.step_mode!r}: scores are read over all T steps at once; call net.set_step_mode('m')"
             )
         self.score, self.sites = ACTIVITY_SCORES[score], net.sites
-        self.before = {name: (site.node.store_v_seq, site.watch) for name, site in self.sites.items()}
+        self.before = {name: (site.node.watch, site.meter) for name, site in self.sites.items()}
         for site in self.sites.values():
-            site.node.store_v_seq = True
-            site.watch = lambda act, name=site.name: self._add(name, act)
+            site.node.watch, site.meter = self.score, self
+        self.hooks = [site.node.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()]
         self.clear()
 
     def clear(self) -> None:
         self.sum = {name: torch.zeros_like(site.bn.weight, requires_grad=False) for name, site in self.sites.items()}
         self.batches = dict.fromkeys(self.sites, 0)
 
-    def _add(self, name: str, act: Activity) -> None:
-        self.sum[name] += self.score(act)
-        self.batches[name] += 1
+    @torch.no_grad()
+    def _add(self, name: str, node: nn.Module, current, spikes) -> None:
+        if node.training and self.sites[name].meter is self:
+            self.sum[name] += self.sites[name].own(node.seen)
+            self.batches[name] += 1
 
     def mean(self) -> dict[str, Tensor]:
         """{site: [C]}; raises RuntimeError before the first batch."""
@@ -111,7 +114,9 @@ class ScoreMeter:
     def detach(self) -> None:
         """Stops listening; a meter that listened before hears again."""
         for name, site in self.sites.items():
-            site.node.store_v_seq, site.watch = self.before[name]
+            site.node.watch, site.meter = self.before[name]
+        for hook in self.hooks:
+            hook.remove()
 
 
 @contextmanager

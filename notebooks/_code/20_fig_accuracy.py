@@ -9,34 +9,50 @@ import pandas as pd
 from lib import config, plots, results
 
 settings = config.load(study)
-names = list(settings.methods)
 cell = settings.grid.cells[0]
-table = results.load(settings, "channels", names).query("cell == @cell")
-dense = results.load(settings, "dense", ["dense"]).query("cell == @cell")
+pruned = results.load(settings, "channels", settings.methods)
+unpruned = results.load(settings, "dense", ["dense"])
 
 # %%
-table, dense = (rows.assign(accuracy=100 * rows["accuracy"], M=[p["total"] / 1e6 for p in rows["parameters"]],
-                            K=[ops["ac"] / 1e3 for ops in rows["synops"]]) for rows in (table, dense))
+pruned, unpruned = (rows.assign(accuracy=100 * rows["accuracy"], size=[p["total"] for p in rows["parameters"]],
+                                M=[p["total"] / 1e6 for p in rows["parameters"]], K=[ops["ac"] / 1e3 for ops in rows["synops"]])
+                    for rows in (pruned, unpruned))
+table, dense = (rows[rows["cell"] == cell] for rows in (pruned, unpruned))
 sca = pd.concat([dense, table[table["method"] == "sca"]])
 sca.groupby("ratio")[["accuracy", "M", "K"]].mean().round(3)
 
 # %%
-fig, [paper, against_ratio, against_size, against_ops] = plots.figure(180, 130, 2, 2)
+fig, [paper, against_ratio, against_size, against_ops] = plots.figure(180, 135, 2, 2)
 plots.bars_and_lines(paper, sca, "ratio", "accuracy", {"M": "parameters (M)", "K": "SynOps (K AC a sample)"})
-paper.set(xlabel="ratio of channels removed", ylabel="test accuracy (%)", ylim=(0, 102), title=f"(a) SCA (gated) on {cell}")
+paper.set(xlabel="ratio of channels removed", ylabel="test accuracy (%)", ylim=(0, 102), title="(a) SCA (gated)")
 
 # %%
-panels = ((against_ratio, "ratio", "ratio of channels removed"), (against_size, "M", "parameters (M)"),
+panels = ((against_ratio, "ratio", "ratio of channels removed"), (against_size, "size", "parameters"),
           (against_ops, "K", "SynOps (K AC a sample)"))
 for letter, (ax, x, label) in zip("bcd", panels, strict=True):
-    for method in names:
-        look = plots.style(method, names)
-        plots.line(ax, table[table["method"] == method], x, "accuracy", "ratio", settings.methods[method].label, **look)
-    plots.line(ax, dense, x, "accuracy", "ratio", "dense", **plots.style("dense"))
-    ax.axhline(dense["accuracy"].mean(), color=plots.BLACK, linestyle=":", linewidth=0.8)
-    ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) all methods, {cell}")
-against_size.set_xscale("log")
+    plots.all_methods(ax, table, dense, x, settings.methods)
+    ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) all methods")
+
+# %%
+plots.size_axis(against_size)
 against_ratio.legend(loc="lower left")
+fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "accuracy")
+plt.show()
+
+# %%
+fig, axes = plots.panels(len(settings.grid.cells))
+for ax, name in zip(axes, settings.grid.cells, strict=True):
+    plots.all_methods(ax, pruned[pruned["cell"] == name], unpruned[unpruned["cell"] == name], "size", settings.methods)
+    plots.size_axis(ax)
+    low, high = ax.get_ylim()
+    ax.set(xlabel="parameters", ylabel="test accuracy (%)", ylim=(max(low, 0), min(high, 101.9)))
+    ax.set_title(plots.cell_title(name, settings.cells[name]).replace(": ", "\n"))
+    ax.locator_params(axis="y", nbins=8, steps=[1, 2, 5, 10])
+
+# %%
+plots.legend_above(fig, axes[0])
+plots.note(fig, study, len(settings.grid.seeds))
+plots.save(fig, settings.figures, "cells")
 plt.show()

@@ -31,7 +31,7 @@ moved.groupby(["method", "epoch"])["changed"].mean().unstack(0).round(2)
 # %%
 fig, [where, when, change] = plots.figure(180, 125, 3, 1)
 plots.grouped_bars(where, widths, "layer", "kept", "ratio", full)
-where.set(xlabel="layer", ylabel="channels kept", title=f"(a) SCA (gated) on {cell}: channels kept per layer at each ratio")
+where.set(xlabel="layer", ylabel="channels kept", title="(a) SCA (gated): channels kept per layer at each ratio")
 plots.legend_beside(where, title="ratio")
 
 # %%
@@ -50,6 +50,7 @@ for method in [name for name in names if name in set(moved["method"])]:
 change.set(xlabel="epoch", ylabel="channels changed (%)", ylim=(-0.7, None))
 change.set_title(f"(c) ratio {ratio}: channels switched on or off by an update (after the first)")
 plots.legend_beside(change)
+fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "channels")
 plt.show()

@@ -41,6 +41,7 @@ axes[0].legend()
 for ax, letter, (part, group) in zip(axes[2:], "cdef", parts.groupby("part", sort=False), strict=True):
     plots.dots(ax, group, "value", "accuracy", base["settings"].iloc[0][part])
     ax.set(xlabel=plots.PART[part], ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) SCA at ratio {ablation.ratio}")
+fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "ablation")
 plt.show()
