@@ -67,7 +67,8 @@ def train_epoch(net: nn.Module, batches, optimizer: torch.optim.Optimizer, l1: f
             raise FloatingPointError(f"the loss is {loss.item()} at step {len(losses)} of the epoch; lower the learning rate")
         optimizer.zero_grad()
         loss.backward()
-        add_l1(net, l1)
+        if l1:
+            add_l1(net, l1)
         optimizer.step()
         if pruner is not None:
             pruner.after_step(optimizer)

@@ -288,7 +288,7 @@ def test_probing_changes_no_output_and_only_the_gradients_of_masked_bn(neuron):
 
 def test_a_masked_filter_learns_nothing_from_probing():
     net, masks = masked_and_settled()
-    pruning.probe(net, batches(net, 2))
+    gradients(net, batches(net, 1)[0], "probing")
     for edge in net.edges():
         if edge.makes:
             grad = net.get_submodule(edge.module).weight.grad
@@ -336,7 +336,32 @@ def test_probing_adds_up_its_batches_and_forgets_the_training_gradient():
     nn.functional.cross_entropy(net.train()(images(net, 4)), labels(net, 4)).backward()
     pruning.probe(settle(net), probes)
     for name, parameter in net.named_parameters():
-        torch.testing.assert_close(parameter.grad, sum(one[name] for one in single), rtol=0, atol=1e-12)
+        if name.endswith((".bn.weight", ".bn.bias")) and name.rsplit(".", 2)[0] in sites_of(net):
+            torch.testing.assert_close(parameter.grad, sum(one[name] for one in single), rtol=0, atol=1e-12)
+        else:
+            assert parameter.grad is None and parameter.requires_grad  # no gradient of a weight is formed
+
+
+def sites_of(net):
+    return {name for name, module in net.named_modules() if module in set(net.sites.values())}
+
+
+def test_a_large_probe_runs_in_equal_parts_and_counts_as_one_mean():
+    net, _ = masked_and_settled()
+    [whole] = batches(net, 1, n=60)
+    seen = []
+    hook = net.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    pruning.probe(net, [whole])
+    hook.remove()
+    found = {name: site.bn.weight.grad.clone() for name, site in net.sites.items()}
+    pruning.probe(net, whole_in(2, whole))
+    assert seen == [30, 30]
+    for name, site in net.sites.items():
+        torch.testing.assert_close(found[name], site.bn.weight.grad / 2, rtol=0, atol=1e-12)
+
+
+def whole_in(parts, batch):
+    return list(zip(*(pieces.chunk(parts) for pieces in batch), strict=True))
 
 
 def test_gated_growth_is_the_size_of_the_probed_gradient():

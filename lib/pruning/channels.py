@@ -1,5 +1,7 @@
 """Channel pruning during training: score x growth x schedule, in literal or gated mode (SCA, Algorithm 1; methods A14-A24)."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,8 @@ from lib.pruning.masks import (
 )
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, update_epochs
 from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, untouched_buffers
+
+PROBE_IMAGES = 32  # at most, in a pass of a probe
 
 
 def choose(scores: dict[str, Tensor], growth: dict[str, Tensor] | None, kept: int, regrown: int, floor: int) -> Masks:
@@ -198,17 +202,27 @@ def zero_channels(net: SpikingNet, masks: Masks) -> None:
 
 
 def probe(net: SpikingNet, batches) -> None:
-    """Leaves in `.grad` the gradients of a few training batches: no step is taken and no BN statistic moves (A22).
+    """Leaves in `.grad` of each site's BN the gradient of a few batches; no step is taken, no BN statistic moves (A22).
 
-    A masked channel is heard by its own BN scale alone: see `lib.models.base.Site`.
+    A masked channel is heard by its own BN scale alone: see `lib.models.base.Site`. Batches of more than PROBE_IMAGES run in
+    equal parts, each with its own batch statistics, and no gradient of a weight is formed: that costs the full network little.
     """
     if net.step_mode != "m":
         raise ValueError(f"step mode {net.step_mode!r}: probes run over all T steps at once; call net.set_step_mode('m')")
+    heard = {id(p) for site in net.sites.values() for p in site.bn.parameters()}
+    others = [p for p in net.parameters() if id(p) not in heard and p.requires_grad]
     net.zero_grad()
     for site in net.sites.values():
         site.state = "probing"
+    for p in others:
+        p.requires_grad_(False)
     with untouched_buffers(net):
         for x, y in batches:
-            torch.nn.functional.cross_entropy(net(x), y).backward()
+            parts = math.ceil(len(y) / PROBE_IMAGES)
+            for images, labels in zip(x.chunk(parts, -4), y.chunk(parts), strict=True):
+                loss = torch.nn.functional.cross_entropy(net(images), labels)
+                (loss * len(labels) / len(y)).backward()
+    for p in others:
+        p.requires_grad_(True)
     for site in net.sites.values():
         site.state = "gated"
