@@ -7,12 +7,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS = 1
 NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto --dist loadscope
 
-.PHONY: help repro test figures lab
+.PHONY: help repro test figures bench lab
 
 help:
 	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small)"
 	@echo "make test      ruff, pytest, and every notebook"
 	@echo "make figures   every figure again, from results/ alone"
+	@echo "make bench     what a training step costs, against plain SpikingJelly (a quarter of an hour, nothing beside it)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"
 
 .venv/.ready: requirements.txt constraints.txt pyproject.toml
@@ -38,6 +39,10 @@ figures: .venv/.ready
 	@printf '%s\n' notebooks/2*.ipynb | xargs -P $$(getconf _NPROCESSORS_ONLN) -I NOTEBOOK sh -c 'echo NOTEBOOK; papermill NOTEBOOK build/$(STUDY)-$$(basename NOTEBOOK) \
 	    --cwd . --no-progress-bar --log-level ERROR -p study $(STUDY)'
 	python tools/readme.py
+
+bench: .venv/.ready
+	python benchmarks/bench.py
+	python benchmarks/draw.py
 
 lab: .venv/.ready
 	jupyter lab notebooks/00_start_here.ipynb

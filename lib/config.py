@@ -88,7 +88,8 @@ class Fast(Settings):
 
     neurons: SpikingJelly's operators; all T steps in one autograd node (fused); that, compiled: ten seconds in each process
     static_once: the first convolution of a still image once instead of T times, which gives the same numbers
-    bf16: training under autocast, membrane and BN in float32; validation and test stay in float32
+    channels_last: the layout that convolutions take without reordering; it pays on VGGs
+    bf16: training under autocast; membrane, parameters and BN's statistics stay in float32, and so do validation and test
     """
 
     neurons: Literal["spikingjelly", "fused", "compiled"] = "fused"

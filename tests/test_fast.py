@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from helpers import batches, images, make_net
+from helpers import batches, images, make_net, make_pruner
 from spikingjelly.activation_based import functional, neuron, surrogate
 
 from lib import models, train
 from lib.config import Fast
-from lib.measure import run
-from lib.models.neurons import NEURONS, Activity
-from lib.pruning import ScoreMeter, apply_channel_masks, compact
+from lib.measure import firing, run
+from lib.models.neurons import NEURONS, fire, potentials
+from lib.pruning import ScoreMeter, ShrinkingPruner, apply_channel_masks, compact, probe
 from lib.pruning.scores import ACTIVITY_SCORES
 
 PLAIN = Fast(neurons="spikingjelly", static_once=False)
@@ -25,6 +25,7 @@ OPTIONS = {
     "static_once": Fast(neurons="spikingjelly", static_once=True),
     "channels_last": Fast(neurons="spikingjelly", static_once=False, channels_last=True),
     "all": Fast(neurons="fused", channels_last=True),
+    "compiled": Fast(neurons="compiled", channels_last=True),
 }
 
 
@@ -59,8 +60,7 @@ def test_a_kernel_gives_spikingjellys_spikes_and_gradients_in_the_same_layout(na
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels-last"])
-@pytest.mark.parametrize("kernel", ["spikingjelly", "compiled"])
-@pytest.mark.parametrize("score", ACTIVITY_SCORES)
+@pytest.mark.parametrize("kernel, score", [("compiled", "spike_abs_v"), *(("spikingjelly", name) for name in ACTIVITY_SCORES)])
 def test_a_kernel_shows_the_same_activity_while_it_computes_the_spikes(score, kernel, last):
     x, seen = currents(4, 3, 5, 6, 6, last=last), []
     for one in (kernel, "fused"):
@@ -74,18 +74,20 @@ def test_a_kernel_shows_the_same_activity_while_it_computes_the_spikes(score, ke
     assert node.seen is None
 
 
-def test_the_membrane_stays_in_32_bits_when_the_input_has_16():
+@pytest.mark.parametrize("kernel", ["spikingjelly", "fused"])
+def test_the_membrane_stays_in_32_bits_when_the_input_has_16(kernel):
     node, heard = NEURONS["if"](), []
-    node.watch = heard.append
+    node.kernel, node.watch = kernel, heard.append
     x = currents(4, 3, 5, 6, 6).bfloat16().requires_grad_()
     node(x).sum().backward()
     [act] = heard
-    assert act.spikes.dtype == x.grad.dtype == torch.bfloat16 and act.h_pre.dtype == act.v_post.dtype == torch.float32
-    assert torch.equal(act.h_pre, Activity(*act).h_pre) and (act.h_pre != act.h_pre.bfloat16()).any()
+    assert x.grad.dtype == torch.bfloat16 and act.spikes.dtype == act.h_pre.dtype == act.v_post.dtype == torch.float32
+    assert torch.equal(fire(potentials(x, None), torch.float32), act.spikes)
+    assert (act.h_pre != act.h_pre.bfloat16()).any()
 
 
 def trained(name, fast, steps=4):
-    """A network after some steps of SGD with momentum, its meter's scores with it; not a step fewer fires than before."""
+    """A network after some steps of SGD with momentum, and its meter's scores."""
     net = make_net(name=name, **NETS[name]).use(fast)
     meter = ScoreMeter(net, "spike_abs_v")
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
@@ -97,8 +99,7 @@ def trained(name, fast, steps=4):
 @pytest.mark.parametrize("name", NETS)
 def test_an_option_trains_every_tensor_to_the_same_value(name, option):
     (plain, scores), (fast, found) = trained(name, PLAIN), trained(name, OPTIONS[option])
-    rates = [(score > 0).double().mean() for score in scores.values()]
-    assert min(rates) > 0.5
+    assert all(rates.mean() > 0.02 for rates in firing(plain, images(plain, 5)).values())
     torch.testing.assert_close(fast.state_dict(), plain.state_dict(), rtol=0, atol=1e-9)  # running variances too
     torch.testing.assert_close(found, scores, rtol=0, atol=1e-9)
     torch.testing.assert_close(run(fast, images(fast, 5)), run(plain, images(plain, 5)), rtol=0, atol=1e-9)
@@ -150,3 +151,30 @@ def test_step_by_step_a_node_is_spikingjellys():
     x = currents(4, 7)
     steps = torch.stack([node(step) for step in x])
     assert torch.equal(steps, NEURONS["lif"]()(x)) and isinstance(node.v, torch.Tensor)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_16_bits_train_and_update_the_structure_and_learn_what_32_learn(name):
+    """On the same batches the loss falls about as far: bf16 keeps 8 bits of a product."""
+    last = {}
+    for fast in (Fast(), Fast(bf16=True)):
+        net = make_net(name=name, **NETS[name]).float().use(fast)
+        few = [(x.float(), y) for x, y in batches(net, 3)]
+        pruner = make_pruner(net, kind=ShrinkingPruner)
+        pruner.probes = lambda few=few: few[:2]
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+        losses = []
+        for epoch in range(1, 5):
+            losses.append(train.train_epoch(pruner.trained, few, optimizer, 0.0, pruner))
+            pruner.after_epoch(epoch)
+            optimizer = pruner.carry(optimizer)
+        assert losses[-1] < losses[0] and pruner.history
+        last[fast.bf16] = losses[-1] / losses[0]
+    assert abs(last[True] - last[False]) < 0.2
+
+
+def test_a_failed_probe_leaves_a_network_that_learns():
+    net = make_net()
+    with pytest.raises(ValueError, match="input of shape"):
+        probe(net, [(torch.zeros(4, 1, 5, 5).double(), torch.zeros(4).long())])
+    assert all(p.requires_grad for p in net.parameters()) and {site.state for site in net.sites.values()} == {"gated"}

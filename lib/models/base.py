@@ -30,7 +30,7 @@ class Site(nn.Module):
         self.state = "gated"
         self.T = 1  # `SpikingNet.use` sets the network's
         self.meter = None  # what listens to the neuron: lib.pruning.scores.ScoreMeter
-        self._looked_at = None, False
+        self._looked_at = None, 0, True  # the mask, its version, what `whole` found
 
     def forward(self, z: Tensor) -> Tensor:
         return self.gate(self.node(repeated(self.normalise(z), self.T)))
@@ -41,7 +41,7 @@ class Site(nn.Module):
             return normalised(self.bn, z, self.T)
         normed = F.batch_norm(z.flatten(0, 1), None, None, training=True, eps=self.bn.eps).view_as(z)
         normed = torch.where(self.mask[:, None, None], normed, normed.detach())
-        return normed * self.bn.weight[:, None, None] + self.bn.bias[:, None, None]
+        return (normed * self.bn.weight[:, None, None] + self.bn.bias[:, None, None]).to(z.dtype)
 
     def gate(self, x: Tensor) -> Tensor:
         """What the masks let through; while probing, a masked channel lets nothing through but its gradient."""
@@ -52,10 +52,10 @@ class Site(nn.Module):
 
     def whole(self) -> bool:
         """Whether no channel is masked. Looked up again only after the mask was written: reading it would hold up a GPU."""
-        written = id(self.mask), self.mask._version
-        if self._looked_at[0] != written:
-            self._looked_at = written, bool(self.mask.all())
-        return self._looked_at[1]
+        seen, version, _ = self._looked_at
+        if seen is not self.mask or version != self.mask._version:
+            self._looked_at = self.mask, self.mask._version, bool(self.mask.all())
+        return self._looked_at[2]
 
     def own(self, values: Tensor) -> Tensor:
         """This site's channels of a value [C] for each channel that its neuron takes."""
@@ -73,7 +73,7 @@ def normalised(bn: layer.BatchNorm2d, z: Tensor, T: int) -> Tensor:
     The mean and the biased variance are the same either way; the unbiased one is n / (n - 1) times the biased, n the values a
     channel: N H W here, T N H W there.
     """
-    if not bn.training or z.dim() != 5 or len(z) == T:
+    if not bn.training or z.dim() != 5 or len(z) != 1 or T == 1:
         return bn(z)
     before, n = bn.running_var.clone(), z.shape[1] * z.shape[3] * z.shape[4]
     out = bn(z)

@@ -9,14 +9,13 @@ backward  dL/dH[t] = dL/dS[t] sigma'(H[t] - 1) + (1 - S[t]) (1 - 1/tau) dL/dH[t+
 """
 
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor
 
 V_THRESHOLD, V_RESET, ALPHA, TAU = 1.0, 0.0, 4.0, 2.0
-Kernel = Literal["spikingjelly", "fused", "compiled"]
 
 
 class Activity(NamedTuple):
@@ -108,13 +107,13 @@ class Compiled(torch.autograd.Function):
 @cache
 def kernels(watch, order: tuple[int, ...]):
     """Forward and backward for one order of dimensions. Compiling takes ten seconds in each process, more the first time."""
-    torch._dynamo.config.recompile_limit = 64  # one each for precision, neuron, T and number of dimensions
+    # one version each for what is watched, the order and number of dimensions, precision, neuron and T; beyond it, eager
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
 
     def forward(x, tau):
         h = potentials(x, tau)
-        spikes = fire(h, x.dtype)
-        back = inverse(order)
-        return spikes, None if watch is None else watch(Activity(spikes.permute(back), h.permute(back)))
+        spikes, back = fire(h, h.dtype), inverse(order)
+        return spikes.to(x.dtype), None if watch is None else watch(Activity(spikes.permute(back), h.permute(back)))
 
     def backward(grad, x, tau):
         return through_time(grad, potentials(x, tau), tau)
@@ -133,12 +132,14 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class _Kernels:
-    """Gives a SpikingJelly node a choice of how all T steps are run, always from rest; step by step it stays as it is.
+    """Gives a SpikingJelly node of this file's constants a choice of how all T steps are run.
 
-    watch: called with the Activity of each training pass; seen: what it returned last
+    kernel: "spikingjelly", which goes on from the last potential unless it is reset, or "fused" or "compiled", which start from
+    rest; step by step a node is always SpikingJelly's
+    watch: called with the Activity of each training pass from rest; seen: what it returned last
     """
 
-    kernel: Kernel = "fused"
+    kernel = "fused"
     watch, seen = None, None
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
@@ -147,7 +148,7 @@ class _Kernels:
             spikes, self.seen = Compiled.apply(x, tau, watch)
             return spikes
         if self.kernel == "spikingjelly":
-            spikes, h = super().multi_step_forward(x), None
+            spikes, h = super().multi_step_forward(x if x.dtype == torch.float64 else x.float()).to(x.dtype), None
             if watch is not None:
                 with torch.no_grad():
                     h = potentials(x, tau)
@@ -156,7 +157,7 @@ class _Kernels:
             if self.store_v_seq:
                 self.v_seq = Activity(spikes, h).v_post
         with torch.no_grad():
-            self.seen = None if watch is None else watch(Activity(spikes.detach(), h))
+            self.seen = None if watch is None else watch(Activity(spikes.detach().to(h.dtype), h))
         return spikes
 
 

@@ -166,7 +166,7 @@ class ChannelPruner:
         if grow is None:
             return None
         # differs from the paper: gated mode freezes masked channels and takes the gradient of the mean loss over probe
-        # batches, |sum dL/dgamma|; published (mode literal): that of the last batch alone
+        # batches (in parts of at most 32), |sum dL/dgamma|; published (mode literal): that of the last batch alone
         if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
         return {name: grow(site, self.generator) for name, site in self.net.sites.items()}
@@ -205,7 +205,7 @@ def probe(net: SpikingNet, batches) -> None:
     """Leaves in `.grad` of each site's BN the gradient of a few batches; no step is taken, no BN statistic moves (A22).
 
     A masked channel is heard by its own BN scale alone: see `lib.models.base.Site`. Batches of more than PROBE_IMAGES run in
-    equal parts, each with its own batch statistics, and no gradient of a weight is formed: that costs the full network little.
+    equal parts, each with its own batch statistics, and no gradient of a weight is formed: the peak of memory stays small.
     """
     if net.step_mode != "m":
         raise ValueError(f"step mode {net.step_mode!r}: probes run over all T steps at once; call net.set_step_mode('m')")
@@ -216,13 +216,15 @@ def probe(net: SpikingNet, batches) -> None:
         site.state = "probing"
     for p in others:
         p.requires_grad_(False)
-    with untouched_buffers(net):
-        for x, y in batches:
-            parts = math.ceil(len(y) / PROBE_IMAGES)
-            for images, labels in zip(x.chunk(parts, -4), y.chunk(parts), strict=True):
-                loss = torch.nn.functional.cross_entropy(net(images), labels)
-                (loss * len(labels) / len(y)).backward()
-    for p in others:
-        p.requires_grad_(True)
-    for site in net.sites.values():
-        site.state = "gated"
+    try:
+        with untouched_buffers(net):
+            for x, y in batches:
+                parts = math.ceil(len(y) / PROBE_IMAGES)
+                for images, labels in zip(x.chunk(parts, -4), y.chunk(parts), strict=True):
+                    loss = torch.nn.functional.cross_entropy(net(images), labels)
+                    (loss * len(labels) / len(y)).backward()
+    finally:
+        for p in others:
+            p.requires_grad_(True)
+        for site in net.sites.values():
+            site.state = "gated"

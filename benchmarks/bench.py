@@ -1,0 +1,76 @@
+"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly. About a quarter of an hour on a quiet machine.
+
+Writes results/benchmarks/cost.json, cost.md and profile.txt; `draw.py` makes the figure of them.
+"""
+
+import json
+import platform
+
+import epochs
+import memory
+import nets
+import pandas as pd
+import parity
+import steps
+import torch
+from timing import load, spread
+from tqdm import tqdm
+
+from lib.config import ROOT
+from lib.results import provenance, rounded, write_text
+from lib.train import set_up
+
+FOLDER = ROOT / "results" / "benchmarks"
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    set_up(torch.get_num_threads())
+    loads = [load()]
+    bar = tqdm(total=6, desc="bench", unit="part")
+
+    def done(found):
+        loads.append(load())
+        bar.update()
+        return found
+
+    rows = done(steps.training()) | done(steps.inference())
+    epoch, parts = done(epochs.sca_epoch())
+    rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.2
+    peaks = {what: memory.in_process(what) for what in ("plain", "compact")}
+    rows["peak memory of a compact epoch at 0.7 / plain dense"] = spread([peaks["compact"] / peaks["plain"]]), 0.40
+    profile, against = done(steps.profiled()), done(steps.against())
+    same = done(parity.pairs())
+    made = {
+        **provenance(),
+        "processor": platform.processor() or platform.machine(),
+        "loads": loads,
+        "batch": nets.BATCH,
+        "T": nets.T,
+    }
+    table = [{"row": name, "at most": target, **value} for name, (value, target) in rows.items()]
+    record = {"made_with": made, "rows": table, "epoch": parts, "memory (MiB)": peaks, "against": against, "parity": same}
+    write_text(FOLDER / "cost.json", json.dumps(rounded(record), indent=1) + "\n")
+    write_text(FOLDER / "cost.md", text(table, parts, peaks, same, made))
+    write_text(FOLDER / "profile.txt", profile)
+    print((FOLDER / "cost.md").read_text())
+
+
+def text(table: list[dict], parts: dict, peaks: dict, same: list[dict], made: dict) -> str:
+    rows = pd.DataFrame(table).rename(columns={"low": "quartile", "high": "quartile "})
+    rows["reached"] = ["" if pd.isna(row["at most"]) else "yes" if row["median"] <= row["at most"] else "no" for row in table]
+    return (
+        f"VGG16, T = {made['T']}, batch {made['batch']}, {made['threads']} threads, {made['processor']}, "
+        f"torch {made['torch']}; load of the last minute, after each part: {', '.join(map(str, made['loads']))}.\n\n"
+        f"{rows.to_markdown(index=False, floatfmt='.3f')}\n\n"
+        f"The SCA epoch: {epochs.STEPS} steps in {parts['epoch']:.1f} s, of it the update with its probes "
+        f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; expected share {parts['expected']:.3f}.\n"
+        f"Peak memory at batch {memory.SIZE}: plain {peaks['plain']:.0f} MiB, compact epoch with its update "
+        f"{peaks['compact']:.0f} MiB.\n\n"
+        f"Accuracy on the quick study's first cell, against plain options, paired over seeds:\n\n"
+        f"{pd.DataFrame(same).to_markdown(index=False, floatfmt='.2f')}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

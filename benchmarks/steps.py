@@ -1,0 +1,90 @@
+"""Steps side by side: training and inference, whole and pruned; what they cost against T, batch and width; a profile."""
+
+import plain
+import torch
+from nets import BATCH, FAST, T, batch, neurons, small, vgg16
+from timing import interleaved, ratio
+from torch.profiler import ProfilerActivity, profile
+
+from lib import measure, train
+from lib.config import Fast
+from lib.pruning import ScoreMeter
+
+SGD = {"lr": 0.01, "momentum": 0.9}
+RATIOS = (0.5, 0.7, 0.8)
+AXES = {"T": (1, 2, 4, 8), "batch": (1, 4, 16, 64, 128), "width": (0.25, 0.5, 1.0, 2.0)}
+LADDER = {  # what each option adds
+    "fused neurons, static image once": Fast(),
+    "the same, channels last": Fast(channels_last=True),
+    "the same, bf16": Fast(channels_last=True, bf16=True),
+}
+
+
+def plain_step(size: int = BATCH, steps: int = T, width: float = 1.0):
+    net, (x, y) = plain.vgg16(width), batch(size)
+    optimizer = torch.optim.SGD(net.parameters(), **SGD)
+    return lambda: plain.train_step(net, x, y, steps, optimizer)
+
+
+def our_step(net=None, size: int = BATCH, steps: int = T, width: float = 1.0, fast: Fast = FAST, scored: bool = False):
+    net, one = net or vgg16(width, steps, fast), batch(size)
+    optimizer = torch.optim.SGD(net.parameters(), **SGD)
+    meter = ScoreMeter(net, "spike_abs_v") if scored else None
+    return lambda kept=meter: train.train_epoch(net, [one], optimizer)
+
+
+def training() -> dict:
+    """Ratios to the plain step."""
+    whole = vgg16()
+    variants = {"plain": plain_step(), "fast": our_step(), "scored": our_step(scored=True)}
+    variants |= {f"at {r}": our_step(small(whole, r)) for r in RATIOS}
+    variants |= {name: our_step(fast=fast) for name, fast in LADDER.items()}
+    seconds = interleaved(variants)
+    rows = {
+        "dense train step, fast options / plain": (ratio(seconds, "fast", "plain"), 0.50),
+        "the same with SCA's bookkeeping on / off": (ratio(seconds, "scored", "fast"), 1.03),
+    }
+    for r, target in zip(RATIOS, (0.17, 0.09, 0.06), strict=True):
+        rows[f"compact train step at ratio {r} / plain dense"] = (ratio(seconds, f"at {r}", "plain"), target)
+    for name in LADDER:
+        rows[f"dense train step, {name} / plain"] = (ratio(seconds, name, "plain"), None)
+    return rows
+
+
+def inference() -> dict:
+    """Latency ratio of the small network, against what its operations and neurons would say."""
+    whole, (x, _) = vgg16(), batch()
+    nets = {"whole": whole} | {str(r): small(whole, r) for r in RATIOS[:2]}
+    seconds = interleaved({name: lambda net=net: measure.run(net, x) for name, net in nets.items()})
+    rows = {}
+    for r in RATIOS[:2]:
+        by = expected(nets[str(r)], whole)
+        rows[f"compact inference at {r}: latency ratio / {by:.3f}"] = (ratio(seconds, str(r), "whole", by), 1.2)
+    return rows
+
+
+def expected(net, whole) -> float:
+    """0.75 x the ratio of MACs + 0.25 x the ratio of neurons."""
+    macs = [measure.count_synapses(one)["all"] for one in (net, whole)]
+    return 0.75 * macs[0] / macs[1] + 0.25 * neurons(net) / neurons(whole)
+
+
+def against() -> list[dict]:
+    """Seconds a dense step when one of T, batch and width changes and the others stay."""
+    found = []
+    for axis, values in AXES.items():
+        for value in values:
+            asked = {"T": {"steps": value}, "batch": {"size": value}, "width": {"width": value}}[axis]
+            seconds = interleaved({"plain": plain_step(**asked), "fast": our_step(**asked)}, rounds=7)
+            found += [{"axis": axis, "value": value, "variant": name, "seconds": each} for name, each in seconds.items()]
+    return found
+
+
+def profiled(r: float = 0.7, count: int = 5) -> str:
+    """Where the time of a compact step goes."""
+    step = our_step(small(vgg16(), r), scored=True)
+    step(), step()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(count):
+            step()
+    return profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=15, max_name_column_width=60)
