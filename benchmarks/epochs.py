@@ -5,7 +5,7 @@ import time
 import torch
 from nets import BATCH, CLASSES, SHAPE, cell, images, vgg16
 from steps import expected, our_step
-from timing import ROUNDS, interleaved, spread
+from timing import interleaved, spread
 
 from lib import train
 from lib.config import Method, Point
@@ -21,7 +21,7 @@ def splits(count: int = STEPS * BATCH) -> Splits:
     return Splits(train=(Images(x, shift, scale), y), validation=one, test=one, classes=CLASSES)
 
 
-def sca_epoch(rounds: int = ROUNDS) -> tuple[dict, dict]:
+def sca_epoch(rounds: int = 7) -> tuple[dict, dict]:
     """(time of an epoch / (time of a dense one x what operations and neurons say), seconds of its parts)"""
     method = Method(label="SCA", l1=3e-5, interval=1)
     run = train.Run(splits(), cell(BATCH, rounds + 2), Point(ratio=0.7, method=method), seed=0)
