@@ -6,8 +6,11 @@ import zlib
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
+from tqdm import tqdm
 
 from lib.errors import DataError
 
@@ -24,6 +27,45 @@ def verify(name: str, path: Path, md5: str, remedy: str) -> None:
         raise DataError(f"{name}: {path} is missing (expected md5 {md5}); {remedy}")
     if (found := calculate_md5(path)) != md5:
         raise DataError(f"{name}: {path} is corrupted or half-downloaded: md5 {found}, expected {md5}; {remedy}")
+
+
+def fetch(url: str, path: Path, md5: str) -> None:
+    """Downloads an official file to `path`, with a progress bar, unless it is there; goes on from what an earlier try has left.
+
+    raises: OSError if the connection fails or breaks off (try again), RuntimeError if what is there is not the official file
+    """
+    from torchvision.datasets.utils import calculate_md5
+
+    if path.exists():
+        if calculate_md5(path) != md5:
+            raise RuntimeError(f"{path} is not the official file")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.part")
+    try:
+        append(url, beside)
+    except HTTPError as error:
+        if error.code != 416:  # 416: all of it is there already
+            raise
+    if (found := calculate_md5(beside)) != md5:
+        beside.unlink()
+        raise RuntimeError(f"{url} is not the official file: md5 {found}, expected {md5}")
+    beside.rename(path)
+
+
+def append(url: str, beside: Path) -> None:
+    """Adds to `beside` what it lacks of the file at `url`. raises: OSError"""
+    have = beside.stat().st_size if beside.exists() else 0
+    request = Request(url, headers={"User-Agent": "Mozilla/5.0"} | ({"Range": f"bytes={have}-"} if have else {}))
+    with urlopen(request, timeout=60) as answer:
+        have = have if answer.status == 206 else 0  # 206: the server sends the rest alone
+        whole = have + int(answer.headers["Content-Length"])
+        bar = tqdm(desc=beside.stem, initial=have, total=whole, unit="B", unit_scale=True)
+        with open(beside, "ab" if have else "wb") as file, bar:
+            while block := answer.read(1 << 20):
+                bar.update(file.write(block))
+    if (size := beside.stat().st_size) < whole:
+        raise OSError(f"{url} broke off after {size} of {whole} bytes; try again, it goes on from there")
 
 
 def absent(name: str, folder: Path, error: Exception, archives: Iterable[tuple[Path, str]]) -> DataError:
@@ -55,11 +97,11 @@ def whole_folder(folder: Path):
 
 def fetch_tiny(folder: Path) -> None:
     """Downloads Tiny-ImageNet's official archive, if it is not there whole, and unpacks it. raises: DataError"""
-    from torchvision.datasets.utils import download_url, extract_archive
+    from torchvision.datasets.utils import extract_archive
 
     archive = folder.with_name(f"{folder.name}.zip")
     try:
-        download_url(TINY_URL, folder.parent, archive.name, TINY_MD5)
+        fetch(TINY_URL, archive, TINY_MD5)
         with whole_folder(folder) as beside:
             extract_archive(archive, beside / "all")
             for entry in (beside / "all" / folder.name).iterdir():
@@ -85,20 +127,19 @@ def jpeg(path: Path) -> np.ndarray:
 
 def make_recordings(root: Path) -> None:
     """Makes root/events_np/<class>/*.npz of CIFAR10-DVS by SpikingJelly, from root/extract/<class>/*.aedat if it is there,
-    else from root/download/*.zip, downloaded one by one as far as they are not there whole (a later try goes on from there).
+    else from root/download/*.zip, downloaded as far as they are not there (a later try goes on from there).
 
     SpikingJelly's own attempt leaves a marker behind when it fails, and refuses every later one; here each folder is
     moved into place when it is whole. raises: DataError
     """
     from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS
-    from torchvision.datasets.utils import download_url
 
     download, extract = root / "download", root / "extract"
     official = CIFAR10DVS.resource_url_md5()
     if not extract.is_dir():
         try:
             for file, url, md5 in official:
-                download_url(url, download, file, md5)
+                fetch(url, download / file, md5)
         except (OSError, RuntimeError) as error:
             raise absent("cifar10-dvs", root / "events_np", error, ((download / f, md5) for f, _, md5 in official)) from error
         with whole_folder(extract) as beside:

@@ -67,6 +67,8 @@ def cifar(name: str, root: Path) -> Arrays:
             remedy = f"put the official {folder.name} there, or remove {folder} and it is downloaded, {archives.HINT}"
             archives.verify(name, folder / file, md5, remedy)
     try:
+        if not folder.exists():
+            archives.fetch(kind.url, root / kind.filename, kind.tgz_md5)
         for part in ("train", "test"):
             found = kind(root, train=part == "train", download=not folder.exists())
             sets[f"{part}_x"], sets[f"{part}_y"] = found.data.transpose(0, 3, 1, 2), np.array(found.targets)

@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.error import URLError
 
@@ -42,6 +44,7 @@ def offline(monkeypatch):
 
     for name in ("_urlretrieve", "_get_redirect_url"):
         monkeypatch.setattr(torchvision.datasets.utils, name, fail)
+    monkeypatch.setattr(archives, "urlopen", fail)
 
 
 def line(call, *args) -> str:
@@ -434,3 +437,55 @@ def test_the_check_command_ends_with_one_line_where_it_cannot(args, told, tmp_pa
 def test_a_small_class_gives_what_it_has():
     labels = np.array([0, 0, 0, 1, 1, 0])
     assert sources.first(labels, 6).tolist() == [0, 1, 2, 3, 4] and sources.first(labels, None).tolist() == [*range(6)]
+
+
+class Server(BaseHTTPRequestHandler):
+    """Serves `content`; the first answer stops half-way; later ones begin where they are asked to."""
+
+    content, asked = bytes(range(256)) * 5000, []
+
+    def do_GET(self):
+        start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        self.asked.append(start)
+        if start == len(self.content):
+            return self.send_error(416)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(self.content) - start))
+        self.end_headers()
+        self.wfile.write(self.content[start : len(self.content) // 2 if len(self.asked) == 1 else None])
+
+    def log_message(self, *args):
+        """Says nothing."""
+
+
+@pytest.fixture
+def server():
+    Server.asked.clear()
+    with HTTPServer(("127.0.0.1", 0), Server) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/file"
+        running.shutdown()
+
+
+def test_a_download_that_broke_off_goes_on_from_where_it_was(tmp_path, server):
+    path, md5 = tmp_path / "raw" / "file.zip", hashlib.md5(Server.content).hexdigest()
+    with pytest.raises(OSError, match="broke off after 640000 of 1280000 bytes; try again"):
+        archives.fetch(server, path, md5)
+    assert not path.exists()
+    archives.fetch(server, path, md5)
+    assert path.read_bytes() == Server.content and Server.asked == [0, 640000] and files(tmp_path / "raw") == {"file.zip"}
+    archives.fetch(server, path, md5)  # it is there: nothing is asked for
+    assert len(Server.asked) == 2
+
+
+def test_a_download_that_was_stopped_before_it_got_its_name_gets_it(tmp_path, server):
+    (tmp_path / "file.zip.part").write_bytes(Server.content)
+    archives.fetch(server, tmp_path / "file.zip", hashlib.md5(Server.content).hexdigest())
+    assert files(tmp_path) == {"file.zip"}
+
+
+def test_a_download_that_is_not_the_official_file_is_refused_and_not_kept(tmp_path, server):
+    Server.asked.append(0)
+    with pytest.raises(RuntimeError, match="is not the official file: md5 .*, expected abc"):
+        archives.fetch(server, tmp_path / "file.zip", "abc")
+    assert not files(tmp_path)
