@@ -1,5 +1,7 @@
 """The ways to compute a step change no number: each option against plain SpikingJelly, in float64 on networks that spike."""
 
+import shutil
+
 import pytest
 import torch
 from helpers import batches, images, make_net, make_pruner
@@ -12,6 +14,10 @@ from lib.models.neurons import NEURONS, fire, potentials
 from lib.pruning import ScoreMeter, ShrinkingPruner, apply_channel_masks, compact, probe
 from lib.pruning.scores import ACTIVITY_SCORES
 
+COMPILED = pytest.param(
+    "compiled", marks=pytest.mark.skipif(not shutil.which("g++"), reason="compiled kernels need a C++ compiler")
+)
+SEEN = [pytest.param("compiled", "spike_abs_v", marks=COMPILED.marks), *(("spikingjelly", name) for name in ACTIVITY_SCORES)]
 PLAIN = Fast(neurons="spikingjelly", static_once=False)
 EVENTS = (2, 16, 16)
 NETS = {
@@ -42,7 +48,7 @@ def plain_node(name):
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels-last"])
-@pytest.mark.parametrize("kernel", ["spikingjelly", "fused", "compiled"])
+@pytest.mark.parametrize("kernel", ["spikingjelly", "fused", COMPILED])
 @pytest.mark.parametrize("name", NEURONS)
 def test_a_kernel_gives_spikingjellys_spikes_and_gradients_in_the_same_layout(name, kernel, last):
     x, weights = currents(4, 3, 5, 6, 6, last=last), currents(4, 3, 5, 6, 6).flip(0)
@@ -60,7 +66,7 @@ def test_a_kernel_gives_spikingjellys_spikes_and_gradients_in_the_same_layout(na
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels-last"])
-@pytest.mark.parametrize("kernel, score", [("compiled", "spike_abs_v"), *(("spikingjelly", name) for name in ACTIVITY_SCORES)])
+@pytest.mark.parametrize(("kernel", "score"), SEEN)
 def test_a_kernel_shows_the_same_activity_while_it_computes_the_spikes(score, kernel, last):
     x, seen = currents(4, 3, 5, 6, 6, last=last), []
     for one in (kernel, "fused"):
@@ -95,7 +101,7 @@ def trained(name, fast, steps=4):
     return net, meter.mean()
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", [COMPILED if option == "compiled" else option for option in OPTIONS])
 @pytest.mark.parametrize("name", NETS)
 def test_an_option_trains_every_tensor_to_the_same_value(name, option):
     (plain, scores), (fast, found) = trained(name, PLAIN), trained(name, OPTIONS[option])
