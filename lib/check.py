@@ -3,6 +3,8 @@
 `lib.config` checks keys, types and ranges; here every name is looked up where it will be used, and the grid is looked at whole.
 """
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -87,6 +89,15 @@ def fits(study: Study, cell: str, ablated: bool) -> None:
             )
 
 
+def compiler(study: Study) -> None:
+    """Raises ConfigError if a cell asks for compiled neurons where nothing compiles them."""
+    if any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+        return
+    for name, cell in study.cells.items():
+        if cell.fast.neurons == "compiled":
+            raise ConfigError(f"cells.{name}.fast.neurons: compiled needs a C++ compiler; install g++, or take fused")
+
+
 def place(study: Study, path: Path) -> None:
     """Raises ConfigError if a file of this repository names another: it would overwrite that study's results."""
     path = path.resolve()
@@ -103,6 +114,7 @@ def check(path: Path) -> str:
     try:
         names(study)
         grid(study)
+        compiler(study)
         place(study, path)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from None

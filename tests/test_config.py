@@ -275,6 +275,17 @@ def test_a_network_is_tried_on_the_shape_of_its_data(tmp_path):
         assert name in sources.SHAPES
 
 
+def test_compiled_neurons_are_refused_where_nothing_compiles(tmp_path, monkeypatch):
+    content = document()
+    content["cells"]["digits-vgg"]["fast"] = {"neurons": "compiled"}
+    monkeypatch.setenv("CXX", sys.executable)
+    check.check(written(tmp_path, content))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "none-such")
+    with pytest.raises(ConfigError, match=r"cells.digits-vgg.fast.neurons: compiled needs a C\+\+ compiler; install g\+\+, or"):
+        check.check(written(tmp_path, content))
+
+
 def test_the_shape_of_the_digits_is_that_of_the_digits(digits):
     assert sources.SHAPES["digits"] == (digits.in_shape, digits.classes)
 
