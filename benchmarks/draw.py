@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+from timing import spread
 
 from lib import plots
 from lib.config import ROOT
@@ -17,8 +18,8 @@ def main() -> None:
     for ax, (axis, label) in zip(axes, LABELS.items(), strict=True):
         for number, variant in enumerate(("plain", "fast")):
             points = [p for p in record["against"] if p["axis"] == axis and p["variant"] == variant]
-            x, seconds = [p["value"] for p in points], np.array([p["seconds"] for p in points])
-            low, middle, high = np.percentile(seconds, [25, 50, 75], axis=1)
+            x, found = [p["value"] for p in points], [spread(p["seconds"]) for p in points]
+            low, middle, high = (np.array([one[key] for one in found]) for key in ("low", "median", "high"))
             slope = np.polyfit(np.log(x), np.log(middle), 1)[0]
             color, marker, line = plots.SEQUENCE[number]
             ax.errorbar(

@@ -59,7 +59,7 @@ def append(url: str, beside: Path) -> None:
     request = Request(url, headers={"User-Agent": "Mozilla/5.0"} | ({"Range": f"bytes={have}-"} if have else {}))
     with urlopen(request, timeout=60) as answer:
         have = have if answer.status == 206 else 0  # 206: the server sends the rest alone
-        whole = have + int(answer.headers["Content-Length"])
+        whole = have + (answer.length or 0)  # a server may not say how long it is
         bar = tqdm(desc=beside.stem, initial=have, total=whole, unit="B", unit_scale=True)
         with open(beside, "ab" if have else "wb") as file, bar:
             while block := answer.read(1 << 20):

@@ -107,10 +107,15 @@ def of_18(site, channel=3):
     return net, masks, pruning.compact(net, masks)
 
 
+def changed(net, small):
+    """{layer: its shape in the small network} where it is not that of the whole one."""
+    before, after = shapes(net), shapes(small)
+    return {name: after[name] for name in after if after[name] != before[name]}
+
+
 def test_a_channel_inside_a_block_takes_its_filter_and_what_reads_it():
     net, _, small = of_18("block2b")
-    before, after = shapes(net), shapes(small)
-    assert {name: after[name] for name in after if after[name] != before[name]} == {
+    assert changed(net, small) == {
         "blocks.1.conv1": (7, 8),
         "blocks.1.conv2": (8, 7),
     }
@@ -118,8 +123,7 @@ def test_a_channel_inside_a_block_takes_its_filter_and_what_reads_it():
 
 def test_a_channel_that_a_block_reads_takes_the_filter_of_the_block_before_and_all_that_reads_it():
     net, _, small = of_18("block3a")
-    before, after = shapes(net), shapes(small)
-    assert {name: after[name] for name in after if after[name] != before[name]} == {
+    assert changed(net, small) == {
         "blocks.1.conv2": (7, 8),
         "blocks.2.conv1": (16, 7),
         "blocks.2.shortcut": (16, 7),
@@ -163,8 +167,7 @@ def test_a_masked_channel_after_the_addition_still_spikes_through_the_identity()
         for hook in hooks:
             hook.remove()
     assert len(spikes) == 4 and spikes[0].any() and all(torch.equal(spikes[0], other) for other in spikes[1:])
-    before, after = shapes(net), shapes(small)
-    assert {name: after[name] for name in after if after[name] != before[name]} == {"blocks.0.conv2": (7, 8)}
+    assert changed(net, small) == {"blocks.0.conv2": (7, 8)}
 
 
 def gradients(net, state, batch):
