@@ -23,7 +23,7 @@ from lib.pruning.masks import (
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, update_epochs
 from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, untouched_buffers
 
-PROBE_IMAGES = 32  # at most, in a pass of a probe
+PROBE_IMAGES = 16  # at most, in a pass of a probe
 
 
 def choose(scores: dict[str, Tensor], growth: dict[str, Tensor] | None, kept: int, regrown: int, floor: int) -> Masks:
