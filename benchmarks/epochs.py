@@ -8,8 +8,8 @@ from steps import expected, our_step
 from timing import interleaved, spread
 
 from lib import train
-from lib.config import Method, Point
 from lib.data import Images, Splits
+from lib.settings import Method, Point
 
 STEPS = 256  # 4,096 images; an epoch of CIFAR-10 has 2,812 of this batch, where the update weighs less
 

@@ -40,7 +40,7 @@ def compact_epoch():
     from steps import our_step
 
     from lib import train
-    from lib.config import Method, Point
+    from lib.settings import Method, Point
 
     our_step(size=2, width=1 / 16, scored=True)(), our_step(size=2, width=1 / 16)()  # kernels are compiled here
     data = splits(SIZE * STEPS)

@@ -5,9 +5,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from lib import models, pruning
-from lib.config import Cell, Fast, Prune, Train
 from lib.models import SpikingNet
 from lib.pruning.masks import Masks, uniform_random
+from lib.settings import Cell, Fast, Prune, Train
 
 T, BATCH, SHAPE, CLASSES = 4, 16, (3, 32, 32), 10
 FAST = Fast(neurons="compiled", static_once=True, channels_last=True, bf16=True)

@@ -3,7 +3,7 @@
 from concurrent.futures import ProcessPoolExecutor
 
 from lib import config, data, measure, train
-from lib.config import Fast
+from lib.settings import Fast
 from lib.stats import interval
 
 SEEDS, RATIO = range(6), 0.5

@@ -7,8 +7,8 @@ from timing import interleaved, ratio
 from torch.profiler import ProfilerActivity, profile
 
 from lib import measure, train
-from lib.config import Fast
 from lib.pruning import ScoreMeter
+from lib.settings import Fast
 
 SGD = {"lr": 0.01, "momentum": 0.9}
 RATIOS = (0.5, 0.7, 0.8)

@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 
 from lib import config, data, models, sources, train
-from lib.config import Grid, Study
+from lib.config import Study
 from lib.errors import ConfigError, pick
 from lib.models.neurons import NEURONS
 from lib.pruning import GROWTH, RATIO_SCHEDULES, REGROW_SCHEDULES, SCORES, kept_count, prunable_channels
 from lib.pruning.schedules import update_epochs
+from lib.settings import Grid
 
 CELL = {"data": data.SOURCES, "augment": data.AUGMENT, "net": models.FAMILIES, "neuron": NEURONS}
 DRAWN = ("sca", "only-prune", "random")
@@ -43,6 +44,8 @@ def grid(study: Study) -> None:
             raise ConfigError(f"{where}.data: {', '.join(asked.data)}; its cells need exactly {', '.join(needed)}")
         for cell in asked.cells:
             fits(study, cell, ablated=cell in asked.ablated)
+        for cell in asked.rewired:
+            rewires(study, cell)
     missing = [name for name in DRAWN if name not in study.methods]
     if missing:
         raise ConfigError(f"methods: {', '.join(missing)} missing; the figures draw {', '.join(DRAWN)} whatever else there is")
@@ -89,6 +92,32 @@ def fits(study: Study, cell: str, ablated: bool) -> None:
             )
 
 
+def rewires(study: Study, cell: str) -> None:
+    """Raises ConfigError if a method for single weights could never change anything in a cell's training."""
+    recipe, timing = study.cells[cell].train, study.cells[cell].rewire
+    for name, method in study.weights.items():
+        where = f"weights.{name}"
+        if method.kind == "tickets" and method.rewind >= recipe.epochs:
+            raise ConfigError(
+                f"{where}.rewind: {method.rewind}: cell {cell} trains {recipe.epochs} epochs; rewind to an earlier one"
+            )
+        if method.kind != "rewiring":
+            continue
+        for field in ("warmup", "interval"):
+            value = getattr(method, field) or getattr(timing, field)
+            if value > timing.stop * recipe.epochs:
+                raise ConfigError(
+                    f"{where} on cells.{cell}.rewire: {field} {value} is past {timing.stop} of {recipe.epochs} epochs; lower it"
+                )
+        if method.growth == "momentum" and recipe.momentum == 0:
+            raise ConfigError(f"{where}.growth: momentum: cells.{cell}.train.momentum is 0; take gradient or random")
+        low = [density for density in method.densities or study.cells[cell].densities if density > (method.start or 1)]
+        if low:
+            raise ConfigError(
+                f"{where}.start: {method.start}: below the density {max(low)} to end at; raise start or lower that"
+            )
+
+
 def compiler(study: Study) -> None:
     """Raises ConfigError if a cell asks for compiled neurons where nothing compiles them."""
     if any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
@@ -126,7 +155,8 @@ def check(path: Path) -> str:
 def size(study: Study, asked: Grid) -> str:
     trainings = 0
     for cell in asked.cells:
-        names = (*study.methods, *(study.ablations if cell in asked.ablated else ()))
+        groups = {"pruned": study.methods, "ablated": study.ablations, "rewired": study.weights}
+        names = [name for part, group in groups.items() if cell in getattr(asked, part) for name in group]
         trainings += 1 + sum(len(study.points(cell, name)) for name in names)
     return f"{len(asked.cells)} cells x {len(asked.seeds)} seeds, {trainings * len(asked.seeds)} trainings"
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lib import models
 from lib.models import Edge, SpikingNet
-from lib.pruning import activity_scores, current_masks, kept_entries
+from lib.pruning import activity_scores, current_masks, kept_entries, prunable_weights
 
 PJ_PER_MAC, PJ_PER_AC = 4.6, 0.9  # 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
 
@@ -39,9 +39,12 @@ def parameters(net: SpikingNet, dense: SpikingNet) -> dict[str, float]:
 
 
 def count_parameters(net: SpikingNet) -> dict[str, int]:
-    """{'all', 'prunable'}: parameters whose channels are all kept."""
-    axes, masks = net.axes(), current_masks(net)
-    left = {name: int(kept_entries(p, axes[name], masks).expand_as(p).sum()) for name, p in net.named_parameters()}
+    """{'all', 'prunable'}: parameters whose channels are all kept; a convolution's or linear layer's weight of 0 is none."""
+    axes, masks, wired = net.axes(), current_masks(net), {id(weight) for weight in prunable_weights(net).values()}
+    left = {
+        name: int((kept_entries(p, axes[name], masks) & (p != 0 if id(p) in wired else True)).expand_as(p).sum())
+        for name, p in net.named_parameters()
+    }
     return {"all": sum(left.values()), "prunable": sum(n for name, n in left.items() if any(axes[name]))}
 
 
@@ -121,7 +124,9 @@ def reached(net: SpikingNet, edge: Edge, events: Tensor, masks: dict[str, Tensor
     """Events times the surviving synapses that each reaches, summed. events: [N, ...] as the layer's input."""
     module = net.get_submodule(edge.module)
     kept = kept_entries(module.weight, (edge.makes, edge.reads) + (None,) * (module.weight.dim() - 2), masks)
-    fan_out = kept.expand_as(module.weight).double().sum(0, keepdim=True)  # one output stands for all
+    fan_out = (
+        (kept & (module.weight != 0)).double().sum(0, keepdim=True)
+    )  # one output stands for all; a weight of 0 is no synapse
     if isinstance(module, nn.Conv2d):
         return F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation).sum().item()
     return F.linear(events.double(), fan_out).sum().item()
@@ -181,7 +186,6 @@ def report(trained) -> dict:
     images = splits.test[0][:COST_IMAGES]
     ops, rates = synops(small, images), firing(small, images)
     dense = models.build(**{**small.spec, "widths": {}})
-    pruner = trained.pruner
     return {
         "accuracy": accuracy(small, *splits.test),
         "validation": trained.log[-1]["validation"],
@@ -196,19 +200,22 @@ def report(trained) -> dict:
         "scores": activity_scores(small, "spike_abs_v", [(splits.train[0][:SCORE_IMAGES], None)]),
         "numerics": numerics(small),
         "compact_difference": difference(trained.masked(), small, splits.test[0][:PROOF_IMAGES]),
-        "updates": pruner.history if pruner else [],
+        "updates": trained.pruner.history,
         "log": trained.log,
     }
 
 
+def weights_left(net: SpikingNet) -> dict:
+    """density: share of the weights of all convolutions and linear layers that are not 0; layers: {layer: [left, all]}"""
+    layers = {name: [int(weight.count_nonzero()), weight.numel()] for name, weight in prunable_weights(net).items()}
+    left, every = map(sum, zip(*layers.values(), strict=True))
+    return {"density": left / every, "layers": layers}
+
+
 def numerics(net: SpikingNet) -> dict:
-    """How the network computes, beside the versions that `lib.results` records."""
+    """Where and in what precision the network computes; the recipe holds its fast options, `lib.results` adds the versions."""
     weight = next(net.parameters())
-    return {
-        "device": weight.device.type,
-        "dtype": str(weight.dtype).removeprefix("torch."),
-        **net.fast.model_dump(),
-    }
+    return {"device": weight.device.type, "dtype": str(weight.dtype).removeprefix("torch.")}
 
 
 def difference(net: SpikingNet, small: SpikingNet, batch: Tensor) -> float:

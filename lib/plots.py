@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from lib.config import Cell, Method
 from lib.files import whole
+from lib.settings import Cell
 from lib.stats import interval
 
 MM = 1 / 25.4
@@ -23,6 +23,21 @@ STYLE = {  # colour, marker, line: redundant, so that a figure survives a black-
     "only-prune": (ORANGE, "^", "-."),
     "random": (VERMILION, "x", ":"),
     "sca-plus": (GREEN, "D", "-"),
+    "pq": (BLUE, "o", "-"),
+    "pq-fixed": (ORANGE, "s", "--"),
+    "pq-random": (VERMILION, "x", ":"),
+    "pq-neuron": (BLUE, "^", ""),
+    "pq-literal": (BLUE, "v", ""),
+    "pq-shrink": (BLUE, "<", ""),
+    "pq-gradual": (BLUE, ">", ""),
+    "esl": (GREEN, "D", "-."),
+    "set": (GREEN, "P", ""),
+    "rigl": (GREEN, "X", ""),
+    "granet": (PURPLE, "P", ""),
+    "one-shot": (PURPLE, "^", ""),
+    "tickets": (PURPLE, "h", ""),
+    "grad-r": (SKY, "p", ""),
+    "stds": (SKY, "d", ""),
 }
 SEQUENCE = [
     (BLACK, "*", ":"),
@@ -107,10 +122,11 @@ def line(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, label: str, **l
     ax.scatter(table[x], table[y], s=7, alpha=0.45, color=look["color"], marker=look["marker"], linewidths=0.7)
 
 
-def all_methods(ax: Axes, table: pd.DataFrame, dense: pd.DataFrame, x: str, methods: dict[str, Method]) -> None:
-    """Accuracy against x: a line for each method over its ratios, a star and a dotted level for the dense network."""
+def all_methods(ax: Axes, table: pd.DataFrame, dense: pd.DataFrame, x: str, methods: dict, by: str = "ratio") -> None:
+    """Accuracy against x: a line for each method over its ratios, or over `by`; a star and a dotted level for the dense
+    network. methods: {name: what has a label}"""
     for name, method in methods.items():
-        line(ax, table[table["method"] == name], x, "accuracy", "ratio", method.label, **style(name, list(methods)))
+        line(ax, table[table["method"] == name], x, "accuracy", by, method.label, **style(name, list(methods)))
     line(ax, dense, x, "accuracy", "ratio", "dense", markersize=7, **style("dense"))
     ax.axhline(dense["accuracy"].mean(), color=BLACK, linestyle=":", linewidth=0.8)
 
@@ -193,6 +209,14 @@ def dots(ax: Axes, table: pd.DataFrame, x: str, y: str, own) -> None:
         ax.scatter([place + 0.15] * len(seeds), seeds, s=7, alpha=0.45, color=BLUE, linewidths=0.7)
     ax.set_xticks(range(len(values)), [f"{value}".replace("_", "\n") for value in values])
     ax.set_xlim(-0.5, len(values) - 0.5)
+
+
+def dot_across(ax: Axes, values, place: float, **look) -> None:
+    """Mean and 95 % interval of `values` as a horizontal bar at height `place`, seeds as faint marks."""
+    mean, half = interval(values)
+    look = {**look, "linestyle": ""}
+    ax.errorbar(mean, place, xerr=half, capsize=2, elinewidth=0.8, **look)
+    ax.scatter(values, [place] * len(values), s=7, alpha=0.45, color=look["color"], marker=look["marker"], linewidths=0.7)
 
 
 def legend_beside(ax: Axes, **kwargs) -> None:

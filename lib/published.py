@@ -20,7 +20,13 @@ from lib.errors import ConfigError, explain
 
 PATH = ROOT / "results" / "published.csv"
 TOLERANCE = 0.02  # points by which rounding may part accuracy from dense + loss
-NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "cifar10-dvs": "DVS-CIFAR10", "tiny-imagenet": "Tiny-ImageNet"}
+NAMES = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "cifar10-dvs": "DVS-CIFAR10",
+    "cifar10-dvs-t10": "DVS-CIFAR10",
+    "tiny-imagenet": "Tiny-ImageNet",
+}
 
 OURS = "this study"  # the kind of our own rows, which no published row may have
 ACCURACY, LOSS, OPERATIONS = "accuracy (%)", "accuracy - dense (points)", "operations or energy, as printed"

@@ -12,7 +12,7 @@ from lib.config import Study
 from lib.errors import ConfigError
 from lib.files import whole
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class ResultsError(ConfigError):
@@ -57,38 +57,42 @@ def write_text(path: Path, text: str) -> None:
 
 def recipe(study: Study, stage: str, cell: str) -> dict:
     """The settings of a cell that a stage's numbers depend on; what it prunes at which ratio stands in each record."""
-    settings = study.cells[cell].model_dump(exclude={"ratios", "prune"} if stage == "dense" else {"ratios"})
+    unread = {"dense": {"prune", "rewire"}, "weights": {"prune"}}.get(stage, {"rewire"})
+    settings = study.cells[cell].model_dump(exclude={"ratios", "densities"} | unread)
     return rounded({**settings, "splits": study.data.model_dump(exclude={"root"})})
 
 
 def expected(study: Study, stage: str, methods) -> list[tuple[str, str, int]]:
-    cells = study.grid.ablated if stage == "ablate" else study.grid.cells
-    return [(cell, method, seed) for cell in cells for method in methods for seed in study.grid.seeds]
+    grid = study.grid
+    cells = {"dense": grid.cells, "channels": grid.pruned, "ablate": grid.ablated, "weights": grid.rewired}[stage]
+    return [(cell, method, seed) for cell in cells for method in methods for seed in grid.seeds]
 
 
-def named(settings: dict) -> dict:
-    """A method's settings without its label, which changes no number."""
-    return rounded({key: value for key, value in settings.items() if key != "label"})
+def asked(point: dict) -> tuple:
+    """What one training was asked for: fraction removed or kept, variant, and the method's settings without its label, which
+    changes no number."""
+    settings = {key: value for key, value in point.get("settings", {}).items() if key != "label"}
+    return point.get("ratio", 0.0), point.get("asked"), point.get("variant", {}), settings
 
 
 def read(study: Study, stage: str, cell: str, method: str, seed: int) -> list[dict]:
     """What one run measured, a record a training. raises: ResultsError that says why it cannot be had"""
     path = study.result_path(stage, cell, method, seed)
+    name = f"{path.parent.name}/{path.name}"
     try:
         record = json.loads(path.read_text())
         schema, points = record["schema"], record["points"]
-        made = [(point["ratio"], point.get("variant", {}), named(point.get("settings", {}))) for point in points]
+        made = [asked(point) for point in points]
         trained = record["recipe"]
     except FileNotFoundError:
-        raise ResultsError(f"{path.name} is missing") from None
+        raise ResultsError(f"{name} is missing") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise ResultsError(f"{path.name} is unreadable") from None
+        raise ResultsError(f"{name} is unreadable") from None
     if schema != SCHEMA:
-        raise ResultsError(f"{path.name} has schema {schema}, not {SCHEMA}")
-    asked = [] if stage == "dense" else study.points(cell, method)
-    asked = [(p.ratio, rounded(p.variant), named(p.method.model_dump())) for p in asked] or [(0.0, {}, {})]
-    if made != asked or trained != recipe(study, stage, cell):
-        raise ResultsError(f"{path.name} was made with other settings than params.yaml asks for now")
+        raise ResultsError(f"{name} has schema {schema}, not {SCHEMA}")
+    wanted = [asked({})] if stage == "dense" else [asked(rounded(point.record)) for point in study.points(cell, method)]
+    if made != wanted or trained != recipe(study, stage, cell):
+        raise ResultsError(f"{name} was made with other settings than params.yaml asks for now")
     return points
 
 

@@ -19,7 +19,8 @@ from lib import archives, events
 from lib.errors import ConfigError, DataError
 
 Arrays = dict[str, np.ndarray]  # train_x, test_x: uint8 [N, C, H, W], or event counts [N, T, 2, H, W]; train_y, test_y: [N]
-FRAMES = {"cifar10-dvs": 20, "cifar10-dvs-sim": 20, "digits-dvs-sim": 4}  # of a recording, unless data.frames says otherwise
+# of a recording, unless data.frames says otherwise
+FRAMES = {"cifar10-dvs": 20, "cifar10-dvs-t10": 10, "cifar10-dvs-sim": 20, "digits-dvs-sim": 4}
 DVS_SIZE, DIGITS_SIZE = 48, 16  # pixels a side of event frames (A9: 48x48)
 TEST_SEED = 2020  # of CIFAR10-DVS's test recordings: one constant, so that every study has the same
 
@@ -180,6 +181,7 @@ SOURCES: dict[str, Callable[[Path, Ask], Arrays]] = {
     "cifar100": lambda root, ask: cifar("cifar100", root),
     "tiny-imagenet": tiny_imagenet,
     "cifar10-dvs": cifar10_dvs,
+    "cifar10-dvs-t10": cifar10_dvs,
     "cifar10-dvs-sim": cifar10_dvs_sim,
     "digits-dvs-sim": digits_dvs_sim,
 }
@@ -190,6 +192,7 @@ SHAPES = {  # in_shape (C, H, W) of one frame, classes
     "cifar100": ((3, 32, 32), 100),
     "tiny-imagenet": ((3, 64, 64), 200),
     "cifar10-dvs": ((2, 48, 48), 10),
+    "cifar10-dvs-t10": ((2, 48, 48), 10),
     "cifar10-dvs-sim": ((2, 48, 48), 10),
     "digits-dvs-sim": ((2, 16, 16), 10),
 }

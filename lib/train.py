@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib import data, models
-from lib.config import Cell, Point
 from lib.errors import pick
 from lib.files import whole
 from lib.measure import accuracy
 from lib.models import SpikingNet
-from lib.pruning import ChannelPruner, ShrinkingPruner
+from lib.pruning import make_pruner
+from lib.settings import Cell, Point, WeightPoint
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -85,29 +85,19 @@ def set_up(threads: int) -> None:
 
 
 class Run:
-    """One training: a network, its optimiser, its pruner (none for the dense baseline), and a log with a line an epoch."""
+    """One training: a network, its optimiser, its pruner (for the dense baseline one that does nothing), a log with a line an
+    epoch."""
 
-    def __init__(self, splits: data.Splits, cell: Cell, point: Point | None, seed: int):
+    def __init__(self, splits: data.Splits, cell: Cell, point: Point | WeightPoint | None, seed: int):
         self.splits, self.cell, self.seed, self.log = splits, cell, seed, []
         self.order = seed_everything(seed)
         self.net = models.build(cell.net, splits.classes, splits.in_shape, cell.T, cell.neuron, cell.width).use(cell.fast)
         self.optimizer = make_optimizer(self.net, cell.train)
-        self.l1, self.pruner = cell.train.l1, None
-        if point is not None:
-            self.l1 = point.method.l1
-            chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch once more
-            compacting = cell.prune.compact and point.method.mode != "literal"
-            self.pruner = (ShrinkingPruner if compacting else ChannelPruner)(
-                self.net,
-                point.method,
-                point.ratio,
-                cell.train.epochs,
-                cell.prune.warmup,
-                cell.prune.floor,
-                chance,
-                lambda: self.batches(chance, cell.prune.probes),
-            )
-            self._follow()
+        chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch once more
+        self.l1 = point.method.l1 if isinstance(point, Point) else cell.train.l1
+        self.pruner = make_pruner(self.net, cell, point, chance, lambda: self.batches(chance, cell.prune.probes))
+        self.recipe_epochs = self.pruner.recipe_epochs(cell.train.epochs)
+        self._follow()
 
     def batches(self, generator: torch.Generator, count: int | None = None):
         """The training batches of an epoch, augmented; the first `count` of them."""
@@ -117,11 +107,10 @@ class Run:
     def epoch(self) -> None:
         """Trains one epoch, changes the structure if it is time, then validates: always the masked network."""
         number, recipe = len(self.log) + 1, self.cell.train
-        set_lr(self.optimizer, number - 1, recipe)
+        set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
         loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner)
-        if self.pruner is not None:
-            self.pruner.after_epoch(number)
-            self._follow()
+        self.pruner.after_epoch(number)
+        self._follow()
         self.log.append({"epoch": number, "loss": loss, "validation": accuracy(self.net, *self.splits.validation)})
 
     def checkpoint(self, path: Path) -> None:
@@ -131,7 +120,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "order": self.order.get_state(),
             "log": self.log,
-            "pruner": None if self.pruner is None else self.pruner.state(),
+            "pruner": self.pruner.state(),
         }
         with whole(path) as beside:
             torch.save(state, beside)
@@ -141,9 +130,8 @@ class Run:
         if not path.exists():
             return False
         state = torch.load(path, weights_only=True)
-        if self.pruner is not None:
-            self.pruner.restore(state["pruner"])
-            self.net = self.pruner.trained
+        self.pruner.restore(state["pruner"])
+        self.net = self.pruner.trained
         self.net.load_state_dict(state["net"])
         self.optimizer = make_optimizer(self.net, self.cell.train)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -153,11 +141,11 @@ class Run:
 
     def finish(self) -> SpikingNet:
         """The network that is reported: compacted if it was pruned."""
-        return self.net if self.pruner is None else self.pruner.finish()
+        return self.pruner.finish()
 
     def masked(self) -> SpikingNet:
         """The network that `finish` was cut from, all its channels in it; the same one if nothing was pruned."""
-        return self.net if self.pruner is None else self.pruner.net
+        return self.pruner.net
 
     def _follow(self) -> None:
         """Trains on with the network that the pruner leaves."""

@@ -8,7 +8,7 @@ from spiking import assert_alive, images, random_masks, settle
 from torch import nn
 
 from lib import pruning
-from lib.config import Cell, Method, Point, Prune, Train
+from lib.settings import Cell, Method, Point, Prune, Train
 
 __all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tools/spiking.py
 CONVS = [f"conv{i}" for i in range(1, 8)]

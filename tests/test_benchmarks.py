@@ -6,8 +6,9 @@ import pytest
 import torch
 from helpers import settle
 
-from lib.config import ROOT, Fast
+from lib.config import ROOT
 from lib.models import build
+from lib.settings import Fast
 
 sys.path.append(str(ROOT / "benchmarks"))
 import nets

@@ -354,10 +354,10 @@ def test_a_large_probe_runs_in_equal_parts_and_counts_as_one_mean():
     pruning.probe(net, [whole])
     hook.remove()
     found = {name: site.bn.weight.grad.clone() for name, site in net.sites.items()}
-    pruning.probe(net, whole_in(2, whole))
-    assert seen == [30, 30]
+    pruning.probe(net, whole_in(4, whole))
+    assert seen == [15] * 4
     for name, site in net.sites.items():
-        torch.testing.assert_close(found[name], site.bn.weight.grad / 2, rtol=0, atol=1e-12)
+        torch.testing.assert_close(found[name], site.bn.weight.grad / 4, rtol=0, atol=1e-12)
 
 
 def whole_in(parts, batch):

@@ -20,18 +20,24 @@ params: params.yaml
 out: .
 threads: 1
 data: {root: data/raw, validation: 0.125, split_seed: 2020}
-grid: {data: [digits], cells: [digits-vgg], ablated: [digits-vgg], seeds: [0, 1]}
+grid:
+  {data: [digits], cells: [digits-vgg], pruned: [digits-vgg], ablated: [digits-vgg], rewired: [digits-vgg], seeds: [0, 1]}
 cells:
   digits-vgg:
     {data: digits, augment: none, net: vgg-digits, neuron: if, T: 4, width: 1.0, ratios: [0.5, 0.7, 0.8],
      train: {epochs: 20, batch: 25, lr: 0.05, momentum: 0.9, weight_decay: 0.0, l1: 0.0, lr_schedule: cosine},
-     prune: {warmup: 4, interval: 2, floor: 2, probes: 4, compact: true}}
+     prune: {warmup: 4, interval: 2, floor: 2, probes: 4, compact: true},
+     rewire: {warmup: 2, interval: 2, stop: 0.8}, densities: [0.3, 0.2]}
 methods:
   sca: {label: SCA}
   only-prune: {label: only-prune, growth: none, regrow: 0.0}
   random: {label: random, mode: fixed, score: random, growth: none, regrow: 0.0}
 ablations:
   ablations: {label: varied, base: sca, ratio: 0.7, variants: [{score: firing_rate}, {interval: 1}]}
+weights:
+  pq: {kind: rewiring, label: PQ}
+  tickets: {kind: tickets, label: tickets}
+  stds: {kind: threshold, label: STDS, rule: stds, strength: 0.1}
 """
 
 
@@ -95,6 +101,11 @@ def refusal(folder, monkeypatch, content) -> str:
         ),
         (("ablations", "ablations", "variants"), [{"score": "spik"}], ["ablations.ablations.score", "'spik'", "spike_abs_v"]),
         (("grid", "cells"), ["digits-vg"], ["grid.cells", "'digits-vg'", "digits-vgg"]),
+        (("grid", "pruned"), ["digits-vg"], ["grid.pruned", "'digits-vg'", "known are digits-vgg"]),
+        (("grid", "rewired"), ["digits-vg"], ["grid.rewired", "'digits-vg'", "known are digits-vgg"]),
+        (("grid", "pruned"), [], ["grid.ablated", "'digits-vgg'", "not known"]),  # an ablation stands beside its base method
+        (("weights", "pq", "kind"), "rewire", ["weights.pq", "'rewire'", "'rewiring', 'tickets', 'threshold'"]),
+        (("weights", "pq", "scope"), "filter", ["weights.pq", "scope", "'filter'", "'neuron', 'layer' or 'global'"]),
         (("grid", "data"), ["cifar10"], ["grid.data", "cifar10", "exactly digits"]),
         (("grid", "data"), ["digits", "cifar10"], ["grid.data", "cifar10", "exactly digits"]),
         # keys
@@ -109,6 +120,11 @@ def refusal(folder, monkeypatch, content) -> str:
         ((*CELL, "prune", "compact"), GONE, ["cells.digits-vgg.prune.compact", "missing; add it"]),
         ((*CELL, "train", "epochs"), GONE, ["cells.digits-vgg.train.epochs", "missing; add it"]),
         (("grid",), GONE, ["grid: missing; add it"]),
+        (("grid", "pruned"), GONE, ["grid.pruned: missing; add it"]),
+        (("grid", "rewired"), GONE, ["grid.rewired: missing; add it"]),
+        (("weights",), GONE, ["weights: missing; add it"]),
+        (("weights", "pq", "growht"), "random", ["weights.pq", "unknown key growht", "growth"]),
+        ((*CELL, "rewire", "stop"), GONE, ["cells.digits-vgg.rewire.stop: missing; add it"]),
         # types
         ((*CELL, "ratios"), ["0.5"], ["cells.digits-vgg.ratios.0", "'0.5'", "a valid number, without quotes"]),
         (("ablations", "ablations", "ratio"), "0.5", ["ablations.ablations.ratio", "'0.5'", "a valid number, without quotes"]),
@@ -149,6 +165,18 @@ def refusal(folder, monkeypatch, content) -> str:
         (("methods", "sca", "stop"), 0.0, ["methods.sca.stop", "0.0", "greater than 0"]),
         (("methods", "sca", "stop"), 1.5, ["methods.sca.stop", "1.5", "less than or equal to 1"]),
         (("methods", "sca", "stop"), 0.1, ["cells.digits-vgg.prune.warmup: 4", "20 epochs", "sca (gated) would never prune"]),
+        (
+            (*CELL, "rewire", "warmup"),
+            17,
+            ["weights.pq on cells.digits-vgg.rewire", "warmup 17", "0.8 of 20 epochs", "lower it"],
+        ),
+        (("weights", "pq", "interval"), 17, ["weights.pq on cells.digits-vgg.rewire", "interval 17", "0.8 of 20 epochs"]),
+        ((*CELL, "densities"), [0.0], ["cells.digits-vgg.densities.0", "0.0", "greater than 0"]),
+        (("weights", "pq", "start"), 0.25, ["weights.pq.start: 0.25", "density 0.3", "raise start or lower that"]),
+        (("weights", "pq", "q"), 0.5, ["weights.pq", "p 0.5, q 0.5", "p must be smaller than q"]),
+        (("weights", "tickets", "rewind"), 20, ["weights.tickets.rewind: 20", "trains 20 epochs", "rewind to an earlier one"]),
+        (("weights", "tickets", "share"), 1.0, ["weights.tickets", "share", "1.0", "less than 1"]),
+        (("weights", "stds", "strength"), 0.0, ["weights.stds", "strength", "0.0", "greater than 0"]),
         (("threads",), 0, ["threads", "0", "greater than or equal to 1"]),
         (("data", "validation"), 1.0, ["data.validation", "1.0", "less than 1"]),
         (("methods", "random", "growth"), "random", ["methods.random", "mode fixed", "growth none"]),
@@ -166,11 +194,15 @@ def refusal(folder, monkeypatch, content) -> str:
             0.6,
             ["ablations.ablations.ratio: 0.6", "cell digits-vgg has no training at it", "(0.5, 0.7, 0.8)"],
         ),
+        ((*CELL, "rewire"), GONE, ["grid.rewired: cell digits-vgg has no rewire and densities", "add them"]),
+        ((*CELL, "densities"), GONE, ["grid.rewired: cell digits-vgg has no rewire and densities", "add them"]),
+        ((*CELL, "train", "momentum"), 0.0, ["weights.pq.growth: momentum", "train.momentum is 0", "take gradient or random"]),
         # empty, twice
         (("grid", "cells"), [], ["grid.cells", "empty", "at least one"]),
         (("grid", "seeds"), [], ["grid.seeds", "[]", "at least one"]),
         ((*CELL, "ratios"), [], ["cells.digits-vgg.ratios", "[]", "at least one"]),
         (("methods",), {}, ["methods", "{}", "at least one"]),
+        (("weights",), {}, ["weights", "{}", "at least one"]),
         (("ablations", "ablations", "variants"), [], ["ablations.ablations.variants", "[]", "at least one"]),
         ((*CELL, "ratios"), [0.5, 0.7, 0.5], ["cells.digits-vgg.ratios", "0.5", "more than once", "once"]),
         (("grid", "seeds"), [0, 1, 1], ["grid.seeds", "1 stands there more than once", "once"]),
@@ -181,7 +213,8 @@ def refusal(folder, monkeypatch, content) -> str:
         (("methods", "my method"), {"label": "mine"}, ["methods.my method", "lower-case letters, digits and hyphens"]),
         (("methods", "../sca"), {"label": "mine"}, ["methods.../sca", "lower-case letters, digits and hyphens"]),
         (("methods", "sca_2"), {"label": "mine"}, ["methods.sca_2", "lower-case letters, digits and hyphens"]),
-        (("methods", "ablations"), {"label": "mine"}, ["ablations", "of a method and of an ablation", "rename one"]),
+        (("methods", "ablations"), {"label": "mine"}, ["ablations", "two of methods, ablations and weights", "rename one"]),
+        (("methods", "pq"), {"label": "mine"}, ["pq", "two of methods, ablations and weights", "rename one"]),
         (("grid", "cells"), ["digits vgg"], ["grid.cells", "'digits vgg'", "lower-case letters, digits and hyphens"]),
     ],
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else None,
@@ -325,19 +358,31 @@ def test_the_settings_cannot_be_changed():
 
 def test_points_are_the_ratios_of_a_method_and_the_variants_of_an_ablation():
     settings = config.load("quick")
-    cell = settings.cells[settings.grid.cells[0]]
-    assert [point.ratio for point in settings.points(settings.grid.cells[0], "sca")] == list(cell.ratios)
+    cell = settings.cells[settings.grid.pruned[0]]
+    assert [point.ratio for point in settings.points(settings.grid.pruned[0], "sca")] == list(cell.ratios)
     for name, ablation in settings.ablations.items():
-        points = settings.points(settings.grid.cells[0], name)
+        points = settings.points(settings.grid.pruned[0], name)
         assert [point.variant for point in points] == list(ablation.variants)
         for point in points:
             assert {key: getattr(point.method, key) for key in point.variant} == point.variant
             assert point.method.l1 is not None and point.method.interval is not None
 
 
-def test_config_imports_nothing_of_ours_but_its_errors():
+def test_points_of_a_method_for_weights_are_its_own_densities_or_the_cells():
+    settings = config.load("quick")
+    cell = settings.grid.rewired[0]
+    for name, method in settings.weights.items():
+        points = settings.points(cell, name)
+        assert [point.density for point in points] == list(method.densities or settings.cells[cell].densities), name
+        assert all(point.method == method and point.record["asked"] == point.density for point in points)
+    own = [method.densities for method in settings.weights.values()]
+    assert None in own and any(own), "both kinds are in the quick study"
+
+
+@pytest.mark.parametrize(("name", "ours"), [("config", {"lib.errors", "lib.settings"}), ("settings", set())])
+def test_config_imports_nothing_of_ours_but_its_errors_and_its_pieces(name, ours):
     """Or an edit of a criterion would remake every figure."""
-    tree = ast.parse((config.ROOT / "lib" / "config.py").read_text())
+    tree = ast.parse((config.ROOT / "lib" / f"{name}.py").read_text())
     names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    assert not [name for name in names if name.split(".")[0] in ("lib", "") and name != "lib.errors"]
+    assert {name for name in names if name.split(".")[0] in ("lib", "")} == ours

@@ -8,11 +8,11 @@ from helpers import batches, images, make_net, make_pruner
 from spikingjelly.activation_based import functional, neuron, surrogate
 
 from lib import models, train
-from lib.config import Fast
 from lib.measure import firing, run
 from lib.models.neurons import NEURONS, fire, potentials
 from lib.pruning import ScoreMeter, ShrinkingPruner, apply_channel_masks, compact, probe
 from lib.pruning.scores import ACTIVITY_SCORES
+from lib.settings import Fast
 
 COMPILED = pytest.param(
     "compiled", marks=pytest.mark.skipif(not shutil.which("g++"), reason="compiled kernels need a C++ compiler")

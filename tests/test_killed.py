@@ -15,7 +15,7 @@ from lib import config
 
 TREES = ("lib", "notebooks", "studies")
 RUN = "notebooks/12_prune_channels.ipynb"
-RESULT = "build/smoke/results/smoke/channels/digits-vgg-sca-0.json"
+RESULT = "build/smoke/results/smoke/channels/digits-vgg-sca/0.json"
 PATIENCE = 120  # seconds
 
 
@@ -32,7 +32,7 @@ def copied(folder: Path) -> Path:
 def start(folder: Path, name: str) -> subprocess.Popen:
     """The channels stage of the smoke study, as dvc.yaml runs it."""
     command = [sys.executable, "-m", "papermill", RUN, f"build/{name}.ipynb", "--cwd", ".", "--no-progress-bar"]
-    given = {"study": "smoke", "stage": "channels", "cell": "digits-vgg", "method": "sca", "seed": "0"}
+    given = {"study": "smoke", "stage": "channels", "cell": "digits-vgg", "method": "sca"}
     with open(folder / "build" / f"{name}.log", "w") as log:
         return subprocess.Popen(
             command + [word for key, value in given.items() for word in ("-p", key, value)],

@@ -167,36 +167,72 @@ def keys(value) -> dict | None:
 
 def test_the_smoke_study_has_the_keys_of_the_quick_one():
     smoke, quick = (keys(read(config.ROOT / path)) for path in ("studies/smoke/params.yaml", "params.yaml"))
-    quick["cells"] = {name: cell for name, cell in quick["cells"].items() if name in smoke["cells"]}  # it has fewer
+    for group in ("cells", "weights"):
+        quick[group] = {name: value for name, value in quick[group].items() if name in smoke[group]}  # it has fewer
+    for method in (*smoke["weights"].values(), *quick["weights"].values()):
+        for fitted in ("densities", "share"):  # to the length of the training
+            method.pop(fitted, None)
     assert smoke == quick
+
+
+def test_the_smoke_study_has_a_method_for_weights_of_each_kind():
+    smoke, quick = (config.load(name).weights.values() for name in ("smoke", "quick"))
+    assert {method.kind for method in smoke} == {method.kind for method in quick}
 
 
 def test_a_matrix_over_a_dict_gives_one_stage_a_key(stages):
     """DVC does not document it; the methods and ablations of params.yaml rely on it."""
     study = config.load("quick")
     for stage, cells, names in (
-        ("channels", study.grid.cells, study.methods),
+        ("channels", study.grid.pruned, study.methods),
         ("ablate", study.grid.ablated, study.ablations),
+        ("weights", study.grid.rewired, study.weights),
     ):
-        wanted = itertools.product(cells, names, map(str, study.grid.seeds))
+        wanted = itertools.product(cells, names)
         assert {n for n in stages if n.startswith(f"{stage}@")} == {f"{stage}@{'-'.join(key)}" for key in wanted}
 
 
 def test_dvc_lists_a_stage_for_each_data_set_and_each_dense_network(stages):
     grid = config.load("quick").grid
     assert {n for n in stages if n.startswith("data@")} == {f"data@{name}" for name in grid.data}
-    assert {n for n in stages if n.startswith("dense@")} == {f"dense@{c}-{s}" for c in grid.cells for s in grid.seeds}
+    assert {n for n in stages if n.startswith("dense@")} == {f"dense@{cell}" for cell in grid.cells}
 
 
 def test_a_stage_writes_where_its_notebook_writes(stages):
+    """All seeds of a cell and method in two folders, of results and of networks, and no other stage writes there."""
     study = config.load("quick")
-    for stage, names in (("dense", ["dense"]), ("channels", study.methods), ("ablate", study.ablations)):
-        cells = study.grid.ablated if stage == "ablate" else study.grid.cells
-        wanted = {study.result_path(stage, c, m, s) for c in cells for m in names for s in study.grid.seeds}
-        written = {out for name, found in stages.items() if name.startswith(f"{stage}@") for out in inside(found, found.outs)}
-        assert {path.relative_to(config.ROOT).as_posix() for path in wanted} == {
-            out for out in written if out.endswith(".json")
-        }
+    for stage, cells, names in (
+        ("dense", study.grid.cells, ["dense"]),
+        ("channels", study.grid.pruned, study.methods),
+        ("ablate", study.grid.ablated, study.ablations),
+        ("weights", study.grid.rewired, study.weights),
+    ):
+        written = [sorted(inside(found, found.outs)) for name, found in stages.items() if name.startswith(f"{stage}@")]
+        wanted = []
+        for cell, name in itertools.product(cells, names):
+            paths = [of(stage, cell, name, seed) for of in (study.result_path, study.run_folder) for seed in study.grid.seeds]
+            assert len(set(paths)) == 2 * len(study.grid.seeds)
+            wanted.append(sorted({path.parent.relative_to(config.ROOT).as_posix() for path in paths}))
+        assert all(len(folders) == 2 for folders in wanted) and sorted(wanted) == sorted(written)
+
+
+def test_a_stage_that_trains_watches_the_seeds_and_its_own_settings(stages):
+    """They are not in its command: without them a new seed, or another setting of a method, would train nothing."""
+    study = config.load("quick")
+    groups = {"dense": [], "channels": ["methods"], "ablate": ["ablations"], "weights": ["weights"]}
+    cells = {
+        "dense": study.grid.cells,
+        "channels": study.grid.pruned,
+        "ablate": study.grid.ablated,
+        "weights": study.grid.rewired,
+    }
+    for kind, group in groups.items():
+        for cell in cells[kind]:
+            for key in [f"-{name}" for one in group for name in getattr(study, one)] or [""]:
+                stage = stages[f"{kind}@{cell}{key}"]
+                [watched] = [set(dep.params) for dep in stage.deps if hasattr(dep, "params")]
+                wanted = {"data", "threads", "grid.seeds", f"cells.{cell}", *(f"{one}.{key[1:]}" for one in group)}
+                assert watched == wanted | ({"methods"} if kind == "ablate" else set()), stage.name
 
 
 def test_every_parameter_of_a_notebook_is_passed_by_name(notebook_stages):
@@ -207,10 +243,10 @@ def test_every_parameter_of_a_notebook_is_passed_by_name(notebook_stages):
 
 
 def test_no_value_is_passed_that_could_change_its_type(notebook_stages):
-    """Papermill guesses: -p x 1e-3 is a number, -p x true a bool. Names and seeds are safe."""
+    """Papermill guesses: -p x 1e-3 is a number, -p x true a bool. Names are safe."""
     for name, (stage, _) in notebook_stages.items():
         for key, value in re.findall(r" -p (\w+) (\S+)", stage.cmd):
-            assert value.isdigit() if key == "seed" else re.fullmatch(r"[a-z][a-z0-9_-]*", value), f"{name}: {key} {value}"
+            assert re.fullmatch(r"[a-z][a-z0-9_-]*", value), f"{name}: {key} {value}"
             assert value not in ("true", "false", "none", "null", "inf", "nan"), name
 
 
@@ -274,7 +310,7 @@ def test_everything_follows_the_check_of_the_parameters(stages):
     for name, stage in stages.items():
         if name.startswith("data@"):
             assert "runs/quick/params-checked" in inside(stage, stage.deps)
-        if name.startswith(("dense@", "channels@", "ablate@")):
+        if name.startswith(("dense@", "channels@", "ablate@", "weights@")):
             assert "data/quick" in inside(stage, stage.deps)
 
 

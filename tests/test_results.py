@@ -33,8 +33,12 @@ def asked(study, stage, cell, method) -> list[dict]:
     """What a run's points say of themselves, as the notebooks write it."""
     if stage == "dense":
         return [{"ratio": 0.0}]
-    points = study.points(cell, method)
-    return [{"ratio": p.ratio, "variant": p.variant, "settings": p.method.model_dump()} for p in points]
+    return [point.record for point in study.points(cell, method)]
+
+
+def named(path) -> str:
+    """What a refusal calls a run."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def test_a_complete_grid_becomes_one_row_a_training(study):
@@ -49,8 +53,12 @@ def test_a_complete_grid_becomes_one_row_a_training(study):
 def test_the_stages_are_kept_apart(study):
     fill(study, "dense", ["dense"])
     fill(study, "ablate", study.ablations)
+    fill(study, "weights", study.weights)
     assert set(results.load(study, "dense", ["dense"])["ratio"]) == {0.0}
     assert len(results.load(study, "ablate", study.ablations)) == 2 * sum(len(a.variants) for a in study.ablations.values())
+    table = results.load(study, "weights", study.weights)
+    assert len(table) == 2 * len(study.weights) * len(study.cells["digits-vgg"].densities)
+    assert set(table["asked"]) == set(study.cells["digits-vgg"].densities)
 
 
 def test_every_run_that_is_missing_is_named(study):
@@ -61,8 +69,8 @@ def test_every_run_that_is_missing_is_named(study):
         results.load(study, "channels", study.methods)
     line = str(error.value)
     assert line.startswith("results/smoke/channels: ") and line.endswith("; run `make repro`") and "\n" not in line
-    assert f"{paths[1].name} is missing" in line and f"{paths[3].name} is missing" in line
-    assert paths[0].name not in line
+    assert f"{named(paths[1])} is missing" in line and f"{named(paths[3])} is missing" in line
+    assert [path for path in paths if named(path) in line] == [paths[1], paths[3]]
 
 
 def test_an_empty_folder_is_refused(study):
@@ -87,14 +95,14 @@ def test_an_empty_folder_is_refused(study):
 def test_an_unreadable_run_is_named(study, text):
     path = fill(study)[0]
     path.write_text(text)
-    with pytest.raises(ResultsError, match=f"{path.name} is unreadable"):
+    with pytest.raises(ResultsError, match=f"{named(path)} is unreadable"):
         results.load(study, "channels", study.methods)
 
 
 def test_a_run_of_another_schema_is_named(study):
     path = fill(study)[0]
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 0}))
-    with pytest.raises(ResultsError, match=f"{path.name} has schema 0, not {results.SCHEMA}"):
+    with pytest.raises(ResultsError, match=f"{named(path)} has schema 0, not {results.SCHEMA}"):
         results.load(study, "channels", study.methods)
 
 
@@ -113,8 +121,8 @@ def test_a_run_of_other_ratios_or_variants_is_named(study, points):
 def refused(study, path, stage="channels", methods=None):
     with pytest.raises(ResultsError) as error:
         results.load(study, stage, methods or study.methods)
-    other = [name for name in error.value.args[0].split(": ", 1)[1].split(", ") if path.name not in name]
-    assert f"{path.name} was made with other settings than params.yaml asks for now" in str(error.value)
+    other = [name for name in error.value.args[0].split(": ", 1)[1].split(", ") if named(path) not in name]
+    assert f"{named(path)} was made with other settings than params.yaml asks for now" in str(error.value)
     assert not other, "another run is named too"
 
 
@@ -135,28 +143,35 @@ OTHER = [
     dict(neuron="lif"),
     dict(width=0.5),
     dict(augment="crop_flip"),
+    dict(fast={"channels_last": False}),
 ]
 
 
-@pytest.mark.parametrize("stage", ["dense", "channels"])
+@pytest.mark.parametrize("stage", ["dense", "channels", "weights"])
 @pytest.mark.parametrize("change", OTHER, ids=str)
 def test_results_of_another_recipe_are_refused(study, stage, change):
     """An edit of params.yaml, and the results that were committed before it."""
-    methods = ["dense"] if stage == "dense" else ["only-prune"]
+    methods = {"dense": ["dense"], "channels": ["only-prune"], "weights": ["pq"]}[stage]
     study = study.model_copy(update={"grid": study.grid.model_copy(update={"seeds": (0,)})})
     [path] = fill(study, stage, methods)
     assert len(results.load(study, stage, methods)) == 1
     refused(edited(study, **change), path, stage, methods)
 
 
-def test_the_dense_network_depends_on_no_setting_of_pruning(study):
+@pytest.mark.parametrize("stage, part", [("channels", "prune"), ("weights", "rewire")])
+def test_the_dense_network_depends_on_no_setting_of_pruning(study, stage, part):
+    """Nor do channels on when weights are rewired, nor weights on when channels are pruned."""
+    groups = {"channels": ["only-prune"], "weights": ["pq"]}
     dense = fill(study, "dense", ["dense"])
-    pruned = fill(study, "channels", ["only-prune"])
-    other = edited(study, prune={"warmup": 2})
+    written = {name: fill(study, name, methods) for name, methods in groups.items()}
+    pruned = written.pop(stage)
+    other = edited(study, **{part: {"warmup": 2}})
     assert len(results.load(other, "dense", ["dense"])) == len(dense) == 2
+    for name, paths in written.items():
+        assert len(results.load(other, name, groups[name])) == len(paths) == 2
     with pytest.raises(ResultsError) as error:
-        results.load(other, "channels", ["only-prune"])
-    assert all(f"{path.name} was made with other settings" in str(error.value) for path in pruned)
+        results.load(other, stage, groups[stage])
+    assert all(f"{named(path)} was made with other settings" in str(error.value) for path in pruned)
 
 
 @pytest.mark.parametrize("change", [{"score": "abs_v"}, {"growth": "random"}, {"regrow": 0.2}, {"stop": 0.5}, {"l1": 0.5}])
@@ -165,6 +180,25 @@ def test_results_of_other_settings_of_a_method_are_refused(study, change):
     path = fill(study)[list(study.methods).index("sca")]
     methods = study.methods | {"sca": study.methods["sca"].model_copy(update=change)}
     refused(study.model_copy(update={"methods": methods}), path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"growth": "random"}, {"start": 0.75}, {"gamma": 1.5}, {"densities": (0.45,)}, {"interval": 2}]
+)
+def test_results_of_other_settings_of_a_method_for_weights_are_refused(study, change):
+    study = study.model_copy(update={"grid": study.grid.model_copy(update={"seeds": (0,)})})
+    path = fill(study, "weights", study.weights)[list(study.weights).index("pq")]
+    weights = study.weights | {"pq": study.weights["pq"].model_copy(update=change)}
+    refused(study.model_copy(update={"weights": weights}), path, "weights", weights)
+
+
+def test_the_label_of_a_method_changes_no_result(study):
+    for stage, group in (("channels", "methods"), ("weights", "weights")):
+        methods = getattr(study, group)
+        fill(study, stage, methods)
+        renamed = {name: method.model_copy(update={"label": "another"}) for name, method in methods.items()}
+        other = study.model_copy(update={group: renamed})
+        assert results.load(other, stage, methods).equals(results.load(study, stage, methods))
 
 
 def test_a_record_of_which_one_setting_or_its_recipe_differs_is_named_and_no_other(study):
@@ -177,7 +211,7 @@ def test_a_record_of_which_one_setting_or_its_recipe_differs_is_named_and_no_oth
     with pytest.raises(ResultsError) as error:
         results.load(study, "channels", study.methods)
     line = str(error.value)
-    assert [path for path in paths if path.name in line] == paths[1:3] and "\n" not in line
+    assert [path for path in paths if named(path) in line] == paths[1:3] and "\n" not in line
 
 
 def test_a_refusal_is_one_line_in_a_notebook():

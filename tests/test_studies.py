@@ -12,7 +12,9 @@ from lib.errors import ConfigError
 PARAMS = {path.parent.name: path for path in sorted(config.ROOT.glob("studies/*/params.yaml"))}
 STUDIES = {name: config.load(name) for name in ("quick", *PARAMS)}
 CELLS = [(study, cell) for study, settings in STUDIES.items() for cell in settings.cells]
-METHODS = {"dense": None, "sca": "sca", "sca-literal": "sca-literal"}
+METHODS = ("dense", "sca", "sca-literal")
+STEPPED = [(study, cell, method) for study, cell in CELLS for method in METHODS]
+STEPPED += [(study, cell, "pq") for study, cell in CELLS if STUDIES[study].cells[cell].rewire]
 FEW = 4  # images: full-width networks take seconds
 
 
@@ -35,15 +37,14 @@ def one_step(study, cell, method):
     """(run, parameters before, parameters after): one epoch of one batch."""
     settings = STUDIES[study]
     few = settings.cells[cell].model_copy(update={"train": settings.cells[cell].train.model_copy(update={"batch": FEW})})
-    point = None if METHODS[method] is None else settings.points(cell, method)[-1]
+    point = None if method == "dense" else settings.points(cell, method)[-1]
     run = train.Run(splits_of(few), few, point, 0)
     before = {name: p.detach().clone() for name, p in run.net.named_parameters()}
     run.epoch()
     return run, before, dict(run.masked().named_parameters())
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("study, cell", CELLS)
+@pytest.mark.parametrize("study, cell, method", STEPPED)
 def test_a_cell_takes_a_training_step(study, cell, method):
     run, before, after = one_step(study, cell, method)
     assert torch.isfinite(torch.tensor(run.log[0]["loss"])) and 0 <= run.log[0]["validation"] <= 1
@@ -55,6 +56,8 @@ def test_a_cell_takes_a_training_step(study, cell, method):
 def test_every_cell_that_is_planned_or_run_is_stepped():
     asked = {(name, cell) for name, s in STUDIES.items() for grid in check.grids(s).values() for cell in grid.cells}
     assert asked <= set(CELLS)
+    rewired = {(name, cell) for name, s in STUDIES.items() for grid in check.grids(s).values() for cell in grid.rewired}
+    assert rewired and {(study, cell, "pq") for study, cell in rewired} <= set(STEPPED)
     assert {"quick", "smoke", "small", "paper"} <= set(STUDIES)
 
 
@@ -73,7 +76,13 @@ def test_nothing_of_the_paper_has_been_run_and_all_of_it_is_planned():
     paper = STUDIES["paper"]
     assert not paper.grid.cells and not paper.grid.data
     assert set(paper.planned.cells) == set(paper.cells) and paper.planned.seeds == (0, 1, 2)
-    assert {paper.cells[cell].data for cell in paper.planned.cells} == {"cifar10", "cifar100", "tiny-imagenet", "cifar10-dvs"}
+    assert {paper.cells[cell].data for cell in paper.planned.cells} == {
+        "cifar10",
+        "cifar100",
+        "tiny-imagenet",
+        "cifar10-dvs",
+        "cifar10-dvs-t10",
+    }
     assert {paper.cells[cell].train.epochs for cell in paper.planned.cells} == {300}
 
 
@@ -82,6 +91,8 @@ def test_nothing_of_the_paper_has_been_run_and_all_of_it_is_planned():
     [
         (("planned", "cells"), ["vgg16-cifar11"], ["planned.cells", "vgg16-cifar11", "vgg16-cifar10"]),
         (("planned", "ablated"), ["vgg16-cifar11"], ["planned.ablated", "vgg16-cifar11"]),
+        (("planned", "pruned"), ["vgg16-cifar11"], ["planned.pruned", "vgg16-cifar11", "vgg16-cifar10"]),
+        (("planned", "rewired"), ["resnet19-cifar11"], ["planned.rewired", "resnet19-cifar11", "resnet19-cifar10"]),
         (("planned", "data"), ["cifar11"], ["planned.data", "cifar11", "tiny-imagenet"]),
         (("cells", "vgg16-cifar10", "net"), "vgg17", ["vgg17", "vgg16"]),
         (("cells", "vgg16-cifar10", "data"), "cifar11", ["cifar11", "cifar10"]),

@@ -44,24 +44,36 @@ def question(notebook: str) -> str:
 
 
 def numbers() -> str:
-    """Test accuracy of each method at each ratio of the quick study, mean and 95 % interval over its seeds."""
+    """Test accuracy of each channel method at each ratio of the quick study, mean and 95 % interval over its seeds."""
+    return wide(lambda table: table["asked (%)"].isna(), "ratio", "ratio {:g}")
+
+
+def densities() -> str:
+    """Test accuracy of each method for single weights at each density that it was asked for."""
+    return wide(lambda table: table["asked (%)"].notna(), "asked (%)", "{:.3g} % of the weights")
+
+
+def wide(rows, column: str, title: str) -> str:
+    """The chosen rows of the quick study's summary, a column for each value of `column`."""
     table = pd.read_csv(ROOT / "results/quick/summary.csv")
+    table = table[rows(table)]
     table["shown"] = [f"{mean:.1f} ± {half:.1f}" for mean, half in zip(table["accuracy (%)"], table["± (95 %)"], strict=True)]
-    wide = table.pivot(index=["cell", "method"], columns="ratio", values="shown").fillna("")
+    found = table.pivot(index=["cell", "method"], columns=column, values="shown").fillna("")
     order = table[["cell", "method"]].drop_duplicates()
-    wide = wide.reindex(pd.MultiIndex.from_frame(order)).reset_index()
-    return wide.rename(columns={ratio: f"ratio {ratio:g}" for ratio in wide.columns[2:]}).to_markdown(index=False)
+    found = found.reindex(pd.MultiIndex.from_frame(order)).reset_index()
+    return found.rename(columns={value: title.format(value) for value in found.columns[2:]}).to_markdown(index=False)
 
 
 def findings() -> str:
     """The comparisons that name a winner, and how many name none."""
-    lines = (ROOT / "results/quick/comparisons.md").read_text().splitlines()
+    text = (ROOT / "results/quick/comparisons.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("- ") and "not compared" not in line]
     decided = [line for line in lines if "undecided" not in line]
     return "\n".join([*decided, f"- the other {len(lines) - len(decided)} comparisons: undecided"])
 
 
 def filled(text: str) -> str:
-    for name, make in (("sources", sources), ("numbers", numbers), ("findings", findings)):
+    for name, make in (("sources", sources), ("numbers", numbers), ("densities", densities), ("findings", findings)):
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, make=make: f"{m[1]}{make()}\n{m[2]}", text, flags=re.DOTALL
         )

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from lib.config import Fast
 from lib.models import resnet, vgg
 from lib.models.base import Edge, Site, SpikingNet
 from lib.models.neurons import NEURONS, Activity
+from lib.settings import Fast
 
 __all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "build", "clone", "load", "save"]
 

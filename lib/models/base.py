@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from lib.config import Fast
 from lib.models.neurons import NEURONS
+from lib.settings import Fast
 
 
 class Site(nn.Module):

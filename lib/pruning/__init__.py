@@ -1,7 +1,11 @@
-"""Which channels go, which come back, and their removal. A method is score x growth x schedule, composed in params.yaml."""
+"""What goes, what comes back, and its removal. A method is a composition, written down in params.yaml."""
 
+import torch
+
+from lib.models import SpikingNet
 from lib.pruning.channels import ChannelPruner, choose, probe, zero_channels
 from lib.pruning.compact import compact, compact_optimizer
+from lib.pruning.compressibility import pq_index
 from lib.pruning.growth import GROWTH
 from lib.pruning.masks import (
     apply_channel_masks,
@@ -12,9 +16,14 @@ from lib.pruning.masks import (
     prunable_channels,
     uniform_random,
 )
+from lib.pruning.pruner import Pruner
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, update_epochs
 from lib.pruning.scores import SCORES, ScoreMeter, activity_scores
 from lib.pruning.shrinking import ShrinkingPruner
+from lib.pruning.thresholds import ThresholdPruner
+from lib.pruning.tickets import TicketPruner
+from lib.pruning.weights import WeightPruner, apply_weight_masks, prunable_weights
+from lib.settings import Cell, Point, WeightPoint
 
 __all__ = [
     "GROWTH",
@@ -22,10 +31,15 @@ __all__ = [
     "REGROW_SCHEDULES",
     "SCORES",
     "ChannelPruner",
+    "Pruner",
     "ScoreMeter",
     "ShrinkingPruner",
+    "ThresholdPruner",
+    "TicketPruner",
+    "WeightPruner",
     "activity_scores",
     "apply_channel_masks",
+    "apply_weight_masks",
     "choose",
     "compact",
     "compact_optimizer",
@@ -33,9 +47,27 @@ __all__ = [
     "keep_top",
     "kept_count",
     "kept_entries",
+    "make_pruner",
+    "pq_index",
     "probe",
     "prunable_channels",
+    "prunable_weights",
     "uniform_random",
     "update_epochs",
     "zero_channels",
 ]
+
+
+def make_pruner(net: SpikingNet, cell: Cell, point: Point | WeightPoint | None, chance: torch.Generator, probes) -> Pruner:
+    """The pruner of one training; point None: the dense network's. chance: draws what a method leaves to it; probes: called for
+    the batches of `probe`"""
+    epochs = cell.train.epochs
+    if point is None:
+        return Pruner(net)
+    if isinstance(point, Point):
+        compacting = cell.prune.compact and point.method.mode != "literal"
+        made = ShrinkingPruner if compacting else ChannelPruner
+        return made(net, point.method, point.ratio, epochs, cell.prune.warmup, cell.prune.floor, chance, probes)
+    if point.method.kind == "rewiring":
+        return WeightPruner(net, point.method, point.density, epochs, cell.rewire, chance)
+    return {"tickets": TicketPruner, "threshold": ThresholdPruner}[point.method.kind](net, point.method, point.density, epochs)

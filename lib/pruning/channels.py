@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from lib.config import Method
 from lib.errors import pick
 from lib.models import SpikingNet
 from lib.pruning.compact import compact
@@ -20,8 +19,10 @@ from lib.pruning.masks import (
     prunable_channels,
     uniform_random,
 )
+from lib.pruning.pruner import Pruner
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, update_epochs
 from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, untouched_buffers
+from lib.settings import Method
 
 PROBE_IMAGES = 16  # at most, in a pass of a probe
 
@@ -39,14 +40,12 @@ def choose(scores: dict[str, Tensor], growth: dict[str, Tensor] | None, kept: in
     return {name: mask | regrow[name] for name, mask in masks.items()}
 
 
-class ChannelPruner:
-    """The pruner that the training loop knows: `after_step` on each batch, `after_epoch` on each epoch, `masks` at the end.
+class ChannelPruner(Pruner):
+    """SCA and its relatives; `masks` are the channels that are kept.
 
     ratio: fraction of all channels removed, in [0, 1)
     epochs: length of the training; warmup: epochs before the first update; floor: channels that each layer keeps at least
     probes: called for the training batches that the growth gradient is read from
-
-    net: the network with all its channels; trained: the one that the loop trains, here the same
     """
 
     def __init__(
@@ -60,19 +59,15 @@ class ChannelPruner:
         generator: torch.Generator,
         probes,
     ):
-        self.net, self.trained, self.method, self.ratio, self.floor = net, net, method, ratio, floor
-        self.generator, self.probes = generator, probes
-        self.literal = method.mode == "literal"
-        self.updates = (
-            [] if method.mode == "fixed" else update_epochs(epochs, warmup, method.interval, self.literal, method.stop)
-        )
+        self.literal, fixed = method.mode == "literal", method.mode == "fixed"
+        super().__init__(net, [] if fixed else update_epochs(epochs, warmup, method.interval, self.literal, method.stop))
+        self.method, self.ratio, self.floor, self.generator, self.probes = method, ratio, floor, generator, probes
         self.feeders = {edge.makes: net.get_submodule(edge.module) for edge in net.edges() if edge.makes}
         self.score = pick(SCORES, method.score, "score")
         self.meter = ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
-        self.history: list[dict] = []
         self.frozen: list[tuple[Tensor, Tensor, Tensor]] = []  # (tensor, entries that are kept, what the others hold)
         self.masks = current_masks(net)
-        if method.mode == "fixed":
+        if fixed:
             self.masks = uniform_random(prunable_channels(net), ratio, floor, generator)
         self._apply()
 
@@ -112,20 +107,19 @@ class ChannelPruner:
         )
 
     def state(self) -> dict:
-        """What a training stopped after an epoch needs, beside the trained network, to go on as if nothing had happened."""
         meter = self._meter()
         return {
+            **super().state(),
             "net": self.net.state_dict(),
             "masks": self.masks,
-            "history": self.history,
             "generator": self.generator.get_state(),
             "meter": None if meter is None else {"sum": meter.sum, "batches": meter.batches},
         }
 
     def restore(self, state: dict) -> None:
-        """Takes up what `state` gave."""
+        super().restore(state)
         self.net.load_state_dict(state["net"])
-        self.masks, self.history = state["masks"], state["history"]
+        self.masks = state["masks"]
         self.generator.set_state(state["generator"])
         self._rebuild()
         if state["meter"] is not None:
@@ -138,10 +132,6 @@ class ChannelPruner:
     def _rebuild(self) -> None:
         if not self.literal:
             self._freeze()
-
-    def carry(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-        """The optimiser of `trained` after an update, with the state that `optimizer` had gathered."""
-        return optimizer
 
     def finish(self) -> SpikingNet:
         """The small network that is reported; `net` holds the masked one, with the same values."""
@@ -166,7 +156,7 @@ class ChannelPruner:
         if grow is None:
             return None
         # differs from the paper: gated mode freezes masked channels and takes the gradient of the mean loss over probe
-        # batches (in parts of at most 32), |sum dL/dgamma|; published (mode literal): that of the last batch alone
+        # batches (in parts of at most PROBE_IMAGES), |sum dL/dgamma|; published (mode literal): that of the last batch alone
         if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
         return {name: grow(site, self.generator) for name, site in self.net.sites.items()}

@@ -31,3 +31,26 @@ def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool, stop:
     """
     before = [epoch for epoch in range(max(warmup, 1), epochs, interval) if epoch <= stop * epochs + 1e-9]
     return [*before, epochs] if last_too and warmup <= epochs else before
+
+
+def geometric(progress: float, start: float, final: float) -> float:
+    """The same share goes at each update: PQ's control with a fixed ratio."""
+    return start * (final / start) ** progress
+
+
+def cubic(progress: float, start: float, final: float) -> float:
+    """Much at first, little at the end (Zhu & Gupta 2017, eq. 1; GraNet; PQ's GraduallySparse, B13)."""
+    return final + (start - final) * (1 - progress) ** 3
+
+
+def once(progress: float, start: float, final: float) -> float:
+    """All at once."""
+    return final
+
+
+def unchanged(progress: float, start: float, final: float) -> float:
+    """As many weights as at the start (SET, RigL, ESL-SNN)."""
+    return start
+
+
+DENSITY_SCHEDULES = {"geometric": geometric, "cubic": cubic, "once": once, "constant": unchanged}

@@ -2,7 +2,6 @@
 
 study = "smoke"
 cell = "digits-vgg"
-seed = 0
 
 # %%
 import matplotlib.pyplot as plt
@@ -22,40 +21,47 @@ for ax, image, label in zip(axes, *splits.train, strict=False):
     ax.set(title=f"{label}", xticks=[], yticks=[])
 
 # %%
-run = train.Run(splits, recipe, None, seed)
-print({name: len(site.mask) for name, site in run.net.sites.items()}, f"T = {run.net.T}")
+runs = {seed: train.Run(splits, recipe, None, seed) for seed in settings.grid.seeds}
+first = runs[settings.grid.seeds[0]]
+print({name: len(site.mask) for name, site in first.net.sites.items()}, f"T = {first.net.T}")
 
 # %%
-kept = resume.folder(settings, "dense", cell, "dense", seed)
-run.resume(kept / "0.pt")
-for _ in tqdm(range(len(run.log), recipe.train.epochs), desc=f"{cell} dense, seed {seed}", unit="epoch"):
-    run.epoch()
-    run.checkpoint(kept / "0.pt")
+kept = {seed: resume.folder(settings, "dense", cell, "dense", seed) for seed in runs}
+for seed, run in runs.items():
+    run.resume(kept[seed] / "0.pt")
+    for _ in tqdm(range(len(run.log), recipe.train.epochs), desc=f"{cell} dense, seed {seed}", unit="epoch"):
+        run.epoch()
+        run.checkpoint(kept[seed] / "0.pt")
 
 # %%
 fig, (loss, hits) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-loss.plot([row["epoch"] for row in run.log], [row["loss"] for row in run.log], color="black")
+for seed, run in runs.items():
+    loss.plot([row["epoch"] for row in run.log], [row["loss"] for row in run.log], label=f"seed {seed}")
+    hits.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log])
 loss.set(xlabel="epoch", ylabel="training loss (nats)", yscale="log")
-hits.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log], color="black")
 hits.set(xlabel="epoch", ylabel="validation accuracy (%)")
+loss.legend()
 plt.show()
 
 # %%
-point = measure.report(run)
-print(f"test accuracy {100 * point['accuracy']:.1f} %, {point['parameters']['total']:,} parameters, "
-      f"{point['synops']['ac'] / 1e3:.0f} K AC and {point['synops']['mac'] / 1e3:.0f} K MAC a sample")
+measured = {seed: measure.report(run) for seed, run in runs.items()}
+for seed, point in measured.items():
+    print(f"seed {seed}: test accuracy {100 * point['accuracy']:.1f} %, {point['parameters']['total']:,} parameters, "
+          f"{point['synops']['ac'] / 1e3:.0f} K AC and {point['synops']['mac'] / 1e3:.0f} K MAC a sample")
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 2.5))
-ax.bar(list(point["firing"]), [sum(rates) / len(rates) for rates in point["firing"].values()])
+firing = measured[settings.grid.seeds[0]]["firing"]
+ax.bar(list(firing), [sum(rates) / len(rates) for rates in firing.values()])
 ax.set(xlabel="layer", ylabel="firing rate\n(spikes a neuron and step)")
 plt.show()
 
 # %%
-folder = settings.run_folder("dense", cell, "dense", seed)
-folder.mkdir(parents=True, exist_ok=True)
-models.save(run.net, folder / "dense.pt")
-results.write(settings.result_path("dense", cell, "dense", seed),
-              {"study": study, "stage": "dense", "cell": cell, "method": "dense", "seed": seed,
-               "recipe": results.recipe(settings, "dense", cell)}, [{"ratio": 0.0, **point}])
-resume.forget(kept)
+for seed, run in runs.items():
+    folder = settings.run_folder("dense", cell, "dense", seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    models.save(run.net, folder / "dense.pt")
+    results.write(settings.result_path("dense", cell, "dense", seed),
+                  {"study": study, "stage": "dense", "cell": cell, "method": "dense", "seed": seed,
+                   "recipe": results.recipe(settings, "dense", cell)}, [{"ratio": 0.0, **measured[seed]}])
+    resume.forget(kept[seed])

@@ -4,7 +4,6 @@ study = "smoke"
 stage = "channels"
 cell = "digits-vgg"
 method = "sca"
-seed = 0
 
 # %%
 import matplotlib.pyplot as plt
@@ -26,23 +25,23 @@ for ax, image, label in zip(axes, *splits.train, strict=False):
     ax.set(title=f"{label}", xticks=[], yticks=[])
 
 # %%
-runs = [train.Run(splits, recipe, point, seed) for point in points]
+runs = {(seed, number): train.Run(splits, recipe, point, seed) for seed in settings.grid.seeds for number, point in enumerate(points)}
 print(f"{cell}: {len(splits.train[1])} training images of {splits.in_shape}; {recipe.train.epochs} epochs")
-for run, point in zip(runs, points, strict=True):
+for run, point in zip(runs.values(), points, strict=False):
     print(f"{point.name}: {point.method.mode}, score {point.method.score}, "
           f"growth {point.method.growth} ({point.method.regrow}), updates after epochs {run.pruner.updates}")
 
 # %%
-kept = resume.folder(settings, stage, cell, method, seed)
-for number, (run, point) in enumerate(zip(runs, points, strict=True)):
-    run.resume(kept / f"{number}.pt")
-    for _ in tqdm(range(len(run.log), recipe.train.epochs), desc=f"{method}, {point.name}", unit="epoch"):
+kept = {seed: resume.folder(settings, stage, cell, method, seed) for seed in settings.grid.seeds}
+for (seed, number), run in runs.items():
+    run.resume(kept[seed] / f"{number}.pt")
+    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
         run.epoch()
-        run.checkpoint(kept / f"{number}.pt")
+        run.checkpoint(kept[seed] / f"{number}.pt")
 
 # %%
-fig, axes = plt.subplots(1, len(runs), figsize=(3.5 * len(runs), 3), sharey=True, squeeze=False, layout="constrained")
-for ax, run, point in zip(axes.flat, runs, points, strict=True):
+fig, axes = plt.subplots(1, len(points), figsize=(3.5 * len(points), 3), sharey=True, squeeze=False, layout="constrained")
+for ax, run, point in zip(axes.flat, runs.values(), points, strict=False):
     widths = [{name: len(mask) for name, mask in run.pruner.masks.items()}, *[update["kept"] for update in run.pruner.history[:1]],
               {name: int(mask.sum()) for name, mask in run.pruner.masks.items()}]
     for shift, width in zip(np.linspace(-0.3, 0.3, len(widths)), widths, strict=True):
@@ -51,27 +50,29 @@ for ax, run, point in zip(axes.flat, runs, points, strict=True):
 plt.show()
 
 # %%
-fig, axes = plt.subplots(1, len(runs), figsize=(3.5 * len(runs), 2.7), sharey=True, squeeze=False, layout="constrained")
-for ax, run, point in zip(axes.flat, runs, points, strict=True):
-    ax.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log])
+fig, axes = plt.subplots(1, len(points), figsize=(3.5 * len(points), 2.7), sharey=True, squeeze=False, layout="constrained")
+for (seed, number), run in runs.items():
+    ax = axes.flat[number]
+    ax.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log], label=f"seed {seed}")
+    ax.set(title=points[number].name, xlabel="epoch", ylabel="validation accuracy (%)")
     for update in run.pruner.history:
         ax.axvline(update["epoch"], color="0.6", linewidth=0.6, linestyle=":")
-    ax.set(title=point.name, xlabel="epoch", ylabel="validation accuracy (%)")
+axes.flat[0].legend()
 plt.show()
 
 # %%
-measured = [{"ratio": point.ratio, "variant": point.variant, "settings": point.method.model_dump(), **measure.report(run)}
-            for run, point in zip(runs, points, strict=True)]
-for point in measured:
-    print(f"{point['ratio']} {point['variant']}: test accuracy {100 * point['accuracy']:.1f} %, {point['parameters']['total']:,} parameters, "
+measured = {key: {**points[key[1]].record, **measure.report(run)} for key, run in runs.items()}
+for (seed, _), point in measured.items():
+    print(f"seed {seed}, {point['ratio']} {point['variant']}: test accuracy {100 * point['accuracy']:.1f} %, {point['parameters']['total']:,} parameters, "
           f"{point['synops']['ac'] / 1e3:.0f} K AC, masked - removed {point['compact_difference']:.1e}")
 
 # %%
-folder = settings.run_folder(stage, cell, method, seed)
-folder.mkdir(parents=True, exist_ok=True)
-for number, run in enumerate(runs):
-    models.save(run.finish(), folder / f"{number}-ratio-{points[number].ratio}.pt")
-results.write(settings.result_path(stage, cell, method, seed),
-              {"study": study, "stage": stage, "cell": cell, "method": method, "seed": seed,
-               "recipe": results.recipe(settings, stage, cell)}, measured)
-resume.forget(kept)
+for seed in settings.grid.seeds:
+    folder = settings.run_folder(stage, cell, method, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, point in enumerate(points):
+        models.save(runs[seed, number].finish(), folder / f"{number}-ratio-{point.ratio}.pt")
+    results.write(settings.result_path(stage, cell, method, seed),
+                  {"study": study, "stage": stage, "cell": cell, "method": method, "seed": seed,
+                   "recipe": results.recipe(settings, stage, cell)}, [measured[seed, number] for number in range(len(points))])
+    resume.forget(kept[seed])

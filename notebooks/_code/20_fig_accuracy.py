@@ -9,7 +9,7 @@ import pandas as pd
 from lib import config, plots, results
 
 settings = config.load(study)
-cell = settings.grid.cells[0]
+cell = settings.grid.pruned[0]
 pruned = results.load(settings, "channels", settings.methods)
 unpruned = results.load(settings, "dense", ["dense"])
 
@@ -42,8 +42,8 @@ plots.save(fig, settings.figures, "accuracy")
 plt.show()
 
 # %%
-fig, axes = plots.panels(len(settings.grid.cells))
-for ax, name in zip(axes, settings.grid.cells, strict=True):
+fig, axes = plots.panels(len(settings.grid.pruned))
+for ax, name in zip(axes, settings.grid.pruned, strict=True):
     plots.all_methods(ax, pruned[pruned["cell"] == name], unpruned[unpruned["cell"] == name], "size", settings.methods)
     plots.size_axis(ax)
     low, high = ax.get_ylim()

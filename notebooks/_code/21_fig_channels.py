@@ -10,7 +10,7 @@ from lib import config, plots, results
 
 settings = config.load(study)
 names = list(settings.methods)
-cell = settings.grid.cells[0]
+cell = settings.grid.pruned[0]
 table = results.load(settings, "channels", names).query("cell == @cell")
 sca, ratio = table[table["method"] == "sca"], settings.cells[cell].ratios[0]
 

@@ -11,7 +11,7 @@ import seaborn as sns
 from lib import config, plots, results
 
 settings = config.load(study)
-cell = settings.grid.cells[0]
+cell = settings.grid.pruned[0]
 runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", ["sca"])]).query("cell == @cell")
 
 # %%

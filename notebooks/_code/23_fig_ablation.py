@@ -9,7 +9,7 @@ import pandas as pd
 from lib import config, plots, results
 
 settings = config.load(study)
-cell = settings.grid.cells[0]
+cell = settings.grid.pruned[0]
 table = results.load(settings, "channels", settings.methods).query("cell == @cell")
 varied = results.load(settings, "ablate", settings.ablations).query("cell == @cell")
 

@@ -9,8 +9,9 @@ from IPython.display import Markdown, display
 from lib import config, results, stats
 
 settings = config.load(study)
-runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", settings.methods)])
-labels = {"dense": "dense"} | {name: method.label for name, method in settings.methods.items()}
+runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", settings.methods),
+                  results.load(settings, "weights", settings.weights)])
+labels = {"dense": "dense"} | {name: method.label for name, method in (settings.methods | settings.weights).items()}
 
 # %%
 CONNECTIVITY = {"parameters, all": "connectivity_all", "parameters, prunable": "connectivity_prunable",
@@ -18,15 +19,15 @@ CONNECTIVITY = {"parameters, all": "connectivity_all", "parameters, prunable": "
 
 # %%
 flat = pd.DataFrame([{
-    "cell": run.cell, "method": run.method, "ratio": run.ratio, "seed": run.seed, "accuracy (%)": 100 * run.accuracy,
+    "cell": run.cell, "method": run.method, "ratio": run.ratio, "asked (%)": 100 * run.asked, "seed": run.seed, "density (%)": 100 * run.density, "accuracy (%)": 100 * run.accuracy,
     "parameters (K)": run.parameters["total"] / 1e3, **{f"{name} (%)": 100 * run.parameters[key] for name, key in CONNECTIVITY.items()}, "AC (K)": run.synops["ac"] / 1e3,
     "MAC (K)": run.synops["mac"] / 1e3, "MAC x T (K)": run.synops["mac_x_T"] / 1e3, "energy (nJ)": run.energy_pj / 1e3, "silent channels (%)": 100 * run.silent,
     "masked - removed": run.compact_difference} for run in runs.itertuples()])
 
 # %%
-groups = flat.groupby(["cell", "method", "ratio"], sort=False)
+groups = flat.groupby(["cell", "method", "ratio", "asked (%)"], sort=False, dropna=False)
 summary = groups.mean(numeric_only=True).drop(columns="seed").assign(**{"masked - removed": groups["masked - removed"].max()})
-summary.insert(1, "± (95 %)", groups["accuracy (%)"].apply(lambda values: stats.interval(values)[1]))
+summary.insert(2, "± (95 %)", groups["accuracy (%)"].apply(lambda values: stats.interval(values)[1]))
 summary.insert(0, "n", groups.size())
 
 # %%
@@ -43,7 +44,18 @@ pairs = [("sca", "only-prune"), ("only-prune", "random"), ("sca", "random"), ("s
 accuracy = runs.set_index(["cell", "method", "ratio", "seed"])["accuracy"].sort_index()
 lines = [f"- {cell}, ratio {ratio}: "
          + stats.compare(accuracy[cell, ours, ratio], accuracy[cell, theirs, ratio], (labels[ours], labels[theirs]))
-         for cell in settings.grid.cells for ours, theirs in pairs for ratio in settings.cells[cell].ratios]
+         for cell in settings.grid.pruned for ours, theirs in pairs for ratio in settings.cells[cell].ratios]
+lines.append("")
+
+# %%
+rows = runs[runs["asked"].notna()].set_index(["cell", "method", "asked", "seed"]).sort_index()
+for cell, method, asked in rows.index.droplevel("seed").drop_duplicates():
+    if method != "pq" and (cell, "pq", asked) in rows.index:
+        ours, theirs = rows.loc[(cell, "pq", asked)], rows.loc[(cell, method, asked)]
+        apart = 100 * (theirs["density"] - ours["density"]).mean()
+        told = stats.compare(ours["accuracy"], theirs["accuracy"], (labels["pq"], labels[method]))
+        lines.append(f"- {cell}, density {asked:.3g}: " + (told if abs(apart) < 0.1 else
+                     f"{labels[method]} ended {apart:+.1f} points of density away from PQ: not compared"))
 display(Markdown("\n".join(lines)))
 
 # %%

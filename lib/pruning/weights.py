@@ -1,0 +1,150 @@
+"""Single weights, sparse from scratch: masks that hold, rewired as training goes on (PQ, SET, RigL, ESL-SNN, GraNet).
+
+A removed weight is 0.0 whenever a step or an update has ended. Since the weight itself is 0, its gradient is the dense one (of
+the effective weight), and so is the optimiser's momentum: that is what growth reads (B11).
+"""
+
+import torch
+from torch import Tensor
+
+from lib.errors import pick
+from lib.models import SpikingNet
+from lib.pruning.pruner import Pruner
+from lib.pruning.rewiring import SCOPES, WEIGHT_GROWTH, Rows, asked, protected, rewired, unrows
+from lib.pruning.schedules import DENSITY_SCHEDULES, cosine_decay, update_epochs
+from lib.pruning.sparse_init import sparse_masks, total_count
+from lib.settings import Rewire, Rewiring
+
+WeightMasks = dict[str, Tensor]
+
+
+def prunable_weights(net: SpikingNet) -> dict[str, Tensor]:
+    """{layer: weight} of every convolution and linear layer, in network order; named by its site where it has one (B7)."""
+    # differs from the paper: first convolution and classifier are pruned too, as the index's own code does; PQ does not say
+    return {edge.makes or edge.module: net.get_submodule(edge.module).weight for edge in net.edges()}
+
+
+@torch.no_grad()
+def apply_weight_masks(net: SpikingNet, masks: WeightMasks) -> None:
+    """Sets every weight that is not kept to 0.0. raises: ValueError unless there is a bool mask of the right shape for each"""
+    weights = prunable_weights(net)
+    if set(masks) != set(weights):
+        wrong = sorted(set(masks) ^ set(weights))
+        raise ValueError(f"weight masks: {', '.join(wrong)} missing or unknown; the layers are {', '.join(weights)}")
+    for name, weight in weights.items():
+        mask = masks[name]
+        if mask.dtype != torch.bool or mask.shape != weight.shape:
+            raise ValueError(f"mask of {name}: {mask.dtype} of {list(mask.shape)}; expected torch.bool of {list(weight.shape)}")
+        weight.masked_fill_(~mask, 0.0)
+
+
+def density(masks: WeightMasks) -> float:
+    """Share of the weights that are kept."""
+    return sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+
+
+class WeightPruner(Pruner):
+    """start x how much x which x what comes back, as a `Rewiring` composes them.
+
+    final: the density to end at, in (0, 1]; nothing changes any more once it is reached (for `constant`: it is the start's)
+    epochs: length of the training; timing: when updates come, where the method does not say
+    """
+
+    def __init__(
+        self, net: SpikingNet, method: Rewiring, final: float, epochs: int, timing: Rewire, generator: torch.Generator
+    ):
+        warmup, interval = method.warmup or timing.warmup, method.interval or timing.interval
+        updates = update_epochs(epochs, warmup, interval, last_too=False, stop=timing.stop)
+        super().__init__(net, updates[:1] if method.ratio == "once" else updates)
+        self.method, self.generator, self.optimizer = method, generator, None
+        self.start, self.final = final if method.start is None else method.start, final
+        shapes = {name: tuple(weight.shape) for name, weight in self.weights().items()}
+        device = next(net.parameters()).device
+        self.masks = {name: m.to(device) for name, m in sparse_masks(shapes, self.start, method.init, generator).items()}
+        self.ever = {name: mask.clone() for name, mask in self.masks.items()}
+        apply_weight_masks(net, self.masks)
+
+    def weights(self) -> dict[str, Tensor]:
+        return prunable_weights(self.net)
+
+    @torch.no_grad()
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """What the step put into removed weights becomes 0.0 again; their momentum goes on (B11)."""
+        self.optimizer = optimizer
+        apply_weight_masks(self.net, self.masks)
+
+    def after_epoch(self, epoch: int) -> None:
+        if epoch not in self.updates:
+            return
+        left, every = (sum(int(m.sum()) for m in self.masks.values()), sum(m.numel() for m in self.masks.values()))
+        target = total_count(self.final, every)
+        if self.method.ratio != "constant" and left <= target:
+            return
+        self._rewire(epoch, (self.updates.index(epoch) + 1) / len(self.updates), left, every, target)
+
+    @torch.no_grad()
+    def _rewire(self, epoch: int, progress: float, left: int, every: int, target: int) -> None:
+        weights = self.weights()
+        share = None
+        if self.method.ratio != "pq":
+            now = pick(DENSITY_SCHEDULES, self.method.ratio, "ratio")(progress, self.start, self.final)
+            target = min(left, total_count(now, every))
+            share = 1 - target / left
+        exchange = self.method.exchange and cosine_decay(progress, self.method.exchange)
+        active = self._rows(self.masks.values())
+        ratios, seen = asked(self._rows(weights.values()), active, self.method, share)
+        masks, went, came = (
+            dict(zip(weights, unrows(rows, list(weights.values())), strict=True))
+            for rows in rewired(
+                self._rows(protected(weights.values())), active, self._growth(), ratios, self.method, exchange, left - target
+            )
+        )
+        self.masks = {name: mask.contiguous() for name, mask in masks.items()}
+        self._welcome(came)
+        apply_weight_masks(self.net, self.masks)
+        self.ever = {name: self.ever[name] | mask for name, mask in self.masks.items()}
+        self.history.append(
+            {
+                "epoch": epoch,
+                "density": density(self.masks),
+                "explored": density(self.ever),
+                "layers": {
+                    name: {
+                        **{key: value[number].mean().item() for key, value in self._of_layers(seen).items()},
+                        "density": masks[name].double().mean().item(),
+                        "removed": int(went[name].sum()),
+                        "regrown": int(came[name].sum()),
+                    }
+                    for number, name in enumerate(weights)
+                },
+            }
+        )
+
+    def _rows(self, tensors) -> Rows:
+        return SCOPES[self.method.scope](list(tensors))
+
+    def _of_layers(self, seen: list[dict]) -> dict[str, list[Tensor]]:
+        """What was seen of each layer's scopes; a global scope is seen by all layers alike."""
+        parts = seen * len(self.masks) if self.method.scope == "global" else seen
+        return {key: [part[key] for part in parts] for key in seen[0]}
+
+    def _growth(self) -> Rows | None:
+        if self.method.growth == "none":
+            return None
+        grow = pick(WEIGHT_GROWTH, self.method.growth, "growth")
+        return self._rows([grow(w, self.optimizer.state.get(w, {}), self.generator) for w in self.weights().values()])
+
+    def _welcome(self, came: WeightMasks) -> None:
+        """A regrown weight starts at 0 with its momentum, or Adam's moments, reset (B11)."""
+        for name, weight in self.weights().items():
+            for value in self.optimizer.state.get(weight, {}).values():
+                if isinstance(value, Tensor) and value.shape == weight.shape:
+                    value.masked_fill_(came[name], 0.0)
+
+    def state(self) -> dict:
+        return {**super().state(), "masks": self.masks, "ever": self.ever, "generator": self.generator.get_state()}
+
+    def restore(self, state: dict) -> None:
+        super().restore(state)
+        self.masks, self.ever = state["masks"], state["ever"]
+        self.generator.set_state(state["generator"])

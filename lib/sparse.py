@@ -1,0 +1,60 @@
+"""A network with few weights in a small file: which weights there are, a bit each, and their values (no pickle)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save as to_bytes
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lib import models
+from lib.files import whole
+from lib.models import SpikingNet
+from lib.pruning import prunable_weights
+
+
+def save(net: SpikingNet, path: Path) -> None:
+    """Every convolution and linear layer takes one bit a weight and its values other than 0, every other tensor all of it."""
+    weights = {id(weight) for weight in prunable_weights(net).values()}
+    tensors = dict(net.named_parameters()) | dict(net.named_buffers())
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        flat = tensor.detach().cpu().contiguous()
+        if id(tensor) in weights:
+            stored[f"{name}.bits"] = torch.from_numpy(np.packbits((flat != 0).flatten().numpy()))
+            flat = flat[flat != 0]
+        stored[name] = flat
+    with whole(path) as beside:
+        save_file(stored, beside, metadata={"spec": json.dumps(net.spec)})
+
+
+def sizes(net: SpikingNet, path: Path) -> dict[str, int]:
+    """Writes the network; the bytes of its file, and of the same with every weight stored. raises: ValueError if what comes
+    back is not the same, bit for bit"""
+    save(net, path)
+    back = load(path).state_dict()
+    for name, tensor in net.state_dict().items():
+        if not torch.equal(back[name], tensor.cpu()):
+            raise ValueError(f"{path.name}: {name} came back changed; the file is of no use")
+    every = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
+    return {"sparse": path.stat().st_size, "dense": len(to_bytes(every))}
+
+
+def load(path: Path) -> SpikingNet:
+    """The network that `save` wrote, bit for bit, in eval mode, on the CPU."""
+    with safe_open(path, framework="pt") as file:
+        net = models.build(**json.loads(file.metadata()["spec"]))
+        state = {}
+        for name, like in net.state_dict().items():
+            tensor = file.get_tensor(name)
+            if f"{name}.bits" in file.keys():  # noqa: SIM118, a safetensors file is no dict
+                bits = np.unpackbits(file.get_tensor(f"{name}.bits").numpy(), count=like.numel())
+                there = torch.from_numpy(bits.astype(bool)).view(like.shape)
+                tensor = torch.zeros(like.shape, dtype=tensor.dtype).masked_scatter_(there, tensor)
+            state[name] = tensor
+    net = net.to(state["head.weight"].dtype)
+    net.load_state_dict(state)
+    return net.eval()

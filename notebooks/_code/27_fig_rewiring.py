@@ -1,0 +1,59 @@
+# code of 27_fig_rewiring.ipynb; written by lib/nbcode.py
+
+study = "quick"
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from lib import config, plots, results
+
+settings = config.load(study)
+cell = settings.grid.rewired[0]
+table = results.load(settings, "weights", settings.weights).query("cell == @cell")
+
+# %%
+lowest = table[table["asked"] == table.groupby("method")["asked"].transform("min")]
+updates = pd.DataFrame([{"method": run.method, "seed": run.seed, "update": number, **update}
+                        for run in lowest.itertuples() for number, update in enumerate(run.updates, 1) if "explored" in update])
+pq = updates[updates["method"] == "pq"]
+updates.groupby("method", sort=False)[["density", "explored"]].agg(["first", "last"]).round(3)
+
+# %%
+layers = pd.DataFrame([{"layer": layer, "seed": row.seed, "update": row.update, **seen}
+                       for row in pq.itertuples() for layer, seen in row.layers.items()])
+last = layers[layers["update"] == layers["update"].max()]
+last.groupby("layer", sort=False)[["index", "bound", "ratio", "density"]].mean().round(3)
+
+# %%
+GAUSSIAN = 0.8455
+fig, axes = plots.figure(180, 130, 2, 2)
+whole, ratio, left, explored = axes
+plots.line(whole, pq, "update", "density", "update", "PQ", **plots.style("pq"))
+counts = sorted(pq["update"].unique())
+whole.plot(counts, [0.5 * GAUSSIAN**k for k in counts], color="black", linestyle="--", label=r"$0.5\cdot0.8455^k$")
+whole.set(title="(a) density of the network", xlabel="update", ylabel="density", ylim=(0, 0.5))
+whole.legend()
+
+# %%
+for (layer, rows), (color, marker, dashes) in zip(layers.groupby("layer", sort=False), plots.SEQUENCE * 4, strict=False):
+    for ax, column in ((ratio, "ratio"), (left, "density")):
+        plots.line(ax, rows, "update", column, "update", layer, color=color, marker=marker, linestyle=dashes)
+ratio.axhline(1 - GAUSSIAN, color="0.4", linewidth=0.8)
+ratio.annotate("Gaussian weights", (1, 1 - GAUSSIAN), xytext=(0, 3), textcoords="offset points", fontsize=6)
+ratio.set(title="(b) rewiring ratio of each layer", xlabel="update", ylabel="rewiring ratio c", ylim=(0, None))
+left.set(title="(c) density of each layer", xlabel="update", ylabel="density", ylim=(0, 1))
+left.legend(ncols=2, fontsize=6)
+
+# %%
+for method, rows in updates.groupby("method", sort=False):
+    label = settings.weights[method].label
+    plots.line(explored, rows, "update", "explored", "update", label, **{**plots.style(method), "linestyle": "-", "linewidth": 0.8})
+explored.set(title="(d) exploration rate", xlabel="update", ylabel="share of positions ever active", ylim=(0, 1))
+explored.legend(ncols=2, fontsize=5, loc="lower right")
+
+# %%
+fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
+plots.note(fig, study, len(settings.grid.seeds))
+plots.save(fig, settings.figures, "rewiring")
+plt.show()
