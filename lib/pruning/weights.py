@@ -7,7 +7,6 @@ the effective weight), and so is the optimiser's momentum: that is what growth r
 import torch
 from torch import Tensor
 
-from lib.errors import pick
 from lib.models import SpikingNet
 from lib.pruning.pruner import Pruner
 from lib.pruning.rewiring import SCOPES, WEIGHT_GROWTH, Rows, asked, protected, rewired, unrows
@@ -73,52 +72,38 @@ class WeightPruner(Pruner):
         self.optimizer = optimizer
         apply_weight_masks(self.net, self.masks)
 
+    @torch.no_grad()
     def after_epoch(self, epoch: int) -> None:
         if epoch not in self.updates:
             return
-        left, every = (sum(int(m.sum()) for m in self.masks.values()), sum(m.numel() for m in self.masks.values()))
+        method, weights = self.method, self.weights()
+        left, every = (sum(int(count(m)) for m in self.masks.values()) for count in (Tensor.sum, Tensor.numel))
         target = total_count(self.final, every)
-        if self.method.ratio != "constant" and left <= target:
+        if method.ratio != "constant" and left <= target:
             return
-        self._rewire(epoch, (self.updates.index(epoch) + 1) / len(self.updates), left, every, target)
-
-    @torch.no_grad()
-    def _rewire(self, epoch: int, progress: float, left: int, every: int, target: int) -> None:
-        weights = self.weights()
-        share = None
-        if self.method.ratio != "pq":
-            now = pick(DENSITY_SCHEDULES, self.method.ratio, "ratio")(progress, self.start, self.final)
-            target = min(left, total_count(now, every))
+        progress, share = (self.updates.index(epoch) + 1) / len(self.updates), None
+        if method.ratio != "pq":
+            target = min(left, total_count(DENSITY_SCHEDULES[method.ratio](progress, self.start, self.final), every))
             share = 1 - target / left
-        exchange = self.method.exchange and cosine_decay(progress, self.method.exchange)
-        active = self._rows(self.masks.values())
-        ratios, seen = asked(self._rows(weights.values()), active, self.method, share)
-        masks, went, came = (
-            dict(zip(weights, unrows(rows, list(weights.values())), strict=True))
-            for rows in rewired(
-                self._rows(protected(weights.values())), active, self._growth(), ratios, self.method, exchange, left - target
-            )
-        )
+        exchange = method.exchange and cosine_decay(progress, method.exchange)
+        shown, active = self._rows(protected(weights.values())), self._rows(self.masks.values())
+        ratios, seen = asked(self._rows(weights.values()), active, method, share)
+        changed = rewired(shown, active, self._growth(), ratios, method, exchange, left - target)
+        masks, went, came = (dict(zip(weights, unrows(rows, list(weights.values())), strict=True)) for rows in changed)
         self.masks = {name: mask.contiguous() for name, mask in masks.items()}
+        self.ever = {name: self.ever[name] | mask for name, mask in self.masks.items()}
         self._welcome(came)
         apply_weight_masks(self.net, self.masks)
-        self.ever = {name: self.ever[name] | mask for name, mask in self.masks.items()}
-        self.history.append(
-            {
-                "epoch": epoch,
-                "density": density(self.masks),
-                "explored": density(self.ever),
-                "layers": {
-                    name: {
-                        **{key: value[number].mean().item() for key, value in self._of_layers(seen).items()},
-                        "density": masks[name].double().mean().item(),
-                        "removed": int(went[name].sum()),
-                        "regrown": int(came[name].sum()),
-                    }
-                    for number, name in enumerate(weights)
-                },
+        layers = {
+            name: {
+                **{key: value[number].mean().item() for key, value in self._of_layers(seen).items()},
+                "density": masks[name].double().mean().item(),
+                "removed": int(went[name].sum()),
+                "regrown": int(came[name].sum()),
             }
-        )
+            for number, name in enumerate(weights)
+        }
+        self.history.append({"epoch": epoch, "density": density(self.masks), "explored": density(self.ever), "layers": layers})
 
     def _rows(self, tensors) -> Rows:
         return SCOPES[self.method.scope](list(tensors))
@@ -131,7 +116,7 @@ class WeightPruner(Pruner):
     def _growth(self) -> Rows | None:
         if self.method.growth == "none":
             return None
-        grow = pick(WEIGHT_GROWTH, self.method.growth, "growth")
+        grow = WEIGHT_GROWTH[self.method.growth]
         return self._rows([grow(w, self.optimizer.state.get(w, {}), self.generator) for w in self.weights().values()])
 
     def _welcome(self, came: WeightMasks) -> None:
