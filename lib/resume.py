@@ -15,7 +15,7 @@ def folder(settings: Study, stage: str, cell: str, method: str, seed: int) -> Pa
     ever taken up that another code or another setting has made. Not a DVC output: DVC deletes those before it runs a stage.
     """
     asked = [] if stage == "dense" else [point.record for point in settings.points(cell, method)]
-    depends = [stage, cell, seed, asked, settings.cells[cell].model_dump(), settings.threads, torch.__version__]
+    depends = [stage, cell, method, seed, asked, settings.cells[cell].model_dump(), settings.threads, torch.__version__]
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode())
     for path in [*sorted((ROOT / "lib").rglob("*.py")), settings.data_path(settings.cells[cell].data)]:
         with open(path, "rb") as file:

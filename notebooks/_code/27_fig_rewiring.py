@@ -40,17 +40,17 @@ for (layer, rows), (color, marker, dashes) in zip(layers.groupby("layer", sort=F
     for ax, column in ((ratio, "ratio"), (left, "density")):
         plots.line(ax, rows, "update", column, "update", layer, color=color, marker=marker, linestyle=dashes)
 ratio.axhline(1 - GAUSSIAN, color="0.4", linewidth=0.8)
-ratio.annotate("Gaussian weights", (1, 1 - GAUSSIAN), xytext=(0, 3), textcoords="offset points", fontsize=6)
+ratio.annotate("Gaussian weights", (max(counts), 1 - GAUSSIAN), xytext=(0, 3), textcoords="offset points", fontsize=6, ha="right")
 ratio.set(title="(b) rewiring ratio of each layer", xlabel="update", ylabel="rewiring ratio c", ylim=(0, None))
 left.set(title="(c) density of each layer", xlabel="update", ylabel="density", ylim=(0, 1))
 left.legend(ncols=2, fontsize=6)
 
 # %%
-for method, rows in updates.groupby("method", sort=False):
+for method, rows in updates[updates["explored"] < 1].groupby("method", sort=False):
     label = settings.weights[method].label
     plots.line(explored, rows, "update", "explored", "update", label, **{**plots.style(method), "linestyle": "-", "linewidth": 0.8})
-explored.set(title="(d) exploration rate", xlabel="update", ylabel="share of positions ever active", ylim=(0, 1))
-explored.legend(ncols=2, fontsize=5, loc="lower right")
+explored.set(title="(d) exploration rate", xlabel="update", ylabel="share of positions ever active", ylim=(0, 1.25), yticks=[0, 0.25, 0.5, 0.75, 1])
+explored.legend(ncols=3, fontsize=5, loc="upper center")
 
 # %%
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
