@@ -46,6 +46,8 @@ def grid(study: Study) -> None:
             fits(study, cell, ablated=cell in asked.ablated)
         for cell in asked.rewired:
             rewires(study, cell)
+        if asked.cells and not asked.rewired:
+            raise ConfigError(f"{where}.rewired: empty: give at least one of {', '.join(asked.cells)}; two figures draw it")
     missing = [name for name in DRAWN if name not in study.methods]
     if missing:
         raise ConfigError(f"methods: {', '.join(missing)} missing; the figures draw {', '.join(DRAWN)} whatever else there is")
@@ -95,6 +97,13 @@ def fits(study: Study, cell: str, ablated: bool) -> None:
 def rewires(study: Study, cell: str) -> None:
     """Raises ConfigError if a method for single weights could never change anything in a cell's training."""
     recipe, timing = study.cells[cell].train, study.cells[cell].rewire
+    if "pq" not in study.weights:
+        raise ConfigError("weights: pq missing; the figures draw it whatever else there is")
+    shared = set.intersection(*(set(m.densities or study.cells[cell].densities) for m in study.weights.values()))
+    if not shared:
+        raise ConfigError(
+            f"weights: no density is asked of all of them on cell {cell}; give one to all: they are compared there"
+        )
     for name, method in study.weights.items():
         where = f"weights.{name}"
         if method.kind == "tickets" and method.rewind >= recipe.epochs:
@@ -103,15 +112,20 @@ def rewires(study: Study, cell: str) -> None:
             )
         if method.kind != "rewiring":
             continue
+        updates = update_epochs(
+            recipe.epochs, method.warmup or timing.warmup, method.interval or timing.interval, last_too=False, stop=timing.stop
+        )
         for field in ("warmup", "interval"):
             value = getattr(method, field) or getattr(timing, field)
-            if value > timing.stop * recipe.epochs:
+            if value > timing.stop * recipe.epochs or not updates:
+                place = f"{where}.{field}" if getattr(method, field) else f"cells.{cell}.rewire.{field}"
                 raise ConfigError(
-                    f"{where} on cells.{cell}.rewire: {field} {value} is past {timing.stop} of {recipe.epochs} epochs; lower it"
+                    f"{place}: {value}: updates end after {timing.stop} of {recipe.epochs} epochs, before the last; lower it"
                 )
         if method.growth == "momentum" and recipe.momentum == 0:
             raise ConfigError(f"{where}.growth: momentum: cells.{cell}.train.momentum is 0; take gradient or random")
-        low = [density for density in method.densities or study.cells[cell].densities if density > (method.start or 1)]
+        asked = method.densities or study.cells[cell].densities
+        low = [density for density in asked if method.start is not None and density >= method.start]
         if low:
             raise ConfigError(
                 f"{where}.start: {method.start}: below the density {max(low)} to end at; raise start or lower that"

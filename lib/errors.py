@@ -22,6 +22,7 @@ def pick(table: dict, name: str, where: str):
     return table[name]
 
 
+KINDS = ("rewiring", "tickets", "threshold")  # of methods for single weights: lib/settings.py
 ALLOWED = {  # pydantic's error types -> what to do, where its own message speaks of Python
     "model_type": "give keys with values, as in params.yaml",
     "dict_type": "give keys with values, as in params.yaml",
@@ -33,14 +34,23 @@ ALLOWED = {  # pydantic's error types -> what to do, where its own message speak
 
 def explain(error: ValidationError) -> str:
     """Every wrong value on one line, each as 'place: value: what is allowed'."""
-    return "; ".join(map(_explain, error.errors()))
+    found = error.errors()
+    nested = {each["loc"][:-1] for each in found}  # a list is counted without its wrong items
+    return "; ".join(_explain(each) for each in found if each["type"] != "too_short" or each["loc"] not in nested)
 
 
 def _explain(error: dict) -> str:
-    place = ".".join(str(part) for part in error["loc"] if part != "[key]") or "the file"
+    loc = [part for part in error["loc"] if part != "[key]"]
+    if loc[:1] == ["weights"]:
+        del loc[2:3]  # the kind of method, which is no key
+    place = ".".join(map(str, loc)) or "the file"
     kind, value, message = error["type"], error["input"], error["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"{place}: {message}" if error["loc"] else message
+    if kind == "union_tag_not_found":
+        return f"{place}: kind is missing; add kind: {' or '.join(KINDS)}"
+    if kind == "union_tag_invalid":
+        return f"{place}.kind: {error['ctx']['tag']!r}: known are {', '.join(KINDS)}"
     if kind == "missing":
         return f"{place}: missing; add it"
     text = isinstance(value, str) and kind in ("float_type", "int_type", "bool_type")

@@ -6,13 +6,16 @@ synapse. A static first layer is counted once a sample, and also times T in a co
 """
 
 from contextlib import contextmanager
+from operator import truediv
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from lib import models
 from lib.models import Edge, SpikingNet
+from lib.models.spikformer import Product
 from lib.pruning import activity_scores, current_masks, kept_entries, prunable_weights
 
 PJ_PER_MAC, PJ_PER_AC = 4.6, 0.9  # 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
@@ -64,31 +67,25 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
     returns: {'ac', 'mac', 'mac_x_T', 'layers': {layer: {'ac', 'mac', 'mac_x_T'}}}; masks are honoured
     raises: ValueError if an input that should count events holds anything but whole events
     """
-    with inputs_of(net) as inputs:
+    with inputs_of(net) as inputs, products_of(net) as products:
         run(net, batch)
-    masks, layers = current_masks(net), {}
-    for edge in net.edges():
-        x = torch.stack(inputs[edge.module])  # [calls, T*N or N, ...]
-        n = batch.shape[-4]
-        steps = x.flatten(0, 1).unflatten(0, (-1, n))  # [T, N, ...]; [1, N, ...] where all T are the same and were run once
-        repeats = 1 if edge.module == "head" else net.T // len(steps)
+    masks, layers, n = current_masks(net), {}, batch.shape[-4]
+    for number, edge in enumerate(net.edges()):
+        x = torch.cat(inputs[edge.module])  # a row for each image, and step, and token: [rows, ...]
+        steps = x.unflatten(0, (-1, n))  # of the first layer [T, N, ...]; [1, N, ...] where all T are the same and ran once
         if edge.unit is None:
-            once = reached(net, edge, torch.ones_like(x[0, :1]), masks)
-            static = torch.equal(steps, steps[:1].expand_as(steps))
-            layers[edge.makes or edge.module] = {
-                "ac": 0.0,
-                "mac": once * (1 if static else net.T),
-                "mac_x_T": once * net.T,
-            }
+            every = reached(net, edge, torch.ones_like(x), masks) / n
+            static = number == 0 and torch.equal(steps, steps[:1].expand_as(steps))
+            once = every / len(steps) if static else every
+            layers[edge.makes or edge.module] = {"ac": 0.0, "mac": once, "mac_x_T": once * (net.T if static else 1)}
         else:
-            events = x.flatten(0, 1).double().abs() / edge.unit
+            events, repeats = x.double().abs() / edge.unit, net.T // len(steps) if number == 0 else 1
             if (events - events.round()).abs().max() > 1e-4:
                 raise ValueError(f"layer {edge.module}: its input is not made of whole events of {edge.unit}")
-            layers[edge.makes or edge.module] = {
-                "ac": repeats * reached(net, edge, events.round(), masks) / n,
-                "mac": 0.0,
-                "mac_x_T": 0.0,
-            }
+            ac = repeats * reached(net, edge, events.round(), masks) / n
+            layers[edge.makes or edge.module] = {"ac": ac, "mac": 0.0, "mac_x_T": 0.0}
+    for name, ac in products.items():
+        layers[name] = {"ac": ac / n, "mac": 0.0, "mac_x_T": 0.0}
     return {**{key: sum(one[key] for one in layers.values()) for key in ("ac", "mac", "mac_x_T")}, "layers": layers}
 
 
@@ -157,6 +154,40 @@ def inputs_of(net: SpikingNet):
             hook.remove()
 
 
+@contextmanager
+def products_of(net: SpikingNet):
+    """{each product of two activations: pairs of events that meet in it} while the net runs. Both sides count events, so each
+    pair is one AC, as many times as there are events in it."""
+    met = {name: 0.0 for name, module in net.named_modules() if isinstance(module, Product)}
+
+    def keep(name):
+        def hook(module, args, out):
+            met[name] += out.detach().double().sum().item()
+
+        return hook
+
+    hooks = [net.get_submodule(name).register_forward_hook(keep(name)) for name in met]
+    try:
+        yield met
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@torch.no_grad()
+def flops(net: SpikingNet, batch: Tensor) -> float:
+    """Multiply-accumulates a sample of all layers and products as if every input were a number, at each of T steps: what papers
+    on spiking transformers print as FLOPs. It knows no sparsity, of spikes or of weights."""
+    fast = net.fast
+    net.use(fast.model_copy(update={"static_once": False}))
+    try:
+        with FlopCounterMode(display=False) as counter:
+            run(net, batch)
+    finally:
+        net.use(fast)
+    return counter.get_total_flops() / 2 / batch.shape[-4]
+
+
 @torch.no_grad()
 def accuracy(net: SpikingNet, x: Tensor, y: Tensor, batch: int = 500) -> float:
     """Share of images classified right, in [0, 1], in eval mode."""
@@ -206,10 +237,11 @@ def report(trained) -> dict:
 
 
 def weights_left(net: SpikingNet) -> dict:
-    """density: share of the weights of all convolutions and linear layers that are not 0; layers: {layer: [left, all]}"""
+    """density: share of the weights of all convolutions and linear layers that are not 0; density_inner: without the first and
+    the last layer, which some studies leave dense (B7); layers: {layer: [left, all]}"""
     layers = {name: [int(weight.count_nonzero()), weight.numel()] for name, weight in prunable_weights(net).items()}
-    left, every = map(sum, zip(*layers.values(), strict=True))
-    return {"density": left / every, "layers": layers}
+    whole, inner = (map(sum, zip(*part, strict=True)) for part in (layers.values(), list(layers.values())[1:-1]))
+    return {"density": truediv(*whole), "density_inner": truediv(*inner), "layers": layers}
 
 
 def numerics(net: SpikingNet) -> dict:

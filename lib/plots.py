@@ -35,7 +35,7 @@ STYLE = {  # colour, marker, line: redundant, so that a figure survives a black-
     "rigl": (GREEN, "X", ""),
     "granet": (PURPLE, "P", ""),
     "one-shot": (PURPLE, "^", ""),
-    "tickets": (PURPLE, "h", ""),
+    "lottery": (PURPLE, "h", ""),
     "grad-r": (SKY, "p", ""),
     "stds": (SKY, "d", ""),
 }

@@ -168,8 +168,17 @@ class Rewiring(Settings):
     def _composes(self):
         if self.p >= self.q:
             raise ValueError(f"p {self.p}, q {self.q}: p must be smaller than q")
-        if self.rewire == "constant_density" and self.growth == "none":
-            raise ValueError("rewire constant_density needs a growth: with none, nothing would ever change")
+        if (self.growth == "none") != (self.rewire == "shrink_only"):
+            raise ValueError(
+                f"growth {self.growth} with rewire {self.rewire}: growth none and rewire shrink_only belong together"
+            )
+        if self.rewire == "shrink_only" and self.exchange is not None:
+            raise ValueError(f"exchange {self.exchange} with rewire shrink_only: nothing is exchanged; leave it out")
+        if self.rewire == "constant_density" and self.ratio not in ("pq", "constant"):
+            raise ValueError(f"ratio {self.ratio} with rewire constant_density: nothing would go; take pq or constant")
+        constant = (self.ratio == "constant", self.start is None)
+        if any(constant) and not (all(constant) and self.rewire == "constant_density" and self.exchange):
+            raise ValueError("ratio constant, start null, rewire constant_density and an exchange belong together")
         return self
 
 

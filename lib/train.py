@@ -109,9 +109,12 @@ class Run:
         number, recipe = len(self.log) + 1, self.cell.train
         set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
         loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner)
+        line = {"epoch": number, "loss": loss}
+        if number in self.pruner.updates:  # what the segment that ends here has reached, and what its cut leaves of it
+            line["before_update"] = accuracy(self.net, *self.splits.validation)
         self.pruner.after_epoch(number)
         self._follow()
-        self.log.append({"epoch": number, "loss": loss, "validation": accuracy(self.net, *self.splits.validation)})
+        self.log.append({**line, "validation": accuracy(self.net, *self.splits.validation)})
 
     def checkpoint(self, path: Path) -> None:
         """Keeps everything that the next epoch depends on; a stop while it is written leaves the last one."""

@@ -53,8 +53,8 @@ def test_rows_are_read_each_by_itself_and_only_where_they_are_active():
     assert torch.allclose(index(-3e-9 * w, active, 0.5, 1.0), found, atol=1e-12)
 
 
-def test_weights_that_are_all_zero_have_index_0():
-    assert pruning.pq_index(torch.zeros(10)) == 0
+def test_no_weights_and_weights_that_are_all_zero_have_index_0():
+    assert pruning.pq_index(torch.zeros(10)) == pruning.pq_index(torch.zeros(0)) == 0
 
 
 def test_the_bound_holds_what_it_promises():

@@ -104,7 +104,7 @@ def refusal(folder, monkeypatch, content) -> str:
         (("grid", "pruned"), ["digits-vg"], ["grid.pruned", "'digits-vg'", "known are digits-vgg"]),
         (("grid", "rewired"), ["digits-vg"], ["grid.rewired", "'digits-vg'", "known are digits-vgg"]),
         (("grid", "pruned"), [], ["grid.ablated", "'digits-vgg'", "not known"]),  # an ablation stands beside its base method
-        (("weights", "pq", "kind"), "rewire", ["weights.pq", "'rewire'", "'rewiring', 'tickets', 'threshold'"]),
+        (("weights", "pq", "kind"), "rewire", ["weights.pq.kind: 'rewire'", "rewiring, tickets, threshold"]),
         (("weights", "pq", "scope"), "filter", ["weights.pq", "scope", "'filter'", "'neuron', 'layer' or 'global'"]),
         (("grid", "data"), ["cifar10"], ["grid.data", "cifar10", "exactly digits"]),
         (("grid", "data"), ["digits", "cifar10"], ["grid.data", "cifar10", "exactly digits"]),
@@ -170,7 +170,7 @@ def refusal(folder, monkeypatch, content) -> str:
             17,
             ["weights.pq on cells.digits-vgg.rewire", "warmup 17", "0.8 of 20 epochs", "lower it"],
         ),
-        (("weights", "pq", "interval"), 17, ["weights.pq on cells.digits-vgg.rewire", "interval 17", "0.8 of 20 epochs"]),
+        (("weights", "pq", "interval"), 17, ["weights.pq.interval: 17", "0.8 of 20 epochs", "lower it"]),
         ((*CELL, "densities"), [0.0], ["cells.digits-vgg.densities.0", "0.0", "greater than 0"]),
         (("weights", "pq", "start"), 0.25, ["weights.pq.start: 0.25", "density 0.3", "raise start or lower that"]),
         (("weights", "pq", "q"), 0.5, ["weights.pq", "p 0.5, q 0.5", "p must be smaller than q"]),

@@ -103,6 +103,13 @@ def inside(stage, entries) -> set[str]:
     return {Path(entry.fs_path).relative_to(stage.repo.root_dir).as_posix() for entry in entries}
 
 
+def files(watched: set[str]) -> set[str]:
+    """The same with each folder of lib/ replaced by the files in it."""
+    folders = {path for path in watched if path.startswith("lib/") and (config.ROOT / path).is_dir()}
+    held = {file.relative_to(config.ROOT).as_posix() for folder in folders for file in (config.ROOT / folder).glob("*.py")}
+    return watched - folders | held
+
+
 def test_the_package_itself_does_nothing():
     """Or it would belong to the dependencies of every stage."""
     assert [type(node) for node in ast.parse((config.ROOT / "lib" / "__init__.py").read_text()).body] == [ast.Expr]
@@ -253,7 +260,7 @@ def test_no_value_is_passed_that_could_change_its_type(notebook_stages):
 def test_a_stage_watches_the_code_of_its_notebook_and_all_that_it_imports(notebook_stages):
     for name, (stage, notebook) in notebook_stages.items():
         code = f"notebooks/_code/{notebook}.py"
-        deps = inside(stage, [dep for dep in stage.deps if dep.protocol == "local"])
+        deps = files(inside(stage, [dep for dep in stage.deps if dep.protocol == "local"]))
         missing = ({code} | closure(config.ROOT / code)) - deps
         assert not missing, f"{name}: add {', '.join(sorted(missing))} to its deps"
 
@@ -261,7 +268,7 @@ def test_a_stage_watches_the_code_of_its_notebook_and_all_that_it_imports(notebo
 def test_a_stage_watches_nothing_of_lib_that_it_does_not_import(notebook_stages):
     """Or an edit elsewhere, of a colour say, would train everything again."""
     for name, (stage, notebook) in notebook_stages.items():
-        watched = {dep for dep in inside(stage, stage.deps) if dep.startswith("lib")}
+        watched = {dep for dep in files(inside(stage, stage.deps)) if dep.startswith("lib")}
         idle = watched - closure(config.ROOT / f"notebooks/_code/{notebook}.py")
         assert not idle, f"{name}: take {', '.join(sorted(idle))} out of its deps"
 

@@ -42,10 +42,19 @@ def test_the_lowest_are_taken_in_each_row_among_those_allowed():
 
 def test_whole_counts_are_rounded_down_or_add_up_exactly():
     counts = [torch.tensor([3.7, 0.4], dtype=torch.float64), torch.tensor([5.9], dtype=torch.float64)]
-    assert [c.tolist() for c in whole(counts, 100, exact=False)] == [[3, 0], [5]]
-    assert [c.tolist() for c in whole(counts, 10, exact=True)] == [[4, 0], [6]]
-    assert [c.tolist() for c in whole(counts, 4, exact=False)] == [[2, 0], [2]]
-    assert [c.tolist() for c in whole(counts, 0, exact=False)] == [[0, 0], [0]]
+    room = [torch.tensor([50, 50]), torch.tensor([50])]
+    assert [c.tolist() for c in whole(counts, room, 100, exact=False)] == [[3, 0], [5]]
+    assert [c.tolist() for c in whole(counts, room, 10, exact=True)] == [[4, 0], [6]]
+    assert [c.tolist() for c in whole(counts, room, 4, exact=False)] == [[2, 0], [2]]
+    assert [c.tolist() for c in whole(counts, room, 0, exact=False)] == [[0, 0], [0]]
+
+
+def test_what_one_scope_cannot_give_the_others_do():
+    counts, room = [torch.tensor([8.0, 8.0, 8.0], dtype=torch.float64)], [torch.tensor([1, 20, 9])]
+    [found] = whole(counts, room, 24, exact=True)
+    assert found.sum() == 24 and found[0] == 1 and (found <= room[0]).all() and found[1] > found[2]
+    [all_] = whole(counts, room, 99, exact=True)
+    assert all_.tolist() == [1, 20, 9]
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -55,7 +64,7 @@ def test_an_update_does_in_each_scope_what_b10_says(mode, growth, scope):
     weights, active, grown = SCOPES[scope](tensors(0)), SCOPES[scope](masks()), SCOPES[scope](tensors(1))
     grown = [g.abs() for g in grown] if growth else None
     ratios = [torch.linspace(0.1, 0.4, len(w), dtype=torch.float64) for w in weights]
-    method = rewiring(rewire=mode)
+    method = rewiring().model_copy(update={"rewire": mode})  # unchecked: cut and grown alike
     new, went, came = rewired(weights, active, grown, ratios, method, None, 10**9)
     for number, w in enumerate(weights):
         for row in range(len(w)):

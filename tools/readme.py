@@ -14,6 +14,7 @@ from lib.config import ROOT
 from lib.files import whole
 
 README = ROOT / "README.md"
+COLUMNS = ["accuracy (%)", "± (95 %)", "density (%)", "asked (%)"]
 
 
 def sources() -> str:
@@ -50,14 +51,19 @@ def numbers() -> str:
 
 def densities() -> str:
     """Test accuracy of each method for single weights at each density that it was asked for."""
-    return wide(lambda table: table["asked (%)"].notna(), "asked (%)", "{:.3g} % of the weights")
+    return wide(lambda table: table["asked (%)"].notna(), "asked (%)", "asked for {:.3g} %")
 
 
 def wide(rows, column: str, title: str) -> str:
     """The chosen rows of the quick study's summary, a column for each value of `column`."""
     table = pd.read_csv(ROOT / "results/quick/summary.csv")
     table = table[rows(table)]
-    table["shown"] = [f"{mean:.1f} ± {half:.1f}" for mean, half in zip(table["accuracy (%)"], table["± (95 %)"], strict=True)]
+    table["shown"] = [
+        f"{mean:.1f} ± {half:.1f}" + (f" (at {density:.3g} %)" if abs(density - asked) > 0.1 else "")
+        for mean, half, density, asked in table[["accuracy (%)", "± (95 %)", "density (%)", "asked (%)"]].itertuples(
+            index=False
+        )
+    ]
     found = table.pivot(index=["cell", "method"], columns=column, values="shown").fillna("")
     order = table[["cell", "method"]].drop_duplicates()
     found = found.reindex(pd.MultiIndex.from_frame(order)).reset_index()
@@ -69,7 +75,9 @@ def findings() -> str:
     text = (ROOT / "results/quick/comparisons.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith("- ") and "not compared" not in line]
     decided = [line for line in lines if "undecided" not in line]
-    return "\n".join([*decided, f"- the other {len(lines) - len(decided)} comparisons: undecided"])
+    apart = text.count("not compared")
+    rest = f"- the other {len(lines) - len(decided)} comparisons: undecided; {apart} are not made, as the densities differ"
+    return "\n".join([*decided, rest])
 
 
 def filled(text: str) -> str:

@@ -4,16 +4,18 @@ from pathlib import Path
 
 import torch
 
-from lib.models import resnet, vgg
+from lib.models import resnet, spikformer, vgg
 from lib.models.base import Edge, Site, SpikingNet
 from lib.models.neurons import NEURONS, Activity
 from lib.settings import Fast
 
 __all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "build", "clone", "load", "save"]
 
-FAMILIES = {name: vgg.VGG for name in vgg.LAYOUTS} | {
-    name: resnet.PreResNet if name.startswith("pre") else resnet.ResNet for name in resnet.LAYOUTS
-}
+FAMILIES = (
+    {name: vgg.VGG for name in vgg.LAYOUTS}
+    | {name: resnet.PreResNet if name.startswith("pre") else resnet.ResNet for name in resnet.LAYOUTS}
+    | {name: spikformer.Spikformer for name in spikformer.LAYOUTS}
+)
 NAMES = tuple(FAMILIES)
 
 
@@ -69,7 +71,12 @@ def save(net: SpikingNet, path: Path) -> None:
 
 
 def load(path: Path) -> SpikingNet:
-    """The network that `save` wrote, in eval mode, on the CPU, in the precision it had. Nothing is unpickled but tensors."""
+    """The network that `save` wrote, in eval mode, on the CPU, in the precision it had. Nothing is unpickled but tensors.
+
+    raises: ValueError for a file of another kind
+    """
+    if path.suffix != ".pt":
+        raise ValueError(f"{path}: no .pt file; what lib.sparse wrote (.safetensors) is read by lib.sparse.load")
     kept = torch.load(path, map_location="cpu", weights_only=True)
     net = build(**kept["spec"]).to(next(iter(kept["state"].values())).dtype)
     net.load_state_dict(kept["state"])

@@ -19,6 +19,8 @@ def index(w: Tensor, active: Tensor, p: float, q: float) -> Tensor:
     """The PQ index of the active weights of each row, [R], in [0, 1); 0 where a row has none, or only zeros."""
     if not 0 < p < q:
         raise ValueError(f"p = {p}, q = {q}: the PQ index needs 0 < p < q")
+    if not w.shape[1]:
+        return torch.zeros(len(w), dtype=torch.float64)
     size = (w.double() * active).abs()
     size = size / size.amax(1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)  # no power under- or overflows
     d = active.sum(1).clamp(min=1)

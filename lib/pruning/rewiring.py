@@ -77,14 +77,19 @@ def asked(weights: Rows, active: Rows, method: Rewiring, share: float | None) ->
     return ratios, seen
 
 
-def whole(counts: Rows, total: int, exact: bool) -> Rows:
-    """Whole counts [R] for all scopes: each rounded down, or, if exact or if they exceed it, `total` in all, in proportion."""
-    flat = torch.cat(counts) + 1e-9
+def whole(counts: Rows, room: Rows, total: int, exact: bool) -> Rows:
+    """Whole counts [R] for all scopes, none above its `room`: each rounded down, or, if exact or if they exceed it, `total` in
+    all, in proportion, the largest remainders rounded up."""
+    most = torch.cat(room).double()
+    flat = torch.minimum(torch.cat(counts) + 1e-9, most)
+    if exact and flat.sum() < total:  # what one scope cannot give, the others do
+        left = most - flat
+        flat = flat + left * min(1.0, ((total - flat.sum()) / left.sum().clamp(min=1e-12)).item()) + 1e-9
     if flat.sum() >= total and (exact or flat.floor().sum() > total):
         share = flat * (total / flat.sum())
         flat = share.floor()
         flat[(share - flat).argsort(descending=True, stable=True)[: int(total - flat.sum())]] += 1
-    return list(flat.floor().split([len(count) for count in counts]))
+    return list(torch.minimum(flat, most).floor().split([len(count) for count in counts]))
 
 
 def rewired(
@@ -101,9 +106,8 @@ def rewired(
         REWIRE[method.rewire](c, d, c if exchange is None else torch.full_like(c, exchange))
         for c, d in zip(ratios, left, strict=True)
     ]
-    gone = whole(
-        [torch.minimum(g, (d - 1).clamp(min=0)) for (g, _), d in zip(pairs, left, strict=True)], total, method.ratio != "pq"
-    )
+    room = [(d - 1).clamp(min=0) for d in left]
+    gone = whole([g for g, _ in pairs], room, total, exact=method.ratio != "pq")
     masks, went, came = [], [], []
     for number, (w, mask) in enumerate(zip(weights, active, strict=True)):
         swap = torch.zeros_like(gone[number])

@@ -38,12 +38,18 @@ def layer_densities(shapes: Shapes, density: float, rule: str) -> dict[str, floa
 
 
 def layer_counts(shapes: Shapes, density: float, rule: str) -> dict[str, int]:
-    """Whole weights of each layer, at least 1, `total_count` in all; the largest fractions are rounded up."""
+    """Whole weights of each layer, at least 1, `total_count` in all (or as many as there are layers); the largest fractions are
+    rounded up, and what the least of 1 takes is taken from the largest layers."""
     share = {name: part * math.prod(shapes[name]) for name, part in layer_densities(shapes, density, rule).items()}
     count = {name: max(1, int(part)) for name, part in share.items()}
     missing = total_count(density, sum(map(math.prod, shapes.values()))) - sum(count.values())
-    for name in sorted((n for n in count if count[n] < math.prod(shapes[n])), key=lambda n: count[n] - share[n])[:missing]:
+    for name in sorted((n for n in count if count[n] < math.prod(shapes[n])), key=lambda n: count[n] - share[n])[
+        : max(0, missing)
+    ]:
         count[name] += 1
+    for _ in range(-missing):
+        largest = max(count, key=count.get)
+        count[largest] = max(1, count[largest] - 1)
     return count
 
 

@@ -34,7 +34,7 @@ for (seed, number), run in runs.items():
 fig, (left, hits) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 for (seed, number), run in runs.items():
     left.plot([update["epoch"] for update in run.pruner.history], [update["density"] for update in run.pruner.history], marker=".")
-    hits.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log], label=f"{points[number].name}, seed {seed}")
+    hits.plot([row["epoch"] for row in run.log], [100 * row.get("before_update", row["validation"]) for row in run.log], label=f"{points[number].name}, seed {seed}")
 left.set(xlabel="epoch", ylabel="density (share of weights kept)", ylim=(0, 1))
 hits.set(xlabel="epoch", ylabel="validation accuracy (%)")
 hits.legend(fontsize=6)
@@ -51,7 +51,7 @@ for (seed, number), run in runs.items():
 
 # %%
 for (seed, _), point in measured.items():
-    print(f"seed {seed}: density {point['density']:.4f}, test accuracy {100 * point['accuracy']:.1f} %, "
+    print(f"seed {seed}: density {point['density']:.4f} ({point['density_inner']:.4f} without first and last layer), test accuracy {100 * point['accuracy']:.1f} %, "
           f"{point['synops']['ac'] / 1e3:.0f} K AC, {point['bytes']['sparse']:,} bytes of {point['bytes']['dense']:,}")
 
 # %%

@@ -22,7 +22,7 @@ flat = pd.DataFrame([{
     "cell": run.cell, "method": run.method, "ratio": run.ratio, "asked (%)": 100 * run.asked, "seed": run.seed, "density (%)": 100 * run.density, "accuracy (%)": 100 * run.accuracy,
     "parameters (K)": run.parameters["total"] / 1e3, **{f"{name} (%)": 100 * run.parameters[key] for name, key in CONNECTIVITY.items()}, "AC (K)": run.synops["ac"] / 1e3,
     "MAC (K)": run.synops["mac"] / 1e3, "MAC x T (K)": run.synops["mac_x_T"] / 1e3, "energy (nJ)": run.energy_pj / 1e3, "silent channels (%)": 100 * run.silent,
-    "masked - removed": run.compact_difference} for run in runs.itertuples()])
+    "masked - removed": float("nan") if run.asked > 0 else run.compact_difference} for run in runs.itertuples()])
 
 # %%
 groups = flat.groupby(["cell", "method", "ratio", "asked (%)"], sort=False, dropna=False)
@@ -31,8 +31,8 @@ summary.insert(2, "± (95 %)", groups["accuracy (%)"].apply(lambda values: stats
 summary.insert(0, "n", groups.size())
 
 # %%
-assert (summary["masked - removed"] <= 1e-12).all(), "a compact network differs from the masked one"
-exact = summary.pop("masked - removed").map("{:.0e}".format)
+assert (summary["masked - removed"].dropna() <= 1e-12).all(), "a compact network differs from the masked one"
+exact = summary.pop("masked - removed").map("{:.0e}".format, na_action="ignore")
 summary = summary.round(3).assign(**{"masked - removed": exact}).reset_index().assign(method=lambda rows: rows["method"].map(labels))
 summary
 

@@ -20,22 +20,26 @@ table["loss"] = table["accuracy"] - table["seed"].map(dense.set_index("seed")["a
 table.groupby(["method", "asked"], sort=False)[["left", "accuracy", "loss", "K"]].mean().round(2)
 
 # %%
-printed = published.read().query("granularity.str.startswith('weight') and accuracy_loss.notna() and connectivity.notna()")
+asked = "granularity.str.startswith('weight') and accuracy_loss.notna() and connectivity.notna() and definition != 'synapses'"
+printed = published.read().query(asked)
 name = published.name(settings.cells[cell].data)
-where = name if (printed["data"] == name).any() else "CIFAR-10"
+where, name_of = name if (printed["data"] == name).any() else "CIFAR-10", name
 printed = printed[printed["data"] == where]
 
 # %%
 fig, [by_density, at_one, by_ops, beside] = plots.figure(180, 150, 2, 2)
 several = {name: method for name, method in settings.weights.items() if table.loc[table["method"] == name, "asked"].nunique() > 1}
-plots.all_methods(by_density, table, dense.assign(asked=1.0), "left", several or settings.weights, by="asked")
-plots.size_axis(by_density)
+for number, name in enumerate(several or settings.weights):
+    rows = table[table["method"] == name]
+    aside = rows.assign(left=rows["left"] * 1.02 ** number)  # beside each other: their bars would lie on one another
+    plots.line(by_density, aside, "left", "accuracy", "asked", settings.weights[name].label, **plots.style(name, list(settings.weights)))
+by_density.axhline(dense["accuracy"].mean(), color="black", linestyle=":", linewidth=0.8, label="dense")
 low, high = by_density.get_ylim()
 by_density.set(xlabel="density (% of weights left)", ylabel="test accuracy (%)", ylim=(low, min(high, 101)), title="(a) against density")
-by_density.legend(loc="lower right", fontsize=6)
+by_density.legend(fontsize=6)
 
 # %%
-asked = table["asked"].max()
+asked = max(set.intersection(*(set(rows["asked"]) for _, rows in table.groupby("method"))))
 names = []
 for place, (name, method) in enumerate(settings.weights.items()):
     rows = table[(table["method"] == name) & (table["asked"] == asked)]
@@ -47,18 +51,19 @@ at_one.set_yticks([-place for place in range(len(names))], names)
 at_one.set(xlabel="test accuracy (%)", title=f"(b) at density {asked:.3g} (dotted: dense)", xlim=(None, min(at_one.get_xlim()[1], 101)))
 
 # %%
-plots.all_methods(by_ops, table, dense.assign(asked=1.0), "K", settings.weights, by="asked")
-by_ops.set(xlabel="SynOps (K AC a sample)", ylabel="test accuracy (%)", ylim=by_density.get_ylim(), title="(c) against operations, marks as in (b)")
+for ax, x, y in ((by_ops, "K", "accuracy"), (beside, "left", "loss")):
+    for name in settings.weights:
+        mean = table[table["method"] == name].groupby("asked")[[x, y]].mean()
+        ax.plot(mean[x], mean[y], **plots.style(name, list(settings.weights)))
+by_ops.plot(dense["K"].mean(), dense["accuracy"].mean(), markersize=7, **plots.style("dense"))
+by_ops.set(xlabel="SynOps (K AC a sample)", ylabel="mean test accuracy (%)", title="(c) against operations, marks as in (b)")
 stated = printed["definition"].str.startswith("parameters")
 for rows, look in ((printed[stated], {"color": "0.45"}), (printed[~stated], {"facecolors": "none", "edgecolors": "0.45"})):
     beside.scatter(rows["connectivity"], rows["accuracy_loss"], marker="o", s=14, linewidths=0.8, **look)
 
 # %%
-for name in settings.weights:
-    mean = table[table["method"] == name].groupby("asked")[["left", "loss"]].mean()
-    beside.plot(mean["left"], mean["loss"], **plots.style(name, list(settings.weights)))
 beside.axhline(0, color="black", linestyle=":", linewidth=0.8)
-beside.set(xlabel="weights left (%)", ylabel="accuracy - dense (points)", title=f"(d) grey: published, {where}")
+beside.set(xlabel="weights left (%)", ylabel="accuracy - dense (points)", title=f"(d) grey: published, {where}; colour: ours, {name_of}")
 plots.size_axis(beside)
 
 # %%

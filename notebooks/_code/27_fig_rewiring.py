@@ -13,11 +13,12 @@ cell = settings.grid.rewired[0]
 table = results.load(settings, "weights", settings.weights).query("cell == @cell")
 
 # %%
-lowest = table[table["asked"] == table.groupby("method")["asked"].transform("min")]
-updates = pd.DataFrame([{"method": run.method, "seed": run.seed, "update": number, **update}
-                        for run in lowest.itertuples() for number, update in enumerate(run.updates, 1) if "explored" in update])
-pq = updates[updates["method"] == "pq"]
-updates.groupby("method", sort=False)[["density", "explored"]].agg(["first", "last"]).round(3)
+updates = pd.DataFrame([{"method": run.method, "asked": run.asked, "seed": run.seed, "update": number, **update}
+                        for run in table.itertuples() for number, update in enumerate(run.updates, 1) if "explored" in update])
+pq = updates[(updates["method"] == "pq") & (updates["asked"] == table["asked"].min())]
+common = max(set.intersection(*(set(rows["asked"]) for _, rows in table.groupby("method"))))
+shared = updates[updates["asked"] == common]
+shared.groupby("method", sort=False)[["density", "explored"]].agg(["first", "last"]).round(3)
 
 # %%
 layers = pd.DataFrame([{"layer": layer, "seed": row.seed, "update": row.update, **seen}
@@ -41,16 +42,16 @@ for (layer, rows), (color, marker, dashes) in zip(layers.groupby("layer", sort=F
         plots.line(ax, rows, "update", column, "update", layer, color=color, marker=marker, linestyle=dashes)
 ratio.axhline(1 - GAUSSIAN, color="0.4", linewidth=0.8)
 ratio.annotate("Gaussian weights", (max(counts), 1 - GAUSSIAN), xytext=(0, 3), textcoords="offset points", fontsize=6, ha="right")
-ratio.set(title="(b) rewiring ratio of each layer", xlabel="update", ylabel="rewiring ratio c", ylim=(0, None))
+ratio.set(title="(b) rewiring ratio, layers as in (c)", xlabel="update", ylabel="rewiring ratio c", ylim=(0, None))
 left.set(title="(c) density of each layer", xlabel="update", ylabel="density", ylim=(0, 1))
 left.legend(ncols=2, fontsize=6)
 
 # %%
-for method, rows in updates[updates["explored"] < 1].groupby("method", sort=False):
+for method, rows in shared[shared["explored"] < 1].groupby("method", sort=False):
     label = settings.weights[method].label
     plots.line(explored, rows, "update", "explored", "update", label, **{**plots.style(method), "linestyle": "-", "linewidth": 0.8})
-explored.set(title="(d) exploration rate", xlabel="update", ylabel="share of positions ever active", ylim=(0, 1.25), yticks=[0, 0.25, 0.5, 0.75, 1])
-explored.legend(ncols=3, fontsize=5, loc="upper center")
+explored.set(title=f"(d) exploration rate at density {common:.3g}", xlabel="update", ylabel="share of positions ever active", ylim=(0, 1.35), yticks=[0, 0.25, 0.5, 0.75, 1])
+explored.legend(ncols=3, fontsize=5, loc="upper center", columnspacing=0.8, handlelength=1.2)
 
 # %%
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))

@@ -1,0 +1,114 @@
+"""Tokens of a spiking transformer that stop taking part: which, how many, and where (SparseSpikformer; methods C6-C12, 3.7).
+
+Before the second and each later block a share rho, rho^2, ... of the tokens that the image had goes on. While training, dropped
+tokens are masked, so that the decision earns a gradient; afterwards they are gone, and the blocks run on fewer tokens.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lib.models.spikformer import Block, Spikformer
+
+
+def kept_tokens(tokens: int, rho: float, stages: int) -> list[int]:
+    """Tokens that go on at each stage: int(tokens rho^k), k = 1, 2, ...; at least 1 (C8).
+
+    The one source of these numbers: training, inference and costs all read it. raises: ValueError unless 0 < rho <= 1
+    """
+    if not 0 < rho <= 1:
+        raise ValueError(f"rho {rho}: allowed is more than 0 and at most 1")
+    return [max(1, int(tokens * rho**k + 1e-9)) for k in range(1, stages + 1)]
+
+
+def highest(score: Tensor, count: int) -> Tensor:
+    """Indices [N, count] of the highest scores of each row, in the order of their places; ties go to the earlier one."""
+    return score.argsort(dim=1, descending=True, stable=True)[:, :count].sort(dim=1).values
+
+
+def as_mask(index: Tensor, tokens: int) -> Tensor:
+    """[N, count] indices -> [N, tokens], 1 where a token is among them."""
+    return torch.zeros(len(index), tokens, device=index.device).scatter_(1, index, 1.0)
+
+
+class Predictor(nn.Sequential):
+    """Log-probabilities [N, L, 2] of keeping and dropping, from the firing rates of a token; analog, so it costs MACs (C7)."""
+
+    def __init__(self, width: int):
+        super().__init__(nn.Linear(width, width // 2), nn.GELU(), nn.Linear(width // 2, 2), nn.LogSoftmax(-1))
+
+
+class Selector(nn.Module):
+    """rule: 'learned' (a Predictor a stage), 'random', or 'attention' (how much attention the block before gave a token)
+
+    gathered: whether dropped tokens are really left out in eval mode; otherwise they are masked, with the same logits
+    decisions: after a forward pass in training mode, the mask [N, L] of each stage
+    """
+
+    def __init__(self, net: Spikformer, rho: float, rule: str = "learned"):
+        super().__init__()
+        self.rho, self.rule, self.gathered, self.stages = rho, rule, True, len(net.blocks) - 1
+        self.counts = kept_tokens(net.tokens, rho, self.stages)
+        self.predictors = nn.ModuleList(Predictor(net.head.in_features) for _ in range(self.stages if rule == "learned" else 0))
+        self.decisions: list[Tensor] = []
+
+    def forward(self, number: int, x: Tensor, keep: Tensor | None, before: Block) -> tuple[Tensor, Tensor | None]:
+        """Before block `number`: x [T, N, L, D] and who is left of it -> the same after this stage's decision."""
+        if number == 1:
+            self.decisions = []
+        score = self.score(number, x, before)
+        if self.training and self.rule == "learned":
+            drawn = F.gumbel_softmax(score, tau=1.0, hard=True)[..., 0]
+            keep = drawn if keep is None else keep * drawn
+        else:
+            score = score[..., 0] if self.rule == "learned" else score
+            score = score if keep is None else torch.where(keep > 0, score, -torch.inf)
+            index = highest(score, self.counts[number - 1])
+            if self.gathered and not self.training:
+                return x.take_along_dim(index[None, :, :, None], 2), None
+            keep = as_mask(index, x.shape[2]).to(x.dtype)
+        self.decisions.append(keep)
+        return x, keep
+
+    def score(self, number: int, x: Tensor, before: Block) -> Tensor:
+        """[N, L], higher goes on; for the learned rule [N, L, 2]."""
+        if self.rule == "learned":
+            return self.predictors[number - 1](x.mean(0))
+        return torch.rand(x.shape[1:3], device=x.device) if self.rule == "random" else before.attention.columns
+
+
+def ratio_loss(decisions: list[Tensor], counts: list[int]) -> Tensor:
+    """Mean over stages and images of (share kept - share wanted)^2 (C11)."""
+    wanted = [count / mask.shape[1] for count, mask in zip(counts, decisions, strict=True)]
+    return torch.stack([((mask.mean(1) - share) ** 2).mean() for mask, share in zip(decisions, wanted, strict=True)]).mean()
+
+
+def token_loss(logits: Tensor, y: Tensor, teacher: Tensor, selector: Selector) -> Tensor:
+    """CE + 2 x ratio loss + 0.5 x KL(teacher || student) (C11)."""
+    known, told = F.log_softmax(teacher, 1), F.log_softmax(logits, 1)
+    kl = F.kl_div(told, known, reduction="batchmean", log_target=True)
+    return F.cross_entropy(logits, y) + 2.0 * ratio_loss(selector.decisions, selector.counts) + 0.5 * kl
+
+
+@torch.no_grad()
+def teach(teacher: Spikformer, x: Tensor) -> Tensor:
+    """The dense network's logits, in eval mode; its state is reset, as in every forward pass (3.5, item 1)."""
+    return teacher.eval()(x)
+
+
+@torch.no_grad()
+def recalibrate(net: Spikformer, batches) -> None:
+    """Statistics of batch normalisation, measured anew on the tokens that are left: those of training saw the dropped ones, too
+    (3.5, item 4)."""
+    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    kept = [(norm, norm.momentum) for norm in norms]
+    net.eval()
+    for norm in norms:
+        norm.train()
+    for number, (x, _) in enumerate(batches):
+        for norm in norms:
+            norm.momentum = 1 / (number + 1)  # a plain mean over the batches
+        net(x)
+    for norm, momentum in kept:
+        norm.momentum = momentum
+    net.eval()

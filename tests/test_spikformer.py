@@ -1,0 +1,199 @@
+"""The spiking transformer: published sizes and operations, and tokens that are dropped, masked or really gone (float64)."""
+
+import pytest
+import torch
+from helpers import images, labels
+
+from lib import measure, models
+from lib.models.spikformer import Attention
+from lib.pruning.tokens import Selector, as_mask, highest, kept_tokens, ratio_loss, recalibrate, teach, token_loss
+
+C8 = {0.9: [57, 51, 46], 0.8: [51, 40, 32], 0.7: [44, 31, 21], 0.6: [38, 23, 13], 0.5: [32, 16, 8], 1.0: [64, 64, 64]}
+
+
+def digits_net(seed=0, width=1.0):
+    """In float64, with batch norm randomised and settled, so that every layer fires."""
+    torch.manual_seed(seed)
+    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", width=width).double()
+    for module in net.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            torch.nn.init.uniform_(module.weight, 1.0, 2.5)
+            torch.nn.init.uniform_(module.bias, 0.0, 1.0)
+    torch.nn.init.normal_(net.head.weight, std=0.5)
+    recalibrate(net, [(images(net, 64, seed=seed), None)])
+    return net
+
+
+@pytest.mark.parametrize(("name", "shape", "count"), [("spikformer4-384", (3, 32, 32), 9_324_730)])
+def test_the_number_of_parameters_is_the_published_one(name, shape, count):
+    net = models.build(name, 10, shape, 4, neuron="lif")
+    assert sum(p.numel() for p in net.parameters()) == count
+    assert net.tokens == 64
+
+
+def test_the_event_network_has_64_tokens_and_no_bias_before_the_attention():
+    net = models.build("spikformer4-256-dvs", 10, (2, 128, 128), 2, neuron="lif")
+    assert net.tokens == 64 and len(net.blocks) == 4
+    for block in net.blocks:
+        assert block.attention.q.linear.bias is None and block.attention.projection.linear.bias is not None
+
+
+@pytest.mark.parametrize("rho", C8)
+def test_the_counts_of_tokens_are_those_of_the_code(rho):
+    assert kept_tokens(64, rho, 3) == C8[rho]
+
+
+@pytest.mark.parametrize("rho", [0.0, -0.5, 1.1])
+def test_a_share_out_of_range_is_refused(rho):
+    with pytest.raises(ValueError, match=f"rho {rho}: allowed is more than 0 and at most 1"):
+        kept_tokens(64, rho, 3)
+
+
+def test_a_width_that_the_heads_do_not_divide_is_refused():
+    with pytest.raises(ValueError, match="width 46 of spikformer-digits: 4 heads and the stem need a multiple of 4 and 8"):
+        models.build("spikformer-digits", 10, (1, 8, 8), 4, width=46 / 48)
+
+
+def test_every_layer_of_the_test_network_fires_and_it_hears_its_input():
+    net = digits_net()
+    rates = {}
+    for name, module in net.named_modules():
+        if name.endswith("node"):
+            module.register_forward_hook(lambda _, __, out, name=name: rates.update({name: out.mean().item()}))
+    x = images(net, 16)
+    logits = net(x)
+    assert len(rates) == 5 + 4 * 7 and all(0.005 < rate < 0.95 for rate in rates.values()), rates
+    assert (logits - net(x.flip(0))).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("rule", ["learned", "random", "attention"])
+@pytest.mark.parametrize("rho", [0.9, 0.7, 0.4])
+def test_masked_and_gathered_tokens_give_equal_logits(rho, rule):
+    net = digits_net()
+    net.selector = Selector(net, rho, rule).double().eval()
+    found = {}
+    for gathered in (False, True):
+        net.selector.gathered = gathered
+        torch.manual_seed(5)
+        if rule == "random":  # the same tokens, whatever their number
+            scores = torch.rand(3, 16, net.tokens, generator=torch.Generator().manual_seed(1))
+            fixed_scores(net.selector, scores)
+        found[gathered] = net(images(net, 16))
+    assert (found[True] - found[False]).abs().max() <= 1e-12
+    net.selector = None
+    if rho < 0.9:
+        assert (net(images(net, 16)) - found[True]).abs().max() > 1e-3, "dropping tokens changed nothing"
+
+
+def fixed_scores(selector, scores):
+    """Lets each token keep its own score through the stages, as long as it is there."""
+    places = [torch.arange(scores.shape[2]).expand(scores.shape[1], -1)]
+
+    def score(number, x, before):
+        if number == 1:
+            places[:] = [places[0]]
+        now = scores[number - 1].gather(1, places[-1])
+        if selector.gathered:
+            places.append(places[-1].gather(1, highest(now, selector.counts[number - 1])))
+        return now
+
+    selector.score = score
+
+
+def test_a_dropped_token_is_heard_by_no_one():
+    torch.manual_seed(0)
+    attention = Attention(16, 4, 0.25, True, "lif").double().eval()
+    for part in (attention.q, attention.k, attention.v, attention.projection):
+        torch.nn.init.normal_(part.linear.weight, std=1.0)
+    x = torch.randint(0, 3, (4, 2, 6, 16)).double()
+    keep = as_mask(torch.tensor([[0, 2, 5], [1, 2, 3]]), 6).double()
+    before = attention(x, keep)
+    attention.node.reset()
+    other = x.clone()
+    other[:, 0, 1], other[:, 1, 4] = 2.0, 0.0  # dropped ones
+    after = attention(other, keep)
+    for image, kept in enumerate(keep.bool()):
+        assert torch.equal(before[:, image, kept], after[:, image, kept])
+    attention.node.reset()
+    assert not torch.equal(attention(x, None), before)
+
+
+def test_all_tokens_kept_is_no_selection():
+    net = digits_net()
+    x = images(net, 8)
+    plain = net(x)
+    net.selector = Selector(net, 1.0).double().eval()
+    assert (net(x) - plain).abs().max() <= 1e-12
+
+
+def test_decisions_accumulate_and_earn_a_gradient():
+    net = digits_net().train()
+    net.selector = Selector(net, 0.6).double().train()
+    logits = net(images(net, 16))
+    masks = net.selector.decisions
+    assert len(masks) == 3 and all(set(mask.unique().tolist()) <= {0.0, 1.0} for mask in masks)
+    assert all((later <= earlier).all() for earlier, later in zip(masks, masks[1:], strict=False))
+    token_loss(logits, labels(net, 16), teach(digits_net(), images(net, 16)), net.selector).backward()
+    for predictor in net.selector.predictors:
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in predictor.parameters())
+
+
+def test_the_ratio_loss_by_hand():
+    masks = [torch.tensor([[1.0, 1, 0, 0], [1, 1, 1, 1]]), torch.tensor([[1.0, 0, 0, 0], [1, 1, 0, 0]])]
+    assert ratio_loss(masks, [2, 1]).item() == pytest.approx((0 + 0.25) / 2 / 2 + (0 + 0.0625) / 2 / 2)
+
+
+def test_teaching_leaves_the_teacher_as_it_was():
+    teacher = digits_net().train()
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    x = images(teacher, 8)
+    first, again = teach(teacher, x), teach(teacher, x)
+    assert torch.equal(first, again) and not first.requires_grad
+    assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
+
+
+def test_recalibrated_statistics_are_those_of_the_tokens_that_are_left():
+    net = digits_net()
+    net.selector = Selector(net, 0.5).double().eval()
+    seen = {}
+    last = net.blocks[3].wide
+    last.linear.register_forward_hook(lambda _, __, out: seen.update(z=out.flatten(0, 2)))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items() if "running" not in name and "num_" not in name}
+    batch = (images(net, 64, seed=9), None)
+    recalibrate(net, [batch])
+    assert seen["z"].shape[0] == 4 * 64 * net.selector.counts[-1]
+    assert torch.allclose(last.bn.running_mean, seen["z"].mean(0)) and torch.allclose(last.bn.running_var, seen["z"].var(0))
+    assert all(torch.equal(net.state_dict()[name], tensor) for name, tensor in before.items())
+    assert last.bn.momentum == 0.1 and not net.training
+
+
+@pytest.mark.parametrize(("rho", "published"), [(None, 3.74), (0.9, 3.44), (0.8, 3.24), (0.7, 3.04), (0.6, 2.88), (0.5, 2.75)])
+def test_flops_counted_as_the_paper_counts_them_are_the_published_ones(rho, published):
+    net = models.build("spikformer4-384", 10, (3, 32, 32), 4, neuron="lif").eval()
+    if rho is not None:
+        net.selector = Selector(net, rho).eval()
+    assert measure.flops(net, torch.zeros(1, 3, 32, 32)) / 1e9 == pytest.approx(published, rel=0.03)
+    assert net.fast.static_once
+
+
+def test_operations_are_counted_event_by_event():
+    """Against a count that multiplies each layer's input by ones, and the products' spikes by each other."""
+    net = digits_net()
+    net.selector = Selector(net, 0.7).double().eval()
+    x, seen = images(net, 8), {}
+    for name, module in net.named_modules():
+        if isinstance(module, torch.nn.Linear) or type(module).__name__ == "Product":
+            module.register_forward_hook(lambda _, args, __, name=name: seen.update({name: args}))
+    ops = measure.synops(net, x)["layers"]
+    for number, block in enumerate(net.blocks):
+        for name in ("attention.q", "attention.projection", "wide", "narrow"):
+            [events] = seen[f"blocks.{number}.{name}.linear"]
+            fan_out = block.get_submodule(name).linear.out_features
+            assert ops[f"blocks.{number}.{name}.linear"]["ac"] == pytest.approx(events.sum().item() * fan_out / 8)
+        q, k = seen[f"blocks.{number}.attention.match"]
+        meetings = sum((q[..., i, :] * k[..., :, j]).sum().item() for i in range(q.shape[-2]) for j in range(q.shape[-2]))
+        assert ops[f"blocks.{number}.attention.match"]["ac"] == pytest.approx(meetings / 8) and meetings > 0
+    kept = [16, *net.selector.counts[:-1]]  # tokens that each predictor reads
+    for number, tokens in enumerate(kept):
+        assert ops[f"selector.predictors.{number}.0"] == {"ac": 0, "mac": tokens * 48 * 24, "mac_x_T": tokens * 48 * 24}
+    assert ops["head"]["mac"] == 480 and ops["stem.0.conv"]["mac"] * 4 == ops["stem.0.conv"]["mac_x_T"]
