@@ -165,11 +165,7 @@ def refusal(folder, monkeypatch, content) -> str:
         (("methods", "sca", "stop"), 0.0, ["methods.sca.stop", "0.0", "greater than 0"]),
         (("methods", "sca", "stop"), 1.5, ["methods.sca.stop", "1.5", "less than or equal to 1"]),
         (("methods", "sca", "stop"), 0.1, ["cells.digits-vgg.prune.warmup: 4", "20 epochs", "sca (gated) would never prune"]),
-        (
-            (*CELL, "rewire", "warmup"),
-            17,
-            ["weights.pq on cells.digits-vgg.rewire", "warmup 17", "0.8 of 20 epochs", "lower it"],
-        ),
+        ((*CELL, "rewire", "warmup"), 17, ["cells.digits-vgg.rewire.warmup: 17", "0.8 of 20 epochs", "lower it"]),
         (("weights", "pq", "interval"), 17, ["weights.pq.interval: 17", "0.8 of 20 epochs", "lower it"]),
         ((*CELL, "densities"), [0.0], ["cells.digits-vgg.densities.0", "0.0", "greater than 0"]),
         (("weights", "pq", "start"), 0.25, ["weights.pq.start: 0.25", "density 0.3", "raise start or lower that"]),
