@@ -18,8 +18,7 @@ KEPT = [("if", 0.8), ("if", 0.5), ("if", 0.2), ("if", 1), ("lif", 0.5), ("lif", 
 SHAPES = {"vgg9": 8, "conv6fc2": 8, "resnet18": 16, "resnet19": 8, "preresnet18": 16, "dvs5conv": 32, "vggsnn": 16}
 SMALL = [name for name in models.NAMES if not name.startswith("spikformer") and name.endswith("digits")]
 PRE = [name for name in models.NAMES if name.startswith("pre")]
-CHANNELS = [name for name in models.NAMES if not name.startswith("spikformer")]  # a transformer here has no prunable channels
-EACH = pytest.mark.parametrize("name", CHANNELS)
+EACH = pytest.mark.parametrize("name", equivalence.NETWORKS)
 
 
 def settings_of(name, **others):
@@ -215,7 +214,9 @@ def test_a_channel_that_nothing_writes_to_earns_its_gradient_from_what_it_would_
 def test_the_table_of_equivalence_holds_every_network():
     table = pd.read_csv(config.ROOT / "results" / "equivalence.csv")
     rows = list(table[["network", "channels kept"]].itertuples(index=False, name=None))
-    assert rows == [(name, kept) for name in models.NAMES for kept in equivalence.KEPT], "run `python tools/equivalence.py`"
+    assert rows == [(name, kept) for name in equivalence.NETWORKS for kept in equivalence.KEPT], (
+        "run `python tools/equivalence.py`"
+    )
     assert (table["largest logit difference"] <= 1e-12).all()
 
 

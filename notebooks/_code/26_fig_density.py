@@ -23,7 +23,7 @@ table.groupby(["method", "asked"], sort=False)[["left", "accuracy", "loss", "K"]
 asked = "granularity.str.startswith('weight') and accuracy_loss.notna() and connectivity.notna() and definition != 'synapses'"
 printed = published.read().query(asked)
 name = published.name(settings.cells[cell].data)
-where, name_of = name if (printed["data"] == name).any() else "CIFAR-10", name
+where = name if (printed["data"] == name).any() else "CIFAR-10"
 printed = printed[printed["data"] == where]
 
 # %%
@@ -48,7 +48,7 @@ for place, (name, method) in enumerate(settings.weights.items()):
     names.append(method.label + (f" ({ended:.0f} %)" if abs(ended - 100 * asked) > 0.1 else ""))
 at_one.axvline(dense["accuracy"].mean(), color="black", linestyle=":", linewidth=0.8)
 at_one.set_yticks([-place for place in range(len(names))], names)
-at_one.set(xlabel="test accuracy (%)", title=f"(b) at density {asked:.3g} (dotted: dense)", xlim=(None, min(at_one.get_xlim()[1], 101)))
+at_one.set(xlabel="test accuracy (%)", ylabel="method", title=f"(b) at density {asked:.3g} (dotted: dense)", xlim=(None, min(at_one.get_xlim()[1], 101)))
 
 # %%
 for ax, x, y in ((by_ops, "K", "accuracy"), (beside, "left", "loss")):
@@ -63,7 +63,7 @@ for rows, look in ((printed[stated], {"color": "0.45"}), (printed[~stated], {"fa
 
 # %%
 beside.axhline(0, color="black", linestyle=":", linewidth=0.8)
-beside.set(xlabel="weights left (%)", ylabel="accuracy - dense (points)", title=f"(d) grey: published, {where}; colour: ours, {name_of}")
+beside.set(xlabel="weights left (%)", ylabel="accuracy - dense (points)", title=f"(d) colour: ours; grey: {where}, published")
 plots.size_axis(beside)
 
 # %%
