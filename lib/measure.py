@@ -10,6 +10,7 @@ from operator import truediv
 
 import torch
 import torch.nn.functional as F
+from spikingjelly.activation_based.neuron import BaseNode
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -30,13 +31,15 @@ def parameters(net: SpikingNet, dense: SpikingNet) -> dict[str, float]:
     """
     left, full = count_parameters(net), count_parameters(dense)
     wired, fully = count_synapses(net), count_synapses(dense)
+    for counts in (left, full, wired, fully):  # of a network without prunable channels nothing of that kind can go
+        counts["share"] = counts["prunable"] or 1
     return {
         "total": left["all"],
         "prunable": full["prunable"],
         "kept": left["prunable"],
-        "connectivity_prunable": left["prunable"] / full["prunable"],
+        "connectivity_prunable": left["share"] / full["share"],
         "connectivity_all": left["all"] / full["all"],
-        "synapses_prunable": wired["prunable"] / fully["prunable"],
+        "synapses_prunable": wired["share"] / fully["share"],
         "synapses_all": wired["all"] / fully["all"],
     }
 
@@ -100,21 +103,30 @@ def picojoules(ops: dict) -> float:
 
 
 def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
-    """{site: [C]}: spikes a neuron and time step of each kept channel, in [0, 1]."""
-    rates, hooks = {name: [] for name in net.sites}, []
-    for site in net.sites.values():
-        hooks.append(
-            site.node.register_forward_hook(lambda _, __, out, site=site: rates[site.name].append(site.own(channel_mean(out))))
-        )
+    """{site: [C]}: spikes a neuron and time step of each kept channel, in [0, 1]; of a network without sites, of each layer of
+    neurons, named by its module."""
+    nodes = {name: site.node for name, site in net.sites.items()} or {
+        name.removesuffix(".node"): module for name, module in net.named_modules() if isinstance(module, BaseNode)
+    }
+    rates, hooks = {name: [] for name in nodes}, []
+    for name, node in nodes.items():
+        mean = channel_mean if net.sites or name.startswith(("stem", "position")) else token_mean
+        hooks.append(node.register_forward_hook(lambda _, __, out, name=name, mean=mean: rates[name].append(mean(out))))
     run(net, batch)
     for hook in hooks:
         hook.remove()
-    return {name: torch.stack(rate).mean(0)[net.sites[name].mask] for name, rate in rates.items()}
+    found = {name: torch.stack(rate).mean(0) for name, rate in rates.items()}
+    return {name: site.own(found[name])[site.mask] for name, site in net.sites.items()} or found
 
 
 def channel_mean(x: Tensor) -> Tensor:
     """[..., C, H, W] -> [C]"""
     return x.mean([d for d in range(x.dim()) if d != x.dim() - 3])
+
+
+def token_mean(x: Tensor) -> Tensor:
+    """[..., L, D] -> [D]"""
+    return x.flatten(0, -2).mean(0)
 
 
 def reached(net: SpikingNet, edge: Edge, events: Tensor, masks: dict[str, Tensor]) -> float:
@@ -216,7 +228,7 @@ def report(trained) -> dict:
     splits, small = trained.splits, trained.finish()
     images = splits.test[0][:COST_IMAGES]
     ops, rates = synops(small, images), firing(small, images)
-    dense = models.build(**{**small.spec, "widths": {}})
+    dense = models.build(**{**small.spec, "widths": {}, "selector": None})
     return {
         "accuracy": accuracy(small, *splits.test),
         "validation": trained.log[-1]["validation"],

@@ -6,7 +6,7 @@ from helpers import images, labels
 
 from lib import measure, models
 from lib.models.spikformer import Attention
-from lib.pruning.tokens import Selector, as_mask, highest, kept_tokens, ratio_loss, recalibrate, teach, token_loss
+from lib.pruning.tokens import Selector, Skipper, as_mask, information, kept_tokens, ratio_loss, recalibrate, teach, token_loss
 
 C8 = {0.9: [57, 51, 46], 0.8: [51, 40, 32], 0.7: [44, 31, 21], 0.6: [38, 23, 13], 0.5: [32, 16, 8], 1.0: [64, 64, 64]}
 
@@ -74,30 +74,12 @@ def test_masked_and_gathered_tokens_give_equal_logits(rho, rule):
     found = {}
     for gathered in (False, True):
         net.selector.gathered = gathered
-        torch.manual_seed(5)
-        if rule == "random":  # the same tokens, whatever their number
-            scores = torch.rand(3, 16, net.tokens, generator=torch.Generator().manual_seed(1))
-            fixed_scores(net.selector, scores)
+        torch.manual_seed(5)  # 'random' draws
         found[gathered] = net(images(net, 16))
     assert (found[True] - found[False]).abs().max() <= 1e-12
     net.selector = None
     if rho < 0.9:
         assert (net(images(net, 16)) - found[True]).abs().max() > 1e-3, "dropping tokens changed nothing"
-
-
-def fixed_scores(selector, scores):
-    """Lets each token keep its own score through the stages, as long as it is there."""
-    places = [torch.arange(scores.shape[2]).expand(scores.shape[1], -1)]
-
-    def score(number, x, before):
-        if number == 1:
-            places[:] = [places[0]]
-        now = scores[number - 1].gather(1, places[-1])
-        if selector.gathered:
-            places.append(places[-1].gather(1, highest(now, selector.counts[number - 1])))
-        return now
-
-    selector.score = score
 
 
 def test_a_dropped_token_is_heard_by_no_one():
@@ -197,3 +179,67 @@ def test_operations_are_counted_event_by_event():
     for number, tokens in enumerate(kept):
         assert ops[f"selector.predictors.{number}.0"] == {"ac": 0, "mac": tokens * 48 * 24, "mac_x_T": tokens * 48 * 24}
     assert ops["head"]["mac"] == 480 and ops["stem.0.conv"]["mac"] * 4 == ops["stem.0.conv"]["mac_x_T"]
+
+
+def test_a_selector_is_kept_with_its_network(tmp_path):
+    torch.manual_seed(0)
+    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", selector={"rho": 0.6, "rule": "learned"}).eval()
+    models.save(net, tmp_path / "net.pt")
+    back = models.load(tmp_path / "net.pt")
+    assert back.selector.counts == net.selector.counts == [9, 5, 3] and back.selector.rule == "learned"
+    assert torch.equal(back(images(net, 8)), net(images(net, 8)))
+    other = models.clone(net, torch.float64)
+    assert all(torch.equal(a.double(), b) for a, b in zip(net.parameters(), other.parameters(), strict=True))
+
+
+def test_a_network_without_tokens_takes_no_selector():
+    with pytest.raises(ValueError, match="selector: vgg-digits has no tokens; known are spikformer4-384"):
+        models.build("vgg-digits", 10, (1, 8, 8), 4, selector={"rho": 0.5})
+
+
+def test_every_layer_of_neurons_has_its_rate():
+    net = digits_net()
+    rates = measure.firing(net, images(net, 16))
+    assert len(rates) == 5 + 4 * 7
+    assert [len(rates[name]) for name in ("stem.0", "position", "blocks.0.wide", "blocks.3.attention")] == [6, 48, 192, 48]
+    assert all(rate.min() >= 0 and rate.max() <= 1 and rate.mean() > 0 for rate in rates.values())
+
+
+def test_tokens_are_chosen_over_all_steps_at_once():
+    net = digits_net()
+    net.selector = Selector(net, 0.5).double().eval()
+    with pytest.raises(ValueError, match=r"call net.set_step_mode\('m'\)"):
+        net.set_step_mode("s")(images(net, 2))
+
+
+def test_information_by_hand():
+    """One token unlike its neighbours at every step, one that changes from step to step, the rest alike and still."""
+    x = torch.zeros(3, 1, 16, 2)
+    x[:, 0, 5] = 1.0  # differs from its 3x3 neighbourhood, never changes
+    x[1, 0, 15] = 1.0  # changes twice
+    found = information(x, (4, 4))[0]
+    apart, change = torch.zeros(16), torch.zeros(16)
+    for t, token in ((0, 5), (1, 5), (2, 5), (1, 15)):
+        one = torch.zeros(4, 4)
+        one.view(-1)[token] = 1.0
+        share = torch.nn.functional.avg_pool2d(one[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
+        assert x[t, 0, token, 0] == 1
+        apart += ((one - share).abs() * 2**0.5 / 3).flatten()
+    change[15] = 1.0
+    assert found.argmax() in (5, 15) and found[0] < found[5]
+    assert found[15] == pytest.approx((apart[15] / apart.max() + 1).item(), rel=0.05)
+    assert found[5] == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("rho", [0.25, 0.6])
+def test_a_skipped_token_is_as_it_was_and_all_tokens_worked_on_is_no_skipping(rho):
+    net = digits_net()
+    x = images(net, 8)
+    plain, tokens = net(x), net.embed(x[None])
+    net.skipper = Skipper(net, rho)
+    out = net.skipper.through(net.blocks[0], tokens)
+    same = (out == tokens).all(-1).all(0).sum(1)
+    assert (same >= net.tokens - net.skipper.count).all() and (out != tokens).any()
+    assert (net(x) - plain).abs().max() > 1e-3
+    net.skipper = Skipper(net, 1.0)
+    assert (net(x) - plain).abs().max() <= 1e-12

@@ -27,10 +27,12 @@ def build(
     neuron: str = "if",
     width: float = 1.0,
     widths: dict[str, int] | None = None,
+    selector: dict | None = None,
 ) -> SpikingNet:
     """An untrained network.
 
     name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1; neuron: 'if' or 'lif'
+    selector: of a transformer's tokens, the arguments of `lib.pruning.tokens.Selector`; None: all tokens go on
     width: multiplies every width; widths: {site: channels} replaces single ones (that is how a compact network is built)
     raises: ValueError that names the value and what is allowed
     """
@@ -48,11 +50,18 @@ def build(
         "neuron": neuron,
         "width": width,
         "widths": dict(widths or {}),
+        "selector": selector,
     }
     net = FAMILIES[name](spec)
     unknown = sorted(set(spec["widths"]) - set(net.sites))
     if unknown:
         raise ValueError(f"widths of {', '.join(unknown)}: the sites of {name} are {', '.join(net.sites)}")
+    if selector is not None:
+        from lib.pruning.tokens import Selector  # it reads networks, which this package makes
+
+        if not isinstance(net, spikformer.Spikformer):
+            raise ValueError(f"selector: {name} has no tokens; known are {', '.join(spikformer.LAYOUTS)}")
+        net.selector = Selector(net, **selector)
     return net.use(Fast())
 
 

@@ -89,7 +89,8 @@ class Block(nn.Module):
 
 
 class Spikformer(SpikingNet):
-    """`selector`: None, or what decides before the second and later blocks which tokens go on (lib.pruning.tokens)."""
+    """`selector`: None, or what decides before the second and later blocks which tokens go on; `skipper`: None, or what lets
+    tokens pass by a block (lib.pruning.tokens)."""
 
     def __init__(self, spec: dict):
         super().__init__(spec)
@@ -112,7 +113,7 @@ class Spikformer(SpikingNet):
         self.side = tuple(side // 2 ** sum(halved) for side in self.in_shape[1:])
         if 0 in self.side:
             raise ValueError(f"in_shape {self.in_shape}: too small for the poolings of {spec['name']}")
-        self.selector = None
+        self.selector = self.skipper = None
         self.head = nn.Linear(width, spec["num_classes"])
         self._edges.append(Edge("head", None, None, None))
         self.apply(initialise)
@@ -152,10 +153,13 @@ class Spikformer(SpikingNet):
         return stage["node"](repeated(normalised(stage["bn"], stage["conv"](x), self.T), self.T))
 
     def features(self, x: Tensor) -> Tensor:
-        if self.selector is not None and self.step_mode != "m":
+        if (self.selector or self.skipper) is not None and self.step_mode != "m":
             raise ValueError("step mode 's': tokens are chosen by their rates over all T steps; call net.set_step_mode('m')")
         x, keep = self.embed(x), None
         for number, block in enumerate(self.blocks):
+            if self.skipper is not None:
+                x = self.skipper.through(block, x)
+                continue
             if self.selector is not None and number:
                 x, keep = self.selector(number, x, keep, self.blocks[number - 1])
             x = block(x, keep)

@@ -49,6 +49,7 @@ class Selector(nn.Module):
         super().__init__()
         self.rho, self.rule, self.gathered, self.stages = rho, rule, True, len(net.blocks) - 1
         self.counts = kept_tokens(net.tokens, rho, self.stages)
+        self.places = self.noise = None  # where the tokens that are left stood; what 'random' draws for each, at each stage
         self.predictors = nn.ModuleList(Predictor(net.head.in_features) for _ in range(self.stages if rule == "learned" else 0))
         self.decisions: list[Tensor] = []
 
@@ -56,6 +57,8 @@ class Selector(nn.Module):
         """Before block `number`: x [T, N, L, D] and who is left of it -> the same after this stage's decision."""
         if number == 1:
             self.decisions = []
+            self.places = torch.arange(x.shape[2], device=x.device).expand(x.shape[1], -1)
+            self.noise = torch.rand(self.stages, *self.places.shape, device=x.device) if self.rule == "random" else None
         score = self.score(number, x, before)
         if self.training and self.rule == "learned":
             drawn = F.gumbel_softmax(score, tau=1.0, hard=True)[..., 0]
@@ -65,6 +68,7 @@ class Selector(nn.Module):
             score = score if keep is None else torch.where(keep > 0, score, -torch.inf)
             index = highest(score, self.counts[number - 1])
             if self.gathered and not self.training:
+                self.places = self.places.gather(1, index)
                 return x.take_along_dim(index[None, :, :, None], 2), None
             keep = as_mask(index, x.shape[2]).to(x.dtype)
         self.decisions.append(keep)
@@ -74,7 +78,34 @@ class Selector(nn.Module):
         """[N, L], higher goes on; for the learned rule [N, L, 2]."""
         if self.rule == "learned":
             return self.predictors[number - 1](x.mean(0))
-        return torch.rand(x.shape[1:3], device=x.device) if self.rule == "random" else before.attention.columns
+        return self.noise[number - 1].gather(1, self.places) if self.rule == "random" else before.attention.columns
+
+
+def information(x: Tensor, side: tuple[int, int]) -> Tensor:
+    """[N, L]: how much a token differs from the mean of its 3x3 neighbourhood, plus how much it changes from step to step, each
+    divided by the largest of the image. x: [T, N, L, D] (in the manner of TP-Spikformer, ICLR 2026; methods 3.7)
+    """
+    maps = x.transpose(-1, -2).flatten(0, 1).unflatten(-1, side)  # [T*N, D, H, W]
+    around = F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)
+    apart = (maps - around).norm(dim=1).flatten(1).unflatten(0, x.shape[:2]).mean(0)
+    change = (x[1:] - x[:-1]).norm(dim=-1).mean(0) if len(x) > 1 else torch.zeros_like(apart)
+    return sum(part / part.amax(1, keepdim=True).clamp(min=1e-12) for part in (apart, change))
+
+
+class Skipper(nn.Module):
+    """Needs no training: the tokens that say least pass by a block unchanged, and are there again for the next one.
+
+    rho: share of the tokens that each block works on
+    """
+
+    # differs from the paper: the same tokens at all T steps, which keeps a neuron's steps together; published: chosen at each
+    def __init__(self, net: Spikformer, rho: float):
+        super().__init__()
+        [self.count], self.side = kept_tokens(net.tokens, rho, 1), net.side
+
+    def through(self, block: Block, x: Tensor) -> Tensor:
+        index = highest(information(x, self.side), self.count)[None, :, :, None].expand(len(x), -1, -1, x.shape[-1])
+        return x.scatter(2, index, block(x.gather(2, index)))
 
 
 def ratio_loss(decisions: list[Tensor], counts: list[int]) -> Tensor:
