@@ -128,7 +128,7 @@ def rewires(study: Study, cell: str) -> None:
         low = [density for density in asked if method.start is not None and density >= method.start]
         if low:
             raise ConfigError(
-                f"{where}.start: {method.start}: below the density {max(low)} to end at; raise start or lower that"
+                f"{where}.start: {method.start}: must lie above the density {max(low)} to end at; raise start or lower that"
             )
 
 

@@ -12,6 +12,7 @@ from lib import check, config, data, sources
 from lib.errors import ConfigError
 
 CELL = ("cells", "digits-vgg")
+PQ = {"kind": "rewiring", "label": "PQ"}
 GONE = object()
 STUDY = """
 study: quick
@@ -169,6 +170,25 @@ def refusal(folder, monkeypatch, content) -> str:
         (("weights", "pq", "interval"), 17, ["weights.pq.interval: 17", "0.8 of 20 epochs", "lower it"]),
         ((*CELL, "densities"), [0.0], ["cells.digits-vgg.densities.0", "0.0", "greater than 0"]),
         (("weights", "pq", "start"), 0.25, ["weights.pq.start: 0.25", "density 0.3", "raise start or lower that"]),
+        (("weights", "pq", "start"), 0.3, ["weights.pq.start: 0.3", "above the density 0.3", "raise start or lower that"]),
+        (("weights", "pq", "start"), None, ["weights.pq", "ratio constant, start null", "belong together"]),
+        (("weights", "pq", "growth"), "none", ["weights.pq", "growth none with rewire shrink+exchange", "belong together"]),
+        (("weights", "pq"), {**PQ, "rewire": "shrink_only", "growth": "none", "exchange": 0.3}, ["weights.pq", "exchange 0.3"]),
+        (
+            ("weights", "pq"),
+            {**PQ, "ratio": "cubic", "rewire": "constant_density"},
+            ["ratio cubic", "take pq or constant"],
+        ),
+        (
+            ("weights", "pq"),
+            {**PQ, "ratio": "constant", "start": None},
+            ["ratio constant", "an exchange belong"],
+        ),
+        (("weights", "pq"), {"label": "PQ"}, ["weights.pq: kind is missing; add kind: rewiring or tickets or threshold"]),
+        (("weights", "pq"), GONE, ["weights: pq missing", "the figures draw it"]),
+        (("weights", "pq", "densities"), [0.25], ["weights: no density is asked of all of them on cell digits-vgg"]),
+        (("grid", "rewired"), [], ["grid.rewired: empty", "digits-vgg"]),
+        (("weights", "pq", "densities"), [1.5], ["weights.pq.densities.0: 1.5", "less than or equal to 1"]),
         (("weights", "pq", "q"), 0.5, ["weights.pq", "p 0.5, q 0.5", "p must be smaller than q"]),
         (("weights", "tickets", "rewind"), 20, ["weights.tickets.rewind: 20", "trains 20 epochs", "rewind to an earlier one"]),
         (("weights", "tickets", "share"), 1.0, ["weights.tickets", "share", "1.0", "less than 1"]),
