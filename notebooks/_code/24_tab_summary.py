@@ -63,5 +63,5 @@ display(Markdown("\n".join(lines)))
 # %%
 results.write_text(settings.results / "summary.csv", summary.to_csv(index=False))
 footnote = "Energy counts 0.9 pJ an AC and 4.6 pJ a MAC (45 nm) and leaves out memory access and neuron updates.\n"
-results.write_text(settings.results / "summary.md", summary.to_markdown(index=False) + "\n\n" + footnote)
+results.write_text(settings.results / "summary.md", summary.astype(object).where(summary.notna(), None).to_markdown(index=False, missingval="") + "\n\n" + footnote)
 results.write_text(settings.results / "comparisons.md", "\n".join(lines) + "\n")

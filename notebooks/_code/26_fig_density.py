@@ -53,10 +53,12 @@ at_one.set(xlabel="test accuracy (%)", ylabel="method", title=f"(b) at density {
 # %%
 for ax, x, y in ((by_ops, "K", "accuracy"), (beside, "left", "loss")):
     for name in settings.weights:
-        mean = table[table["method"] == name].groupby("asked")[[x, y]].mean()
-        ax.plot(mean[x], mean[y], **plots.style(name, list(settings.weights)))
+        rows, look = table[table["method"] == name], plots.style(name, list(settings.weights))
+        mean = rows.groupby("asked")[[x, y]].mean()
+        ax.scatter(rows[x], rows[y], s=5, alpha=0.3, color=look["color"], marker=look["marker"], linewidths=0.5)
+        ax.plot(mean[x], mean[y], **look)
 by_ops.plot(dense["K"].mean(), dense["accuracy"].mean(), markersize=7, **plots.style("dense"))
-by_ops.set(xlabel="SynOps (K AC a sample)", ylabel="mean test accuracy (%)", title="(c) against operations, marks as in (b)")
+by_ops.set(xlabel="SynOps (K AC a sample)", ylabel="test accuracy (%)", title="(c) against operations, marks as in (b)")
 stated = printed["definition"].str.startswith("parameters")
 for rows, look in ((printed[stated], {"color": "0.45"}), (printed[~stated], {"facecolors": "none", "edgecolors": "0.45"})):
     beside.scatter(rows["connectivity"], rows["accuracy_loss"], marker="o", s=14, linewidths=0.8, **look)
