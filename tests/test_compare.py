@@ -132,3 +132,13 @@ def test_a_repository_without_results_gives_one_line(repository):
     for arguments in (("small",), ("quick", "nowhere")):
         done = compared(repository, *arguments)
         assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_every_committed_result_is_compared(tool):
+    """Of every stage, channels and weights alike: as many accuracies for each point as there are seeds."""
+    study = config.load("quick")
+    found = tool.accuracies(path.read_text() for path in sorted(study.results.rglob("*.json")))
+    assert {key[0] for key in found} == {"dense", "channels", "ablate", "weights"}
+    assert {len(seeds) for seeds in found.values()} == {len(study.grid.seeds)}
+    asked = {key[3] for key in found if key[0] == "weights"}
+    assert asked == set(study.cells[study.grid.rewired[0]].densities)

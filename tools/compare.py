@@ -30,12 +30,13 @@ def git(*arguments: str) -> str:
 
 
 def accuracies(texts) -> dict[tuple, list[float]]:
-    """{(stage, cell, method, ratio, variant): test accuracies, one a seed}"""
+    """{(stage, cell, method, ratio or density asked for, variant): test accuracies, one a seed}"""
     found = defaultdict(list)
     for record in map(json.loads, texts):
         for point in record["points"]:
             variant = ", ".join(f"{key} {value}" for key, value in point.get("variant", {}).items())
-            found[record["stage"], record["cell"], record["method"], point["ratio"], variant].append(point["accuracy"])
+            asked = point["asked"] if record["stage"] == "weights" else point["ratio"]
+            found[record["stage"], record["cell"], record["method"], asked, variant].append(point["accuracy"])
     return found
 
 
