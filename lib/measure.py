@@ -31,17 +31,20 @@ def parameters(net: SpikingNet, dense: SpikingNet) -> dict[str, float]:
     """
     left, full = count_parameters(net), count_parameters(dense)
     wired, fully = count_synapses(net), count_synapses(dense)
-    for counts in (left, full, wired, fully):  # of a network without prunable channels nothing of that kind can go
-        counts["share"] = counts["prunable"] or 1
     return {
         "total": left["all"],
         "prunable": full["prunable"],
         "kept": left["prunable"],
-        "connectivity_prunable": left["share"] / full["share"],
+        "connectivity_prunable": share(left["prunable"], full["prunable"]),
         "connectivity_all": left["all"] / full["all"],
-        "synapses_prunable": wired["share"] / fully["share"],
+        "synapses_prunable": share(wired["prunable"], fully["prunable"]),
         "synapses_all": wired["all"] / fully["all"],
     }
+
+
+def share(left: int, every: int) -> float:
+    """What is left of nothing (a network without prunable channels) is all of it."""
+    return left / every if every else 1.0
 
 
 def count_parameters(net: SpikingNet) -> dict[str, int]:

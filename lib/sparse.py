@@ -1,14 +1,12 @@
 """A network with few weights in a small file: which weights there are, a bit each, and their values (no pickle)."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lib import models
@@ -16,13 +14,11 @@ from lib.files import whole
 from lib.models import SpikingNet
 from lib.pruning import prunable_weights
 
-os.umask(UMASK := os.umask(0))  # it can be read only by setting it
-
 
 def bits(tensor: Tensor) -> Tensor:
     """The same memory as whole numbers; of tensors that are none already."""
-    whole = {torch.float32: torch.int32, torch.float64: torch.int64}
-    return tensor.view(whole.get(tensor.dtype, tensor.dtype))
+    of_size = {torch.float32: torch.int32, torch.float64: torch.int64}
+    return tensor.view(of_size.get(tensor.dtype, tensor.dtype))
 
 
 def save(net: SpikingNet, path: Path) -> None:
@@ -41,8 +37,7 @@ def save(net: SpikingNet, path: Path) -> None:
             flat = flat[there]
         stored[name] = flat
     with whole(path) as beside:
-        save_file(stored, beside, metadata={"spec": json.dumps(net.spec)})
-        beside.chmod(0o666 & ~UMASK)  # safetensors lets only the owner read
+        beside.write_bytes(to_bytes(stored, metadata={"spec": json.dumps(net.spec)}))  # its own writer lets only the owner read
 
 
 def sizes(net: SpikingNet, path: Path) -> dict[str, int]:
@@ -67,8 +62,8 @@ def load(path: Path) -> SpikingNet:
         for name, like in net.state_dict().items():
             tensor = file.get_tensor(name)
             if f"{name}.bits" in file.keys():  # noqa: SIM118, a safetensors file is no dict
-                bits = np.unpackbits(file.get_tensor(f"{name}.bits").numpy(), count=like.numel())
-                there = torch.from_numpy(bits.astype(bool)).view(like.shape)
+                packed = file.get_tensor(f"{name}.bits").numpy()
+                there = torch.from_numpy(np.unpackbits(packed, count=like.numel()).astype(bool)).view(like.shape)
                 tensor = torch.zeros(like.shape, dtype=tensor.dtype).masked_scatter_(there, tensor)
             state[name] = tensor
     net = net.to(state["head.weight"].dtype)

@@ -60,9 +60,7 @@ def wide(rows, column: str, title: str) -> str:
     table = table[rows(table)]
     table["shown"] = [
         f"{mean:.1f} ± {half:.1f}" + (f" (at {density:.3g} %)" if abs(density - asked) > 0.1 else "")
-        for mean, half, density, asked in table[["accuracy (%)", "± (95 %)", "density (%)", "asked (%)"]].itertuples(
-            index=False
-        )
+        for mean, half, density, asked in table[COLUMNS].itertuples(index=False)
     ]
     found = table.pivot(index=["cell", "method"], columns=column, values="shown").fillna("")
     order = table[["cell", "method"]].drop_duplicates()

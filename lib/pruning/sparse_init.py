@@ -43,9 +43,8 @@ def layer_counts(shapes: Shapes, density: float, rule: str) -> dict[str, int]:
     share = {name: part * math.prod(shapes[name]) for name, part in layer_densities(shapes, density, rule).items()}
     count = {name: max(1, int(part)) for name, part in share.items()}
     missing = total_count(density, sum(map(math.prod, shapes.values()))) - sum(count.values())
-    for name in sorted((n for n in count if count[n] < math.prod(shapes[n])), key=lambda n: count[n] - share[n])[
-        : max(0, missing)
-    ]:
+    not_full = [name for name in count if count[name] < math.prod(shapes[name])]
+    for name in sorted(not_full, key=lambda n: count[n] - share[n])[: max(0, missing)]:
         count[name] += 1
     for _ in range(-missing):
         largest = max(count, key=count.get)
