@@ -13,13 +13,18 @@ import torch
 from lib import config, data, models, sources, train
 from lib.config import Study
 from lib.errors import ConfigError, pick
+from lib.models import SpikingNet
 from lib.models.neurons import NEURONS
 from lib.pruning import GROWTH, RATIO_SCHEDULES, REGROW_SCHEDULES, SCORES, kept_count, prunable_channels
 from lib.pruning.schedules import update_epochs
 from lib.settings import Grid
 
 CELL = {"data": data.SOURCES, "augment": data.AUGMENT, "net": models.FAMILIES, "neuron": NEURONS}
-DRAWN = ("sca", "only-prune", "random")
+DRAWN = {
+    "methods": ("sca", "only-prune", "random"),
+    "weights": ("pq",),
+    "tokens": ("learned", "all", "tickets-all", "tickets-learned"),
+}
 METHOD = {"score": SCORES, "growth": GROWTH, "ratio_schedule": RATIO_SCHEDULES, "regrow_schedule": REGROW_SCHEDULES}
 
 
@@ -28,7 +33,8 @@ def names(study: Study) -> None:
     for name, cell in study.cells.items():
         for field, registry in CELL.items():
             pick(registry, getattr(cell, field), f"cells.{name}.{field}")
-        pick(train.LR_SCHEDULES, cell.train.lr_schedule, f"cells.{name}.train.lr_schedule")
+        for field, recipe in {"train": cell.train, "student": cell.student or cell.train}.items():
+            pick(train.LR_SCHEDULES, recipe.lr_schedule, f"cells.{name}.{field}.lr_schedule")
     for group in ("methods", "ablations"):
         for name in getattr(study, group):
             for point in study.points(next(iter(study.cells)), name):
@@ -43,15 +49,25 @@ def grid(study: Study) -> None:
         if sorted(asked.data) != needed:
             raise ConfigError(f"{where}.data: {', '.join(asked.data)}; its cells need exactly {', '.join(needed)}")
         for cell in asked.cells:
-            fits(study, cell, ablated=cell in asked.ablated)
+            fits(study, cell)
+        for cell in asked.pruned:
+            floors(study, cell, ablated=cell in asked.ablated)
         for cell in asked.rewired:
             rewires(study, cell)
-        if asked.cells and not asked.rewired:
-            raise ConfigError(f"{where}.rewired: empty: give at least one of {', '.join(asked.cells)}; two figures draw it")
-    missing = [name for name in DRAWN if name not in study.methods]
-    if missing:
-        raise ConfigError(f"methods: {', '.join(missing)} missing; the figures draw {', '.join(DRAWN)} whatever else there is")
+        for cell in asked.selected:
+            selects(study, cell)
+        for part in ("pruned", "rewired", "selected"):
+            if asked.cells and not getattr(asked, part):
+                raise ConfigError(f"{where}.{part}: empty: give at least one of {', '.join(asked.cells)}; figures draw it")
+    for group, drawn in DRAWN.items():
+        missing = [name for name in drawn if name not in getattr(study, group)]
+        if missing:
+            raise ConfigError(
+                f"{group}: {', '.join(missing)} missing; the figures draw {', '.join(drawn)} whatever else there is"
+            )
     for cell, settings in study.cells.items():
+        if settings.prune is None:
+            continue
         epochs, warmup = settings.train.epochs, settings.prune.warmup
         for name in (*study.methods, *study.ablations):
             for point in study.points(cell, name):
@@ -69,17 +85,22 @@ def grids(study: Study) -> dict[str, Grid]:
     return {"grid": study.grid} | ({"planned": study.planned} if study.planned else {})
 
 
-def fits(study: Study, cell: str, ablated: bool) -> None:
-    """Raises ConfigError if a cell's network cannot read its images, a floor leaves nothing to choose, or an ablation has no
-    training of its base method to stand beside."""
+def fits(study: Study, cell: str, selector: dict | None = None) -> SpikingNet:
+    """Raises ConfigError if a cell's network cannot read its images, or has no tokens to select."""
     settings = study.cells[cell]
     shape, classes = sources.SHAPES[settings.data]
     try:
         with torch.device("meta"):
-            net = models.build(settings.net, classes, shape, settings.T, settings.neuron, settings.width)
+            return models.build(settings.net, classes, shape, settings.T, settings.neuron, settings.width, selector=selector)
     except ValueError as error:
         raise ConfigError(f"cells.{cell}.net: {settings.net} on {settings.data}: {error}") from None
-    channels = prunable_channels(net)
+
+
+def floors(study: Study, cell: str, ablated: bool) -> None:
+    """Raises ConfigError if a floor leaves nothing to choose, or an ablation has no training of its base to stand beside."""
+    settings, channels = study.cells[cell], prunable_channels(fits(study, cell))
+    if not channels:
+        raise ConfigError(f"cells.{cell}.net: {settings.net} has no prunable channels; take the cell out of `pruned`")
     least = kept_count(max(settings.ratios), sum(channels.values()))
     floor = sum(min(settings.prune.floor, size) for size in channels.values())
     if floor > least:
@@ -97,8 +118,6 @@ def fits(study: Study, cell: str, ablated: bool) -> None:
 def rewires(study: Study, cell: str) -> None:
     """Raises ConfigError if a method for single weights could never change anything in a cell's training."""
     recipe, timing = study.cells[cell].train, study.cells[cell].rewire
-    if "pq" not in study.weights:
-        raise ConfigError("weights: pq missing; the figures draw it whatever else there is")
     shared = set.intersection(*(set(m.densities or study.cells[cell].densities) for m in study.weights.values()))
     if not shared:
         raise ConfigError(
@@ -129,6 +148,18 @@ def rewires(study: Study, cell: str) -> None:
         if low:
             raise ConfigError(
                 f"{where}.start: {method.start}: must lie above the density {max(low)} to end at; raise start or lower that"
+            )
+
+
+def selects(study: Study, cell: str) -> None:
+    """Raises ConfigError if a method for tokens cannot run on a cell's network and recipe."""
+    recipe = study.cells[cell].student
+    for name, method in study.tokens.items():
+        for point in study.points(cell, name):
+            fits(study, cell, point.selector)
+        if method.kind == "tickets" and method.rewind >= recipe.epochs:
+            raise ConfigError(
+                f"tokens.{name}.rewind: {method.rewind}: students of {cell} train {recipe.epochs} epochs; rewind earlier"
             )
 
 
@@ -169,7 +200,7 @@ def check(path: Path) -> str:
 def size(study: Study, asked: Grid) -> str:
     trainings = 0
     for cell in asked.cells:
-        groups = {"pruned": study.methods, "ablated": study.ablations, "rewired": study.weights}
+        groups = {"pruned": study.methods, "ablated": study.ablations, "rewired": study.weights, "selected": study.tokens}
         names = [name for part, group in groups.items() if cell in getattr(asked, part) for name in group]
         trainings += 1 + sum(len(study.points(cell, name)) for name in names)
     return f"{len(asked.cells)} cells x {len(asked.seeds)} seeds, {trainings * len(asked.seeds)} trainings"

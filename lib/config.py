@@ -13,9 +13,29 @@ from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.error import MarkedYAMLError
 
 from lib.errors import ConfigError, explain, pick
-from lib.settings import Ablation, Cell, Data, Grid, Method, Name, Point, Positive, Settings, WeightMethod, WeightPoint
+from lib.settings import (
+    Ablation,
+    Cell,
+    Data,
+    Grid,
+    Method,
+    Name,
+    Point,
+    Positive,
+    Settings,
+    TokenMethod,
+    TokenPoint,
+    WeightMethod,
+    WeightPoint,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+NEEDED = {  # what a cell must say to be in a part of the grid
+    "pruned": ("prune", "ratios"),
+    "rewired": ("rewire", "densities"),
+    "selected": ("student", "rhos", "densities"),
+}
 
 
 class Study(Settings):
@@ -31,15 +51,16 @@ class Study(Settings):
     methods: Annotated[dict[Name, Method], Field(min_length=1)]
     ablations: Annotated[dict[Name, Ablation], Field(min_length=1)]
     weights: Annotated[dict[Name, WeightMethod], Field(min_length=1)]
+    tokens: Annotated[dict[Name, TokenMethod], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _fits(self):
         self._fit_data()
         for where, grid in {"grid": self.grid, "planned": self.planned or self.grid}.items():
             self._fit_grid(where, grid)
-        names = [*self.methods, *self.ablations, *self.weights]
+        names = [*self.methods, *self.ablations, *self.weights, *self.tokens]
         for name in (name for name in names if names.count(name) > 1):
-            raise ValueError(f"{name}: two of methods, ablations and weights have this name; rename one")
+            raise ValueError(f"{name}: two of methods, ablations, weights and tokens have this name; rename one")
         return self
 
     def _fit_grid(self, where: str, grid: Grid):
@@ -47,9 +68,15 @@ class Study(Settings):
             raise ValueError(f"{where}.cells: empty: give at least one of {', '.join(self.cells)}")
         for name in grid.cells:
             pick(self.cells, name, f"{where}.cells")
-        for part, chosen in {"pruned": grid.cells, "rewired": grid.cells, "ablated": grid.pruned}.items():
+        for part in ("pruned", "rewired", "selected", "ablated"):
+            chosen = grid.pruned if part == "ablated" else grid.cells
             for name in getattr(grid, part):
                 pick(dict.fromkeys(chosen), name, f"{where}.{part}")
+        for part, needed in NEEDED.items():
+            for name in getattr(grid, part):
+                missing = [field for field in needed if not getattr(self.cells[name], field)]
+                if missing:
+                    raise ValueError(f"{where}.{part}: cell {name} has no {' and no '.join(missing)}; add what is missing")
         for name in grid.pruned:
             for method in self.methods:
                 for ratio in self.cells[name].ratios:
@@ -57,9 +84,6 @@ class Study(Settings):
         for name in grid.ablated:
             for ablation in self.ablations:
                 self.points(name, ablation)
-        for name in grid.rewired:
-            if self.cells[name].rewire is None or not self.cells[name].densities:
-                raise ValueError(f"{where}.rewired: cell {name} has no rewire and densities; add them")
 
     def _fit_data(self):
         used = {cell.data for cell in self.cells.values()}
@@ -70,9 +94,11 @@ class Study(Settings):
             if (frames := self.data.frames.get(cell.data, cell.T)) != cell.T:
                 raise ValueError(f"cells.{name}.T: {cell.T}: data.frames gives {cell.data} {frames} frames; make them equal")
 
-    def points(self, cell: str, method: str) -> list[Point] | list[WeightPoint]:
-        """What one stage trains: a method at each of the cell's ratios or densities, or the variants of an ablation."""
+    def points(self, cell: str, method: str) -> list[Point] | list[WeightPoint] | list[TokenPoint]:
+        """What one stage trains: a method at each of the cell's ratios, densities or rhos, or the variants of an ablation."""
         settings = pick(self.cells, cell, "cell")
+        if method in self.tokens:
+            return token_points(settings, self.tokens[method])
         if method in self.weights:
             weights = self.weights[method]
             return [WeightPoint(density=density, method=weights) for density in weights.densities or settings.densities]
@@ -94,9 +120,8 @@ class Study(Settings):
     @staticmethod
     def fill(cell: Cell, method: Method) -> Method:
         """The method with the cell's L1 and interval where it has none of its own."""
-        return method.model_copy(
-            update={"l1": cell.train.l1 if method.l1 is None else method.l1, "interval": method.interval or cell.prune.interval}
-        )
+        interval = method.interval or (cell.prune and cell.prune.interval)
+        return method.model_copy(update={"l1": cell.train.l1 if method.l1 is None else method.l1, "interval": interval})
 
     @cached_property
     def folder(self) -> Path:
@@ -118,6 +143,14 @@ class Study(Settings):
     @property
     def figures(self) -> Path:
         return self.folder / "figures" / self.study
+
+
+def token_points(cell: Cell, method: TokenMethod) -> list[TokenPoint]:
+    if method.kind == "tickets":
+        densities, rho = method.densities or cell.densities, method.rho or 1.0
+        return [TokenPoint(rho=rho, density=density, method=method) for density in densities]
+    rhos = (1.0,) if method.rule == "all" else method.rhos or cell.rhos
+    return [TokenPoint(rho=rho, density=1.0, method=method) for rho in rhos]
 
 
 def check_fractions(where: str, ratio: float, method: Method) -> None:

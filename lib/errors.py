@@ -22,7 +22,7 @@ def pick(table: dict, name: str, where: str):
     return table[name]
 
 
-KINDS = ("rewiring", "tickets", "threshold")  # of methods for single weights: lib/settings.py
+KINDS = {"weights": ("rewiring", "tickets", "threshold"), "tokens": ("select", "tickets")}  # lib/settings/method.py
 ALLOWED = {  # pydantic's error types -> what to do, where its own message speaks of Python
     "model_type": "give keys with values, as in params.yaml",
     "dict_type": "give keys with values, as in params.yaml",
@@ -41,16 +41,16 @@ def explain(error: ValidationError) -> str:
 
 def _explain(error: dict) -> str:
     loc = [part for part in error["loc"] if part != "[key]"]
-    if loc[:1] == ["weights"]:
+    if loc[0:1] and loc[0] in KINDS:
         del loc[2:3]  # the kind of method, which is no key
     place = ".".join(map(str, loc)) or "the file"
     kind, value, message = error["type"], error["input"], error["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"{place}: {message}" if error["loc"] else message
     if kind == "union_tag_not_found":
-        return f"{place}: kind is missing; add kind: {' or '.join(KINDS)}"
+        return f"{place}: kind is missing; add kind: {' or '.join(KINDS[loc[0]])}"
     if kind == "union_tag_invalid":
-        return f"{place}.kind: {error['ctx']['tag']!r}: known are {', '.join(KINDS)}"
+        return f"{place}.kind: {error['ctx']['tag']!r}: known are {', '.join(KINDS[loc[0]])}"
     if kind == "missing":
         return f"{place}: missing; add it"
     text = isinstance(value, str) and kind in ("float_type", "int_type", "bool_type")

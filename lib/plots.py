@@ -38,6 +38,13 @@ STYLE = {  # colour, marker, line: redundant, so that a figure survives a black-
     "lottery": (PURPLE, "h", ""),
     "grad-r": (SKY, "p", ""),
     "stds": (SKY, "d", ""),
+    "learned": (BLUE, "o", "-"),
+    "random-tokens": (VERMILION, "x", ":"),
+    "attention": (GREEN, "D", "-."),
+    "skip": (ORANGE, "s", "--"),
+    "all": (PURPLE, "^", ""),
+    "tickets-all": (PURPLE, "^", "--"),
+    "tickets-learned": (BLUE, "o", "-"),
 }
 SEQUENCE = [
     (BLACK, "*", ":"),

@@ -33,7 +33,7 @@ ACCURACY, LOSS, OPERATIONS = "accuracy (%)", "accuracy - dense (points)", "opera
 DENSE, PARAMETERS, SYNAPSES, OTHER = "dense accuracy (%)", "parameters left (%)", "synapses left (%)", "other connectivity (%)"
 HEADERS = {"accuracy": ACCURACY, "dense_accuracy": DENSE, "accuracy_loss": LOSS, "synops": OPERATIONS}
 COSTS = {"AC (M)": "AC (% of dense)", "MAC (M)": "MAC (% of dense)"}  # operations a sample
-ROW = ["block", "method", "kind", "granularity", "data", "network", "T", "n", "ratio"]
+ROW = ["block", "method", "kind", "granularity", "data", "network", "T", "n", "ratio", "rho"]
 COLUMNS = [
     *ROW, ACCURACY, f"± {ACCURACY}", DENSE, LOSS, f"± {LOSS}", PARAMETERS, SYNAPSES, OTHER, "definition",
     *(column for pair in COSTS.items() for column in pair), OPERATIONS, "source", "note",

@@ -57,22 +57,22 @@ def write_text(path: Path, text: str) -> None:
 
 def recipe(study: Study, stage: str, cell: str) -> dict:
     """The settings of a cell that a stage's numbers depend on; what it prunes at which ratio stands in each record."""
-    unread = {"dense": {"prune", "rewire"}, "weights": {"prune"}}.get(stage, {"rewire"})
-    settings = study.cells[cell].model_dump(exclude={"ratios", "densities"} | unread)
+    read = {"dense": set(), "channels": {"prune"}, "ablate": {"prune"}, "weights": {"rewire"}, "tokens": {"student"}}[stage]
+    unread = {"ratios", "densities", "rhos", "prune", "rewire", "student"} - read
+    settings = study.cells[cell].model_dump(exclude=unread)
     return rounded({**settings, "splits": study.data.model_dump(exclude={"root"})})
 
 
 def expected(study: Study, stage: str, methods) -> list[tuple[str, str, int]]:
-    grid = study.grid
-    cells = {"dense": grid.cells, "channels": grid.pruned, "ablate": grid.ablated, "weights": grid.rewired}[stage]
-    return [(cell, method, seed) for cell in cells for method in methods for seed in grid.seeds]
+    part = {"dense": "cells", "channels": "pruned", "ablate": "ablated", "weights": "rewired", "tokens": "selected"}[stage]
+    return [(cell, method, seed) for cell in getattr(study.grid, part) for method in methods for seed in study.grid.seeds]
 
 
 def asked(point: dict) -> tuple:
-    """What one training was asked for: fraction removed or kept, variant, and the method's settings without its label, which
-    changes no number."""
+    """What one training was asked for: fraction removed or kept, of weights and of tokens, variant, and the method's settings
+    without its label, which changes no number."""
     settings = {key: value for key, value in point.get("settings", {}).items() if key != "label"}
-    return point.get("ratio", 0.0), point.get("asked"), point.get("variant", {}), settings
+    return point.get("ratio", 0.0), point.get("asked"), point.get("rho"), point.get("variant", {}), settings
 
 
 def read(study: Study, stage: str, cell: str, method: str, seed: int) -> list[dict]:

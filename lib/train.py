@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from lib import data, models
 from lib.errors import pick
@@ -16,7 +16,7 @@ from lib.files import whole
 from lib.measure import accuracy
 from lib.models import SpikingNet
 from lib.pruning import make_pruner
-from lib.settings import Cell, Point, WeightPoint
+from lib.settings import Cell, Point, TokenPoint, Train, WeightPoint
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -27,16 +27,20 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def make_optimizer(net: nn.Module, recipe) -> torch.optim.SGD:
+def make_optimizer(net: nn.Module, recipe: Train) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(
+            net.parameters(), lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay
+        )
     return torch.optim.SGD(net.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 
-def cosine(epoch: int, recipe) -> float:
+def cosine(epoch: int, recipe: Train) -> float:
     """From lr to 0 over the epochs. epoch counts from 0."""
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
 
 
-def step(epoch: int, recipe) -> float:
+def step(epoch: int, recipe: Train) -> float:
     """A tenth every third of the epochs: the published decay every 100 of 300 epochs (A26)."""
     return recipe.lr * 0.1 ** (3 * epoch // recipe.epochs)
 
@@ -44,9 +48,15 @@ def step(epoch: int, recipe) -> float:
 LR_SCHEDULES = {"cosine": cosine, "step": step}
 
 
-def set_lr(optimizer: torch.optim.Optimizer, epoch: int, recipe) -> None:
+def set_lr(optimizer: torch.optim.Optimizer, epoch: int, recipe: Train) -> None:
+    """The schedule's rate; during the warm-up the share of it that the epoch (from 0) has come to."""
+    rate = pick(LR_SCHEDULES, recipe.lr_schedule, "lr_schedule")(epoch, recipe)
     for group in optimizer.param_groups:
-        group["lr"] = pick(LR_SCHEDULES, recipe.lr_schedule, "lr_schedule")(epoch, recipe)
+        group["lr"] = rate * min(1.0, (epoch + 1) / (recipe.warmup + 1))
+
+
+def cross_entropy(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(net(x), y)
 
 
 @torch.no_grad()
@@ -57,12 +67,17 @@ def add_l1(net: nn.Module, strength: float) -> None:
             module.weight.grad.add_(module.weight.sign(), alpha=strength)
 
 
-def train_epoch(net: nn.Module, batches, optimizer: torch.optim.Optimizer, l1: float = 0.0, pruner=None) -> float:
-    """One pass over `batches` of (x, y); returns the mean cross-entropy. raises: FloatingPointError if it is not finite"""
+def train_epoch(
+    net: nn.Module, batches, optimizer: torch.optim.Optimizer, l1: float = 0.0, pruner=None, loss_of=cross_entropy
+) -> float:
+    """One pass over `batches` of (x, y); returns the mean loss. loss_of: (net, x, y) -> a number to go down
+
+    raises: FloatingPointError if it is not finite
+    """
     net.train()
     losses = []
     for x, y in batches:
-        loss = F.cross_entropy(net(x), y)
+        loss = loss_of(net, x, y)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss.item()} at step {len(losses)} of the epoch; lower the learning rate")
         optimizer.zero_grad()
@@ -88,16 +103,25 @@ class Run:
     """One training: a network, its optimiser, its pruner (for the dense baseline one that does nothing), a log with a line an
     epoch."""
 
-    def __init__(self, splits: data.Splits, cell: Cell, point: Point | WeightPoint | None, seed: int):
-        self.splits, self.cell, self.seed, self.log = splits, cell, seed, []
+    def __init__(self, splits: data.Splits, cell: Cell, point: Point | WeightPoint | TokenPoint | None, seed: int):
+        self.splits, self.cell, self.point, self.seed, self.log = splits, cell, point, seed, []
         self.order = seed_everything(seed)
-        self.net = models.build(cell.net, splits.classes, splits.in_shape, cell.T, cell.neuron, cell.width).use(cell.fast)
+        self.net = self.build().use(cell.fast)
         self.optimizer = make_optimizer(self.net, cell.train)
         chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch once more
         self.l1 = point.method.l1 if isinstance(point, Point) else cell.train.l1
         self.pruner = make_pruner(self.net, cell, point, chance, lambda: self.batches(chance, cell.prune.probes))
         self.recipe_epochs = self.pruner.recipe_epochs(cell.train.epochs)
         self._follow()
+
+    def build(self) -> SpikingNet:
+        """The network to start from."""
+        cell = self.cell
+        return models.build(cell.net, self.splits.classes, self.splits.in_shape, cell.T, cell.neuron, cell.width)
+
+    def loss(self, net: SpikingNet, x: Tensor, y: Tensor) -> Tensor:
+        """What goes down."""
+        return F.cross_entropy(net(x), y, label_smoothing=self.cell.train.smoothing)
 
     def batches(self, generator: torch.Generator, count: int | None = None):
         """The training batches of an epoch, augmented; the first `count` of them."""
@@ -108,13 +132,17 @@ class Run:
         """Trains one epoch, changes the structure if it is time, then validates: always the masked network."""
         number, recipe = len(self.log) + 1, self.cell.train
         set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
-        loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner)
+        loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner, self.loss)
         line = {"epoch": number, "loss": loss}
         if number in self.pruner.updates:  # what the segment that ends here has reached, and what its cut leaves of it
-            line["before_update"] = accuracy(self.net, *self.splits.validation)
+            line["before_update"] = self.validate()
         self.pruner.after_epoch(number)
         self._follow()
-        self.log.append({**line, "validation": accuracy(self.net, *self.splits.validation)})
+        self.log.append({**line, "validation": self.validate()})
+
+    def validate(self) -> float:
+        """Accuracy on the validation images."""
+        return accuracy(self.net, *self.splits.validation)
 
     def checkpoint(self, path: Path) -> None:
         """Keeps everything that the next epoch depends on; a stop while it is written leaves the last one."""
@@ -141,6 +169,16 @@ class Run:
         self.order.set_state(state["order"])
         self.log = state["log"]
         return True
+
+    def go_on(self, path: Path) -> None:
+        """Takes up what a run kept at its end that is the beginning of this one (lottery tickets at a larger density), and
+        makes the update that comes next: the numbers are those of a run of its own."""
+        self.resume(path)
+        self.pruner.after_step(self.optimizer)
+        last = self.log[-1]
+        self.pruner.after_epoch(last["epoch"])
+        self._follow()
+        self.log[-1] = {**last, "before_update": last["validation"], "validation": self.validate()}
 
     def finish(self) -> SpikingNet:
         """The network that is reported: compacted if it was pruned."""

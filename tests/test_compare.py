@@ -53,7 +53,9 @@ def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 def test_the_committed_results_agree_with_themselves(repository):
     done = compared(repository)
     assert done.returncode == 0 and done.stderr == ""
-    assert "+0.000  channels digits-vgg sca 0.5" in done.stdout and "2 results of study quick agree with HEAD" in done.stdout
+    assert (
+        "+0.000  channels digits-vgg sca ratio 0.5" in done.stdout and "2 results of study quick agree with HEAD" in done.stdout
+    )
 
 
 def test_a_small_change_of_the_mean_agrees(repository):
@@ -66,7 +68,7 @@ def test_a_large_change_names_the_worst_row(repository):
     done = compared(repository)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "worst: channels digits-vgg sca 0.5: 0.900 is committed, 0.800 was made" in done.stderr
+    assert "worst: channels digits-vgg sca ratio 0.5: 0.900 is committed, 0.800 was made" in done.stderr
 
 
 def test_a_better_result_is_a_change_too(repository):
@@ -116,11 +118,11 @@ def test_the_worst_point_is_the_one_furthest_beyond_its_own_tolerance(tool):
 def test_a_missing_run_is_named(repository):
     write(repository, 1, 0.9).unlink()
     done = compared(repository)
-    assert done.returncode == 1 and "sca 0.5: 2 points are committed, 1 were made" in done.stderr
+    assert done.returncode == 1 and "sca ratio 0.5: 2 points are committed, 1 were made" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("ratios", "named"), [((0.5,), "sca 0.8: 2 points are committed, 1"), ((0.5, 0.8, 0.9), "sca 0.9: 0 points")]
+    ("ratios", "named"), [((0.5,), "sca ratio 0.8: 2 points are committed, 1"), ((0.5, 0.8, 0.9), "sca ratio 0.9: 0 points")]
 )
 def test_a_missing_or_additional_point_is_named(repository, ratios, named):
     write(repository, 1, 0.9, ratios)
@@ -138,7 +140,9 @@ def test_every_committed_result_is_compared(tool):
     """Of every stage, channels and weights alike: as many accuracies for each point as there are seeds."""
     study = config.load("quick")
     found = tool.accuracies(path.read_text() for path in sorted(study.results.rglob("*.json")))
-    assert {key[0] for key in found} == {"dense", "channels", "ablate", "weights"}
+    assert {key[0] for key in found} == {"dense", "channels", "ablate", "weights", "tokens"}
     assert {len(seeds) for seeds in found.values()} == {len(study.grid.seeds)}
     asked = {key[3] for key in found if key[0] == "weights"}
-    assert asked == {float(f"{density:.6g}") for density in study.cells[study.grid.rewired[0]].densities}
+    assert asked == {f"asked {density:g}" for density in study.cells[study.grid.rewired[0]].densities}
+    asked = {key[3] for key in found if key[:1] + key[2:3] == ("tokens", "tickets-all")}
+    assert asked == {f"rho 1 asked {density:g}" for density in study.cells[study.grid.selected[0]].densities}

@@ -12,6 +12,7 @@ from lib import check, config, data, sources
 from lib.errors import ConfigError
 
 CELL = ("cells", "digits-vgg")
+TOKENS = ("cells", "spikformer")
 PQ = {"kind": "rewiring", "label": "PQ"}
 GONE = object()
 STUDY = """
@@ -22,13 +23,18 @@ out: .
 threads: 1
 data: {root: data/raw, validation: 0.125, split_seed: 2020}
 grid:
-  {data: [digits], cells: [digits-vgg], pruned: [digits-vgg], ablated: [digits-vgg], rewired: [digits-vgg], seeds: [0, 1]}
+  {data: [digits], cells: [digits-vgg, spikformer], pruned: [digits-vgg], ablated: [digits-vgg], rewired: [digits-vgg],
+   selected: [spikformer], seeds: [0, 1]}
 cells:
   digits-vgg:
     {data: digits, augment: none, net: vgg-digits, neuron: if, T: 4, width: 1.0, ratios: [0.5, 0.7, 0.8],
      train: {epochs: 20, batch: 25, lr: 0.05, momentum: 0.9, weight_decay: 0.0, l1: 0.0, lr_schedule: cosine},
      prune: {warmup: 4, interval: 2, floor: 2, probes: 4, compact: true},
      rewire: {warmup: 2, interval: 2, stop: 0.8}, densities: [0.3, 0.2]}
+  spikformer:
+    {data: digits, augment: none, net: spikformer-digits, neuron: lif, T: 2, width: 1.0, rhos: [0.7], densities: [0.3],
+     train: {epochs: 9, batch: 25, lr: 0.01, momentum: 0.9, weight_decay: 0.1, l1: 0.0, lr_schedule: cosine, optimizer: adamw},
+     student: {epochs: 5, batch: 25, lr: 0.002, momentum: 0.9, weight_decay: 0.06, l1: 0.0, lr_schedule: cosine, warmup: 1}}
 methods:
   sca: {label: SCA}
   only-prune: {label: only-prune, growth: none, regrow: 0.0}
@@ -39,6 +45,11 @@ weights:
   pq: {kind: rewiring, label: PQ}
   tickets: {kind: tickets, label: tickets}
   stds: {kind: threshold, label: STDS, rule: stds, strength: 0.1}
+tokens:
+  learned: {kind: select, label: learned, rule: learned}
+  all: {kind: select, label: all tokens, rule: all}
+  tickets-all: {kind: tickets, label: tickets}
+  tickets-learned: {kind: tickets, label: "tickets, learned", rho: 0.7}
 """
 
 
@@ -103,7 +114,7 @@ def refusal(folder, monkeypatch, content) -> str:
         (("ablations", "ablations", "variants"), [{"score": "spik"}], ["ablations.ablations.score", "'spik'", "spike_abs_v"]),
         (("grid", "cells"), ["digits-vg"], ["grid.cells", "'digits-vg'", "digits-vgg"]),
         (("grid", "pruned"), ["digits-vg"], ["grid.pruned", "'digits-vg'", "known are digits-vgg"]),
-        (("grid", "rewired"), ["digits-vg"], ["grid.rewired", "'digits-vg'", "known are digits-vgg"]),
+        (("grid", "rewired"), ["digits-vg"], ["grid.rewired", "'digits-vg'", "known are digits-vgg, spikformer"]),
         (("grid", "pruned"), [], ["grid.ablated", "'digits-vgg'", "not known"]),  # an ablation stands beside its base method
         (("weights", "pq", "kind"), "rewire", ["weights.pq.kind: 'rewire'", "rewiring, tickets, threshold"]),
         (("weights", "pq", "scope"), "filter", ["weights.pq", "scope", "'filter'", "'neuron', 'layer' or 'global'"]),
@@ -124,6 +135,26 @@ def refusal(folder, monkeypatch, content) -> str:
         (("grid", "pruned"), GONE, ["grid.pruned: missing; add it"]),
         (("grid", "rewired"), GONE, ["grid.rewired: missing; add it"]),
         (("weights",), GONE, ["weights: missing; add it"]),
+        # tokens
+        (("tokens",), GONE, ["tokens: missing; add it"]),
+        (("tokens", "all"), GONE, ["tokens: all missing", "the figures draw learned, all, tickets-all, tickets-learned"]),
+        (("tokens", "all", "rhos"), [0.5], ["tokens.all", "rhos [0.5] with rule all", "leave rhos out"]),
+        (("tokens", "learned", "rule"), "best", ["tokens.learned.rule: 'best'", "'attention', 'skip' or 'all'"]),
+        (("tokens", "learned", "kind"), "token", ["tokens.learned.kind: 'token': known are select, tickets"]),
+        (("tokens", "learned"), {"label": "mine"}, ["tokens.learned: kind is missing; add kind: select or tickets"]),
+        (("tokens", "tickets-learned", "rho"), 1.5, ["tokens.tickets-learned.rho: 1.5", "less than or equal to 1"]),
+        (("tokens", "tickets-learned", "rewind"), 5, ["tokens.tickets-learned.rewind: 5", "train 5 epochs", "rewind earlier"]),
+        ((*TOKENS, "rhos"), [0.0], ["cells.spikformer.rhos.0: 0.0", "greater than 0"]),
+        ((*TOKENS, "rhos"), GONE, ["grid.selected: cell spikformer has no rhos", "add what is missing"]),
+        ((*TOKENS, "student"), GONE, ["grid.selected: cell spikformer has no student", "add what is missing"]),
+        ((*TOKENS, "width"), 0.9, ["cells.spikformer.net", "width 43", "4 heads", "change `width`"]),
+        ((*TOKENS, "net"), "vgg-digits", ["cells.spikformer.net", "vgg-digits has no tokens", "spikformer4-384"]),
+        ((*TOKENS, "student", "optimizer"), "adam", ["cells.spikformer.student.optimizer: 'adam'", "'sgd' or 'adamw'"]),
+        ((*TOKENS, "student", "lr_schedule"), "flat", ["cells.spikformer.student.lr_schedule", "'flat'", "cosine, step"]),
+        ((*TOKENS, "train", "warmup"), 9, ["cells.spikformer.train: warmup: 9", "9 epochs", "lower it"]),
+        (("grid", "selected"), [], ["grid.selected: empty", "digits-vgg, spikformer"]),
+        (("grid", "selected"), ["digits-vgg"], ["grid.selected: cell digits-vgg has no student and no rhos"]),
+        (("grid", "pruned"), ["digits-vgg", "spikformer"], ["grid.pruned: cell spikformer has no prune and no ratios"]),
         (("weights", "pq", "growht"), "random", ["weights.pq", "unknown key growht", "growth"]),
         ((*CELL, "rewire", "stop"), GONE, ["cells.digits-vgg.rewire.stop: missing; add it"]),
         # types
@@ -185,7 +216,7 @@ def refusal(folder, monkeypatch, content) -> str:
             ["ratio constant", "an exchange belong"],
         ),
         (("weights", "pq"), {"label": "PQ"}, ["weights.pq: kind is missing; add kind: rewiring or tickets or threshold"]),
-        (("weights", "pq"), GONE, ["weights: pq missing", "the figures draw it"]),
+        (("weights", "pq"), GONE, ["weights: pq missing", "the figures draw pq"]),
         (("weights", "pq", "densities"), [0.25], ["weights: no density is asked of all of them on cell digits-vgg"]),
         (("grid", "rewired"), [], ["grid.rewired: empty", "digits-vgg"]),
         (("weights", "pq", "densities"), [1.5], ["weights.pq.densities.0: 1.5", "less than or equal to 1"]),
@@ -210,13 +241,13 @@ def refusal(folder, monkeypatch, content) -> str:
             0.6,
             ["ablations.ablations.ratio: 0.6", "cell digits-vgg has no training at it", "(0.5, 0.7, 0.8)"],
         ),
-        ((*CELL, "rewire"), GONE, ["grid.rewired: cell digits-vgg has no rewire and densities", "add them"]),
-        ((*CELL, "densities"), GONE, ["grid.rewired: cell digits-vgg has no rewire and densities", "add them"]),
+        ((*CELL, "rewire"), GONE, ["grid.rewired: cell digits-vgg has no rewire", "add what is missing"]),
+        ((*CELL, "densities"), GONE, ["grid.rewired: cell digits-vgg has no densities", "add what is missing"]),
         ((*CELL, "train", "momentum"), 0.0, ["weights.pq.growth: momentum", "train.momentum is 0", "take gradient or random"]),
         # empty, twice
         (("grid", "cells"), [], ["grid.cells", "empty", "at least one"]),
         (("grid", "seeds"), [], ["grid.seeds", "[]", "at least one"]),
-        ((*CELL, "ratios"), [], ["cells.digits-vgg.ratios", "[]", "at least one"]),
+        ((*CELL, "ratios"), [], ["grid.pruned: cell digits-vgg has no ratios", "add what is missing"]),
         (("methods",), {}, ["methods", "{}", "at least one"]),
         (("weights",), {}, ["weights", "{}", "at least one"]),
         (("ablations", "ablations", "variants"), [], ["ablations.ablations.variants", "[]", "at least one"]),
@@ -229,8 +260,12 @@ def refusal(folder, monkeypatch, content) -> str:
         (("methods", "my method"), {"label": "mine"}, ["methods.my method", "lower-case letters, digits and hyphens"]),
         (("methods", "../sca"), {"label": "mine"}, ["methods.../sca", "lower-case letters, digits and hyphens"]),
         (("methods", "sca_2"), {"label": "mine"}, ["methods.sca_2", "lower-case letters, digits and hyphens"]),
-        (("methods", "ablations"), {"label": "mine"}, ["ablations", "two of methods, ablations and weights", "rename one"]),
-        (("methods", "pq"), {"label": "mine"}, ["pq", "two of methods, ablations and weights", "rename one"]),
+        (
+            ("methods", "ablations"),
+            {"label": "mine"},
+            ["ablations", "two of methods, ablations, weights and tokens", "rename one"],
+        ),
+        (("methods", "pq"), {"label": "mine"}, ["pq", "two of methods, ablations, weights and tokens", "rename one"]),
         (("grid", "cells"), ["digits vgg"], ["grid.cells", "'digits vgg'", "lower-case letters, digits and hyphens"]),
     ],
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else None,
@@ -318,7 +353,7 @@ def test_what_fits_is_not_refused(tmp_path):
 
 def test_a_network_is_tried_on_the_shape_of_its_data(tmp_path):
     content = changed((*CELL, "net"), "vgg16")
-    content["cells"]["digits-vgg"]["data"], content["grid"]["data"] = "cifar10", ["cifar10"]
+    content["cells"]["digits-vgg"]["data"], content["grid"]["data"] = "cifar10", ["cifar10", "digits"]
     check.check(written(tmp_path, content))
     for name in data.SOURCES:
         assert name in sources.SHAPES
@@ -395,10 +430,33 @@ def test_points_of_a_method_for_weights_are_its_own_densities_or_the_cells():
     assert None in own and any(own), "both kinds are in the quick study"
 
 
-@pytest.mark.parametrize(("name", "ours"), [("config", {"lib.errors", "lib.settings"}), ("settings", set())])
-def test_config_imports_nothing_of_ours_but_its_errors_and_its_pieces(name, ours):
+@pytest.mark.parametrize(
+    ("files", "ours"), [(["config.py"], {"lib.errors", "lib.settings"}), (["settings/*.py"], {"lib.settings"})]
+)
+def test_config_imports_nothing_of_ours_but_its_errors_and_its_pieces(files, ours):
     """Or an edit of a criterion would remake every figure."""
-    tree = ast.parse((config.ROOT / "lib" / f"{name}.py").read_text())
-    names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    assert {name for name in names if name.split(".")[0] in ("lib", "")} == ours
+    paths = [path for pattern in files for path in (config.ROOT / "lib").glob(pattern)]
+    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text()))]
+    names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    assert {".".join(name.split(".")[:2]) for name in names if name.split(".")[0] in ("lib", "")} == ours
+
+
+@pytest.mark.parametrize("study", ["quick", "smoke"])
+def test_a_method_for_tokens_has_a_point_for_each_rho_or_density(study):
+    settings = config.load(study)
+    [name] = settings.grid.selected
+    cell = settings.cells[name]
+    for method, asked in settings.tokens.items():
+        points = settings.points(name, method)
+        if asked.kind == "tickets":
+            assert [(point.rho, point.density) for point in points] == [
+                (asked.rho or 1.0, density) for density in cell.densities
+            ]
+            assert all(point.selector == (asked.rho and {"rho": asked.rho, "rule": "learned"}) for point in points)
+        else:
+            rhos = (1.0,) if asked.rule == "all" else cell.rhos
+            assert [(point.rho, point.density) for point in points] == [(rho, 1.0) for rho in rhos]
+            assert all(
+                point.selector == (asked.rule != "all" and {"rho": point.rho, "rule": asked.rule} or None) for point in points
+            )

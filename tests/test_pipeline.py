@@ -174,16 +174,17 @@ def keys(value) -> dict | None:
 
 def test_the_smoke_study_has_the_keys_of_the_quick_one():
     smoke, quick = (keys(read(config.ROOT / path)) for path in ("studies/smoke/params.yaml", "params.yaml"))
-    for group in ("cells", "weights"):
+    for group in ("cells", "weights", "tokens"):
         quick[group] = {name: value for name, value in quick[group].items() if name in smoke[group]}  # it has fewer
-    for method in (*smoke["weights"].values(), *quick["weights"].values()):
-        for fitted in ("densities", "share"):  # to the length of the training
+    for method in (method for study in (smoke, quick) for group in ("weights", "tokens") for method in study[group].values()):
+        for fitted in ("densities", "share", "rewind"):  # to the length of the training
             method.pop(fitted, None)
     assert smoke == quick
 
 
-def test_the_smoke_study_has_a_method_for_weights_of_each_kind():
-    smoke, quick = (config.load(name).weights.values() for name in ("smoke", "quick"))
+@pytest.mark.parametrize("group", ["weights", "tokens"])
+def test_the_smoke_study_has_a_method_of_each_kind(group):
+    smoke, quick = (getattr(config.load(name), group).values() for name in ("smoke", "quick"))
     assert {method.kind for method in smoke} == {method.kind for method in quick}
 
 

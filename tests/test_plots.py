@@ -154,14 +154,15 @@ def test_sizes_have_labels_that_do_not_touch(span):
 
 
 def test_one_legend_stands_above_all_axes():
+    drawn = [method for method in plots.STYLE if method not in config.load("quick").tokens]
     fig, axes = plots.panels(3)
     for ax in axes:
-        for method in plots.STYLE:
+        for method in drawn:
             plots.line(ax, table(), "ratio", "accuracy", "ratio", method, **plots.style(method))
     plots.legend_above(fig, axes[0])
     fig.canvas.draw()
     [legend] = fig.legends
-    assert [text.get_text() for text in legend.get_texts()] == list(plots.STYLE)
+    assert [text.get_text() for text in legend.get_texts()] == drawn
     box = legend.get_window_extent()
     assert box.x0 >= 0 and box.x1 <= fig.bbox.x1 and all(box.y0 >= ax.get_tightbbox().y1 for ax in axes)
 

@@ -16,7 +16,8 @@ IDENTITY = {"study": "smoke", "stage": "channels", "cell": "digits-vgg", "method
 def study(tmp_path):
     """The smoke study with two seeds, and a folder of its own."""
     settings = config.load("smoke")
-    return settings.model_copy(update={"out": str(tmp_path), "grid": settings.grid.model_copy(update={"seeds": (0, 1)})})
+    grid = settings.grid.model_copy(update={"seeds": (0, 1), "cells": ("digits-vgg",)})
+    return settings.model_copy(update={"out": str(tmp_path), "grid": grid})
 
 
 def fill(study, stage="channels", methods=None) -> list:

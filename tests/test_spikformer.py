@@ -5,8 +5,22 @@ import torch
 from helpers import images, labels
 
 from lib import measure, models
+from lib.errors import ConfigError
 from lib.models.spikformer import Attention
-from lib.pruning.tokens import Selector, Skipper, as_mask, information, kept_tokens, ratio_loss, recalibrate, teach, token_loss
+from lib.pruning.tokens import (
+    RULES,
+    Selector,
+    Skipper,
+    as_mask,
+    information,
+    kept_tokens,
+    make_selector,
+    ratio_loss,
+    recalibrate,
+    teach,
+    token_loss,
+    worked_on,
+)
 
 C8 = {0.9: [57, 51, 46], 0.8: [51, 40, 32], 0.7: [44, 31, 21], 0.6: [38, 23, 13], 0.5: [32, 16, 8], 1.0: [64, 64, 64]}
 
@@ -181,14 +195,45 @@ def test_operations_are_counted_event_by_event():
     assert ops["head"]["mac"] == 480 and ops["stem.0.conv"]["mac"] * 4 == ops["stem.0.conv"]["mac_x_T"]
 
 
-def test_a_selector_is_kept_with_its_network(tmp_path):
+@pytest.mark.parametrize("rule", RULES)
+def test_where_the_blocks_work(rule):
+    net = digits_net()
+    net.selector = make_selector(net, 0.6, rule).double().eval()
+    x = images(net, 8)
+    seen = []
+    for block in net.blocks:
+        block.register_forward_hook(lambda _, args, __: seen.append(args[0].shape[2]))
+    net(x)
+    assert seen == net.works_on == ([9] * 4 if rule == "skip" else [16, 9, 5, 3])
+    torch.manual_seed(3)
+    masks = worked_on(net, x)
+    assert [mask.sum(1).unique().tolist() for mask in masks] == [[count] for count in net.works_on] and net.selector.gathered
+    if rule != "skip":
+        assert all((later <= earlier).all() for earlier, later in zip(masks, masks[1:], strict=False))
+    net.selector = None
+    assert all((mask == 1).all() for mask in worked_on(net, x)) and net.works_on == [16] * 4
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ConfigError, match="rule: 'best' is not known; known are learned, random, attention, skip"):
+        models.build("spikformer-digits", 10, (1, 8, 8), 4, selector={"rho": 0.5, "rule": "best"})
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_selector_is_kept_with_its_network(rule, tmp_path):
     torch.manual_seed(0)
-    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", selector={"rho": 0.6, "rule": "learned"}).eval()
+    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", selector={"rho": 0.6, "rule": rule}).eval()
     models.save(net, tmp_path / "net.pt")
     back = models.load(tmp_path / "net.pt")
-    assert back.selector.counts == net.selector.counts == [9, 5, 3] and back.selector.rule == "learned"
-    assert torch.equal(back(images(net, 8)), net(images(net, 8)))
+    assert back.works_on == net.works_on and back.selector.rule == rule
+    logits = []
+    for one in (back, net):
+        torch.manual_seed(1)
+        logits.append(one(images(net, 8)))
+    assert torch.equal(*logits)
+    net.selector.gathered = False
     other = models.clone(net, torch.float64)
+    assert not other.selector.gathered
     assert all(torch.equal(a.double(), b) for a, b in zip(net.parameters(), other.parameters(), strict=True))
 
 
@@ -236,10 +281,10 @@ def test_a_skipped_token_is_as_it_was_and_all_tokens_worked_on_is_no_skipping(rh
     net = digits_net()
     x = images(net, 8)
     plain, tokens = net(x), net.embed(x[None])
-    net.skipper = Skipper(net, rho)
-    out = net.skipper.through(net.blocks[0], tokens)
+    net.selector = Skipper(net, rho)
+    out, _ = net.selector(0, net.blocks, tokens, None)
     same = (out == tokens).all(-1).all(0).sum(1)
-    assert (same >= net.tokens - net.skipper.count).all() and (out != tokens).any()
+    assert (same >= net.tokens - net.selector.count).all() and (out != tokens).any()
     assert (net(x) - plain).abs().max() > 1e-3
-    net.skipper = Skipper(net, 1.0)
+    net.selector = Skipper(net, 1.0)
     assert (net(x) - plain).abs().max() <= 1e-12

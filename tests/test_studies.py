@@ -6,15 +6,21 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from lib import check, config, data, sources, train
+from lib import check, config, data, sources, student, train
 from lib.errors import ConfigError
 
 PARAMS = {path.parent.name: path for path in sorted(config.ROOT.glob("studies/*/params.yaml"))}
 STUDIES = {name: config.load(name) for name in ("quick", *PARAMS)}
 CELLS = [(study, cell) for study, settings in STUDIES.items() for cell in settings.cells]
-METHODS = ("dense", "sca", "sca-literal")
-STEPPED = [(study, cell, method) for study, cell in CELLS for method in METHODS]
-STEPPED += [(study, cell, "pq") for study, cell in CELLS if STUDIES[study].cells[cell].rewire]
+METHODS = {"prune": ("sca", "sca-literal"), "rewire": ("pq",), "student": ("learned", "tickets-learned")}
+STEPPED = [(study, cell, "dense") for study, cell in CELLS]
+STEPPED += [
+    (study, cell, method)
+    for study, cell in CELLS
+    for part, methods in METHODS.items()
+    if getattr(STUDIES[study].cells[cell], part)
+    for method in methods
+]
 FEW = 4  # images: full-width networks take seconds
 
 
@@ -36,9 +42,16 @@ def splits_of(cell):
 def one_step(study, cell, method):
     """(run, parameters before, parameters after): one epoch of one batch."""
     settings = STUDIES[study]
-    few = settings.cells[cell].model_copy(update={"train": settings.cells[cell].train.model_copy(update={"batch": FEW})})
+    whole = settings.cells[cell]
+    batches = {
+        part: recipe.model_copy(update={"batch": FEW}) for part in ("train", "student") if (recipe := getattr(whole, part))
+    }
+    few = whole.model_copy(update=batches)
     point = None if method == "dense" else settings.points(cell, method)[-1]
-    run = train.Run(splits_of(few), few, point, 0)
+    if method in settings.tokens:
+        run = student.Student(splits_of(few), few, point, 0, train.Run(splits_of(few), few, None, 0).net)
+    else:
+        run = train.Run(splits_of(few), few, point, 0)
     before = {name: p.detach().clone() for name, p in run.net.named_parameters()}
     run.epoch()
     return run, before, dict(run.masked().named_parameters())
@@ -58,6 +71,8 @@ def test_every_cell_that_is_planned_or_run_is_stepped():
     assert asked <= set(CELLS)
     rewired = {(name, cell) for name, s in STUDIES.items() for grid in check.grids(s).values() for cell in grid.rewired}
     assert rewired and {(study, cell, "pq") for study, cell in rewired} <= set(STEPPED)
+    selected = {(name, cell) for name, s in STUDIES.items() for grid in check.grids(s).values() for cell in grid.selected}
+    assert selected and {(study, cell, "learned") for study, cell in selected} <= set(STEPPED)
     assert {"quick", "smoke", "small", "paper"} <= set(STUDIES)
 
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from lib import config, data, pruning, train
 from lib.measure import accuracy, report
-from lib.settings import Point
+from lib.settings import Point, Train
 
-RECIPE = SimpleNamespace(lr=0.2, epochs=30, momentum=0.9, weight_decay=1e-4, lr_schedule="cosine")
+RECIPE = Train(lr=0.2, epochs=30, batch=1, momentum=0.9, weight_decay=1e-4, l1=0.0, lr_schedule="cosine")
 
 
 def test_cosine_falls_from_lr_towards_0():
@@ -40,6 +40,24 @@ def test_make_optimizer_is_sgd_over_all_parameters_by_the_recipe():
     [group] = optimizer.param_groups
     assert type(optimizer) is torch.optim.SGD and (group["lr"], group["momentum"], group["weight_decay"]) == (0.2, 0.9, 1e-4)
     assert [id(p) for p in group["params"]] == [id(p) for p in net.parameters()]
+
+
+def test_make_optimizer_is_adamw_where_the_recipe_says_so():
+    optimizer = train.make_optimizer(make_net(), RECIPE.model_copy(update={"optimizer": "adamw", "momentum": 0.8}))
+    [group] = optimizer.param_groups
+    assert type(optimizer) is torch.optim.AdamW and (group["lr"], group["betas"], group["weight_decay"]) == (
+        0.2,
+        (0.8, 0.999),
+        1e-4,
+    )
+
+
+def test_the_loss_of_a_run_has_smoothed_labels(few_digits):
+    run = train.Run(few_digits, cell_of(smoothing=0.2), None, 0)
+    x, y = few_digits.train[0][:20], few_digits.train[1][:20]
+    shares = torch.full((20, 10), 0.02).scatter_(1, y[:, None], 0.82)
+    logits = run.net(x)
+    assert run.loss(run.net, x, y).item() == pytest.approx(-(shares * logits.log_softmax(1)).sum(1).mean().item(), rel=1e-5)
 
 
 def test_l1_reaches_the_3x3_convolutions_alone():

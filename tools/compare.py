@@ -30,12 +30,12 @@ def git(*arguments: str) -> str:
 
 
 def accuracies(texts) -> dict[tuple, list[float]]:
-    """{(stage, cell, method, ratio or density asked for, variant): test accuracies, one a seed}"""
+    """{(stage, cell, method, what was asked for, variant): test accuracies, one a seed}"""
     found = defaultdict(list)
     for record in map(json.loads, texts):
         for point in record["points"]:
             variant = ", ".join(f"{key} {value}" for key, value in point.get("variant", {}).items())
-            asked = point["asked"] if record["stage"] == "weights" else point["ratio"]
+            asked = " ".join(f"{key} {point[key]:g}" for key in ("ratio", "rho", "asked") if key in point)
             found[record["stage"], record["cell"], record["method"], asked, variant].append(point["accuracy"])
     return found
 

@@ -51,7 +51,17 @@ def numbers() -> str:
 
 def densities() -> str:
     """Test accuracy of each method for single weights at each density that it was asked for."""
-    return wide(lambda table: table["asked (%)"].notna(), "asked (%)", "asked for {:.3g} %")
+    return wide(lambda table: table["asked (%)"].notna() & table["rho"].isna(), "asked (%)", "asked for {:.3g} %")
+
+
+def tokens() -> str:
+    """Test accuracy of each way to select tokens at each rho."""
+    return wide(lambda table: table["asked (%)"].eq(100) & table["rho"].notna(), "rho", "rho {:g}")
+
+
+def tickets() -> str:
+    """Test accuracy of the transformer's lottery tickets at each density."""
+    return wide(lambda table: table["asked (%)"].lt(100) & table["rho"].notna(), "asked (%)", "density {:.3g} %")
 
 
 def wide(rows, column: str, title: str) -> str:
@@ -79,7 +89,14 @@ def findings() -> str:
 
 
 def filled(text: str) -> str:
-    for name, make in (("sources", sources), ("numbers", numbers), ("densities", densities), ("findings", findings)):
+    for name, make in (
+        ("sources", sources),
+        ("numbers", numbers),
+        ("densities", densities),
+        ("tokens", tokens),
+        ("tickets", tickets),
+        ("findings", findings),
+    ):
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, make=make: f"{m[1]}{make()}\n{m[2]}", text, flags=re.DOTALL
         )

@@ -32,7 +32,7 @@ def build(
     """An untrained network.
 
     name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1; neuron: 'if' or 'lif'
-    selector: of a transformer's tokens, the arguments of `lib.pruning.tokens.Selector`; None: all tokens go on
+    selector: of a transformer's tokens, rho and rule of `lib.pruning.tokens.make_selector`; None: all tokens go on
     width: multiplies every width; widths: {site: channels} replaces single ones (that is how a compact network is built)
     raises: ValueError that names the value and what is allowed
     """
@@ -57,11 +57,11 @@ def build(
     if unknown:
         raise ValueError(f"widths of {', '.join(unknown)}: the sites of {name} are {', '.join(net.sites)}")
     if selector is not None:
-        from lib.pruning.tokens import Selector  # it reads networks, which this package makes
+        from lib.pruning.tokens import make_selector  # it reads networks, which this package makes
 
         if not isinstance(net, spikformer.Spikformer):
             raise ValueError(f"selector: {name} has no tokens; known are {', '.join(spikformer.LAYOUTS)}")
-        net.selector = Selector(net, **selector)
+        net.selector = make_selector(net, **selector)
     return net.use(Fast())
 
 
@@ -71,6 +71,8 @@ def clone(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
     copy.load_state_dict(net.state_dict())
     for name, site in copy.sites.items():
         site.state = net.sites[name].state
+    if net.spec["selector"] is not None:
+        copy.selector.gathered = net.selector.gathered
     return copy.train(net.training).set_step_mode(net.step_mode).use(net.fast)
 
 

@@ -17,6 +17,18 @@ LAYOUTS = {  # width D, heads, blocks, which of the four stem stages halve the m
     "spikformer4-256-dvs": (256, 16, 4, (True, True, True, True), 0.25, False),
     "spikformer-digits": (48, 4, 4, (False, False, False, True), 0.25, True),
 }
+KINDS = {  # part of a layer's name -> kind of layer
+    "stem": "stem",
+    "position": "stem",
+    "q": "q",
+    "k": "k",
+    "v": "v",
+    "projection": "projection",
+    "wide": "MLP",
+    "narrow": "MLP",
+    "predictors": "selector",
+    "head": "head",
+}
 MLP_RATIO = 4
 ATTENTION_THRESHOLD = 0.5
 EVENTS = ("spikformer4-256-dvs",)
@@ -89,8 +101,7 @@ class Block(nn.Module):
 
 
 class Spikformer(SpikingNet):
-    """`selector`: None, or what decides before the second and later blocks which tokens go on; `skipper`: None, or what lets
-    tokens pass by a block (lib.pruning.tokens)."""
+    """`selector`: None, or what decides which tokens each block works on (lib.pruning.tokens)."""
 
     def __init__(self, spec: dict):
         super().__init__(spec)
@@ -113,7 +124,7 @@ class Spikformer(SpikingNet):
         self.side = tuple(side // 2 ** sum(halved) for side in self.in_shape[1:])
         if 0 in self.side:
             raise ValueError(f"in_shape {self.in_shape}: too small for the poolings of {spec['name']}")
-        self.selector = self.skipper = None
+        self.selector = None
         self.head = nn.Linear(width, spec["num_classes"])
         self._edges.append(Edge("head", None, None, None))
         self.apply(initialise)
@@ -134,6 +145,11 @@ class Spikformer(SpikingNet):
     def tokens(self) -> int:
         return self.side[0] * self.side[1]
 
+    @property
+    def works_on(self) -> list[int]:
+        """Tokens that each block works on."""
+        return [self.tokens] * len(self.blocks) if self.selector is None else self.selector.works_on
+
     def edges(self) -> list[Edge]:
         """With those of the selector's predictors, which read firing rates: analog."""
         names = [
@@ -153,16 +169,11 @@ class Spikformer(SpikingNet):
         return stage["node"](repeated(normalised(stage["bn"], stage["conv"](x), self.T), self.T))
 
     def features(self, x: Tensor) -> Tensor:
-        if (self.selector or self.skipper) is not None and self.step_mode != "m":
+        if self.selector is not None and self.step_mode != "m":
             raise ValueError("step mode 's': tokens are chosen by their rates over all T steps; call net.set_step_mode('m')")
         x, keep = self.embed(x), None
         for number, block in enumerate(self.blocks):
-            if self.skipper is not None:
-                x = self.skipper.through(block, x)
-                continue
-            if self.selector is not None and number:
-                x, keep = self.selector(number, x, keep, self.blocks[number - 1])
-            x = block(x, keep)
+            x, keep = (block(x), None) if self.selector is None else self.selector(number, self.blocks, x, keep)
         return x.mean(-2) if keep is None else (x * keep[..., None]).sum(2) / keep.sum(1)[:, None].clamp(min=1)
 
 

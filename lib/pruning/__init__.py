@@ -24,7 +24,7 @@ from lib.pruning.thresholds import ThresholdPruner
 from lib.pruning.tickets import TicketPruner
 from lib.pruning.tokens import Selector, kept_tokens
 from lib.pruning.weights import WeightPruner, apply_weight_masks, prunable_weights
-from lib.settings import Cell, Point, WeightPoint
+from lib.settings import Cell, Point, TokenPoint, WeightPoint
 
 __all__ = [
     "GROWTH",
@@ -61,12 +61,14 @@ __all__ = [
 ]
 
 
-def make_pruner(net: SpikingNet, cell: Cell, point: Point | WeightPoint | None, chance: torch.Generator, probes) -> Pruner:
+def make_pruner(
+    net: SpikingNet, cell: Cell, point: Point | WeightPoint | TokenPoint | None, chance: torch.Generator, probes
+) -> Pruner:
     """The pruner of one training; point None: the dense network's. chance: draws what a method leaves to it; probes: called for
     the batches of `probe`"""
     epochs = cell.train.epochs
-    if point is None:
-        return Pruner(net)
+    if point is None or isinstance(point, TokenPoint) and point.method.kind == "select":
+        return Pruner(net)  # which tokens go on is the network's own affair
     if isinstance(point, Point):
         compacting = cell.prune.compact and point.method.mode != "literal"
         made = ShrinkingPruner if compacting else ChannelPruner

@@ -31,6 +31,10 @@ class TicketPruner(Pruner):
         self.masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in prunable_weights(net).items()}
         self.optimizer, self.early = None, None
 
+    def extends(self, other: "TicketPruner") -> bool:
+        """Whether a run with this pruner begins as a whole run with the other one does."""
+        return self.rounds[: len(other.rounds)] == other.rounds != self.rounds
+
     def recipe_epochs(self, epochs: int) -> list[int]:
         return [*range(epochs), *list(range(self.rewind, epochs)) * len(self.rounds)]
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib.errors import pick
 from lib.models.spikformer import Block, Spikformer
 
 
@@ -39,22 +40,31 @@ class Predictor(nn.Sequential):
 
 
 class Selector(nn.Module):
-    """rule: 'learned' (a Predictor a stage), 'random', or 'attention' (how much attention the block before gave a token)
+    """Tokens that go on, from stage to stage fewer. rule: 'learned' (a Predictor a stage), 'random', or 'attention' (how much
+    attention the block before gave a token)
 
     gathered: whether dropped tokens are really left out in eval mode; otherwise they are masked, with the same logits
-    decisions: after a forward pass in training mode, the mask [N, L] of each stage
+    decisions: after a forward pass in which tokens are masked, the mask [N, L] of each stage
+    works_on: tokens that each block works on
     """
 
     def __init__(self, net: Spikformer, rho: float, rule: str = "learned"):
         super().__init__()
         self.rho, self.rule, self.gathered, self.stages = rho, rule, True, len(net.blocks) - 1
         self.counts = kept_tokens(net.tokens, rho, self.stages)
+        self.works_on = [net.tokens, *self.counts]
         self.places = self.noise = None  # where the tokens that are left stood; what 'random' draws for each, at each stage
         self.predictors = nn.ModuleList(Predictor(net.head.in_features) for _ in range(self.stages if rule == "learned" else 0))
         self.decisions: list[Tensor] = []
 
-    def forward(self, number: int, x: Tensor, keep: Tensor | None, before: Block) -> tuple[Tensor, Tensor | None]:
-        """Before block `number`: x [T, N, L, D] and who is left of it -> the same after this stage's decision."""
+    def forward(self, number: int, blocks: nn.ModuleList, x: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """x [T, N, L, D] and who is left of it -> the same after this stage's decision and block `number`."""
+        if number:
+            x, keep = self.decide(number, x, keep, blocks[number - 1])
+        return blocks[number](x, keep), keep
+
+    def decide(self, number: int, x: Tensor, keep: Tensor | None, before: Block) -> tuple[Tensor, Tensor | None]:
+        """Who goes on into block `number`."""
         if number == 1:
             self.decisions = []
             self.places = torch.arange(x.shape[2], device=x.device).expand(x.shape[1], -1)
@@ -96,16 +106,31 @@ class Skipper(nn.Module):
     """Needs no training: the tokens that say least pass by a block unchanged, and are there again for the next one.
 
     rho: share of the tokens that each block works on
+    decisions: after a forward pass, who took part in each block [N, L]
     """
 
-    # differs from the paper: the same tokens at all T steps, which keeps a neuron's steps together; published: chosen at each
-    def __init__(self, net: Spikformer, rho: float):
-        super().__init__()
-        [self.count], self.side = kept_tokens(net.tokens, rho, 1), net.side
+    gathered = True  # nothing is ever masked
 
-    def through(self, block: Block, x: Tensor) -> Tensor:
-        index = highest(information(x, self.side), self.count)[None, :, :, None].expand(len(x), -1, -1, x.shape[-1])
-        return x.scatter(2, index, block(x.gather(2, index)))
+    # differs from the paper: the same tokens at all T steps, which keeps a neuron's steps together; published: chosen at each
+    def __init__(self, net: Spikformer, rho: float, rule: str = "skip"):
+        super().__init__()
+        [self.count], self.side, self.rule = kept_tokens(net.tokens, rho, 1), net.side, rule
+        self.works_on, self.decisions = [self.count] * len(net.blocks), []
+
+    def forward(self, number: int, blocks: nn.ModuleList, x: Tensor, keep: None) -> tuple[Tensor, None]:
+        """x [T, N, L, D] -> the same after block `number`."""
+        chosen = highest(information(x, self.side), self.count)
+        self.decisions = [*(self.decisions if number else []), as_mask(chosen, x.shape[2])]
+        index = chosen[None, :, :, None].expand(len(x), -1, -1, x.shape[-1])
+        return x.scatter(2, index, blocks[number](x.gather(2, index))), None
+
+
+RULES = {"learned": Selector, "random": Selector, "attention": Selector, "skip": Skipper}
+
+
+def make_selector(net: Spikformer, rho: float, rule: str = "learned") -> Selector | Skipper:
+    """What decides which tokens go on. raises: ValueError for a rho out of range, ConfigError for an unknown rule"""
+    return pick(RULES, rule, "rule")(net, rho, rule)
 
 
 def ratio_loss(decisions: list[Tensor], counts: list[int]) -> Tensor:
@@ -114,11 +139,25 @@ def ratio_loss(decisions: list[Tensor], counts: list[int]) -> Tensor:
     return torch.stack([((mask.mean(1) - share) ** 2).mean() for mask, share in zip(decisions, wanted, strict=True)]).mean()
 
 
-def token_loss(logits: Tensor, y: Tensor, teacher: Tensor, selector: Selector) -> Tensor:
-    """CE + 2 x ratio loss + 0.5 x KL(teacher || student) (C11)."""
+def token_loss(logits: Tensor, y: Tensor, teacher: Tensor, selector: Selector | None, smoothing: float = 0.0) -> Tensor:
+    """CE + 2 x ratio loss + 0.5 x KL(teacher || student) (C11). selector None: no ratio loss; smoothing: of the labels"""
     known, told = F.log_softmax(teacher, 1), F.log_softmax(logits, 1)
     kl = F.kl_div(told, known, reduction="batchmean", log_target=True)
-    return F.cross_entropy(logits, y) + 2.0 * ratio_loss(selector.decisions, selector.counts) + 0.5 * kl
+    kept = 0.0 if selector is None else ratio_loss(selector.decisions, selector.counts)
+    return F.cross_entropy(logits, y, label_smoothing=smoothing) + 2.0 * kept + 0.5 * kl
+
+
+@torch.no_grad()
+def worked_on(net: Spikformer, images: Tensor) -> list[Tensor]:
+    """[N, L] for each block of a network in eval mode: 1 for a token that the block works on."""
+    every = torch.ones(images.shape[-4], net.tokens)
+    if net.selector is None:
+        return [every] * len(net.blocks)
+    gathered, net.selector.gathered = net.selector.gathered, False
+    net(images)
+    net.selector.gathered = gathered
+    decisions = net.selector.decisions
+    return [every] * (len(net.blocks) - len(decisions)) + decisions
 
 
 @torch.no_grad()

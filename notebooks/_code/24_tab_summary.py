@@ -10,8 +10,8 @@ from lib import config, results, stats
 
 settings = config.load(study)
 runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", settings.methods),
-                  results.load(settings, "weights", settings.weights)])
-labels = {"dense": "dense"} | {name: method.label for name, method in (settings.methods | settings.weights).items()}
+                  results.load(settings, "weights", settings.weights), results.load(settings, "tokens", settings.tokens)])
+labels = {"dense": "dense"} | {name: method.label for name, method in (settings.methods | settings.weights | settings.tokens).items()}
 
 # %%
 CONNECTIVITY = {"parameters, all": "connectivity_all", "parameters, prunable": "connectivity_prunable",
@@ -20,14 +20,14 @@ FILES = {"every weight": "dense", "weights left": "sparse"}
 
 # %%
 flat = pd.DataFrame([{
-    "cell": run.cell, "method": run.method, "ratio": run.ratio, "asked (%)": 100 * run.asked, "seed": run.seed, "density (%)": 100 * run.density, "accuracy (%)": 100 * run.accuracy,
+    "cell": run.cell, "method": run.method, "ratio": run.ratio, "rho": run.rho, "asked (%)": 100 * run.asked, "seed": run.seed, "density (%)": 100 * run.density, "accuracy (%)": 100 * run.accuracy,
     "parameters (K)": run.parameters["total"] / 1e3, **{f"{name} (%)": 100 * run.parameters[key] for name, key in CONNECTIVITY.items()}, "AC (K)": run.synops["ac"] / 1e3,
-    "MAC (K)": run.synops["mac"] / 1e3, "MAC x T (K)": run.synops["mac_x_T"] / 1e3, "energy (nJ)": run.energy_pj / 1e3, "silent channels (%)": 100 * run.silent,
+    "MAC (K)": run.synops["mac"] / 1e3, "MAC x T (K)": run.synops["mac_x_T"] / 1e3, "all layers as dense (K)": run.flops / 1e3, "energy (nJ)": run.energy_pj / 1e3, "silent channels (%)": 100 * run.silent,
     **{f"file, {name} (KB)": sizes[key] / 1e3 for name, key in FILES.items() for sizes in [run.bytes] if isinstance(sizes, dict)},
-    "masked - removed": float("nan") if run.asked > 0 else run.compact_difference} for run in runs.itertuples()])
+    "masked - removed": float("nan") if run.method in settings.weights else run.compact_difference} for run in runs.itertuples()])
 
 # %%
-groups = flat.groupby(["cell", "method", "ratio", "asked (%)"], sort=False, dropna=False)
+groups = flat.groupby(["cell", "method", "ratio", "rho", "asked (%)"], sort=False, dropna=False)
 summary = groups.mean(numeric_only=True).drop(columns="seed").assign(**{"masked - removed": groups["masked - removed"].max()})
 summary.insert(2, "± (95 %)", groups["accuracy (%)"].apply(lambda values: stats.interval(values)[1]))
 summary.insert(0, "n", groups.size())
@@ -50,7 +50,7 @@ lines = [f"- {cell}, ratio {ratio}: "
 lines.append("")
 
 # %%
-rows = runs[runs["asked"].notna()].set_index(["cell", "method", "asked", "seed"]).sort_index()
+rows = runs[runs["method"].isin(settings.weights)].set_index(["cell", "method", "asked", "seed"]).sort_index()
 for cell, method, asked in rows.index.droplevel("seed").drop_duplicates():
     if method != "pq" and (cell, "pq", asked) in rows.index:
         ours, theirs = rows.loc[(cell, "pq", asked)], rows.loc[(cell, method, asked)]
@@ -58,6 +58,26 @@ for cell, method, asked in rows.index.droplevel("seed").drop_duplicates():
         told = stats.compare(ours["accuracy"], theirs["accuracy"], (labels["pq"], labels[method]))
         lines.append(f"- {cell}, density {asked:.3g}: " + (told if abs(apart) < 0.1 else
                      f"{labels[method]} ended {apart:+.1f} points of density away from PQ: not compared"))
+lines.append("")
+
+# %%
+rows = runs[runs["method"].isin(settings.tokens)].set_index(["cell", "method", "rho", "asked", "seed"])["accuracy"].sort_index()
+for cell in settings.grid.selected:
+    control = rows[cell, "all", 1.0, 1.0]
+    for rho in sorted(rows[cell, "learned"].index.unique("rho"), reverse=True):
+        learned = rows[cell, "learned", rho, 1.0]
+        others = [name for name, method in settings.tokens.items() if name not in ("learned", "all") and (cell, name, rho, 1.0) in rows.index.droplevel("seed")]
+        against = [(name, rows[cell, name, rho, 1.0]) for name in others] + [("all", control)]
+        lines += [f"- {cell}, rho {rho:g}: " + stats.compare(learned, theirs, (labels["learned"], labels[name])) for name, theirs in against]
+
+# %%
+for cell in settings.grid.selected:
+    plain, both = (settings.tokens[name].rho or 1.0 for name in ("tickets-all", "tickets-learned"))
+    for density in sorted(rows[cell, "tickets-all"].index.unique("asked"), reverse=True):
+        ours = rows[cell, "tickets-all", plain, density]
+        if (cell, "tickets-learned", both, density) in rows.index.droplevel("seed"):
+            lines.append(f"- {cell}, density {density:.3g}: " + stats.compare(rows[cell, "tickets-learned", both, density], ours, (labels["tickets-learned"], labels["tickets-all"])))
+        lines.append(f"- {cell}, density {density:.3g}: " + stats.compare(ours, rows[cell, "all", 1.0, 1.0], (labels["tickets-all"], labels["all"])))
 display(Markdown("\n".join(lines)))
 
 # %%

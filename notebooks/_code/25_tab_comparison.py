@@ -10,13 +10,13 @@ from lib import config, published, results, stats
 
 settings = config.load(study)
 runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", settings.methods),
-                  results.load(settings, "weights", settings.weights)])
+                  results.load(settings, "weights", settings.weights), results.load(settings, "tokens", settings.tokens)])
 printed = published.read()
 printed.groupby(["data", "kind"], sort=False).size().unstack(fill_value=0)
 
 # %%
 flat = pd.DataFrame([{
-    "cell": run.cell, "method": run.method, "ratio": run.ratio, "asked": run.asked, "seed": run.seed, "accuracy (%)": 100 * run.accuracy,
+    "cell": run.cell, "method": run.method, "ratio": run.ratio, "rho": run.rho, "asked": run.asked, "seed": run.seed, "accuracy (%)": 100 * run.accuracy,
     "parameters left (%)": 100 * run.parameters["connectivity_all"], "synapses left (%)": 100 * run.parameters["synapses_all"],
     "AC (M)": run.synops["ac"] / 1e6, "MAC (M)": run.synops["mac"] / 1e6} for run in runs.itertuples()])
 
@@ -29,19 +29,21 @@ for operations in ("AC", "MAC"):
     flat[f"{operations} (% of dense)"] = 100 * flat[f"{operations} (M)"] / dense[f"{operations} (M)"]
 
 # %%
-groups = flat.groupby(["cell", "method", "ratio", "asked"], sort=False, dropna=False)
+groups = flat.groupby(["cell", "method", "ratio", "rho", "asked"], sort=False, dropna=False)
 ours = groups.mean(numeric_only=True).assign(n=groups.size())
 for column in ("accuracy (%)", "accuracy - dense (points)"):
     ours[f"± {column}"] = groups[column].apply(lambda values: stats.interval(values)[1])
 assert (ours["n"] == len(settings.grid.seeds)).all(), "a seed is missing"
 
 # %%
-labels = {"dense": "dense"} | {name: method.label for name, method in (settings.methods | settings.weights).items()}
+labels = {"dense": "dense"} | {name: method.label for name, method in (settings.methods | settings.weights | settings.tokens).items()}
 ours = ours.reset_index()
 cells = [settings.cells[name] for name in ours["cell"]]
 ours["data"], ours["T"] = [cell.data for cell in cells], [cell.T for cell in cells]
 ours["network"] = [cell.net + (f", width {cell.width:g}" if cell.width != 1 else "") for cell in cells]
-ours["granularity"] = ["" if name == "dense" else "weight" if name in settings.weights else "channel" for name in ours["method"]]
+granularity = {"dense": ""} | dict.fromkeys(settings.methods, "channel") | dict.fromkeys(settings.weights, "weight")
+tokens = {name: "token" if method.kind == "select" else "weight+token" if method.rho else "weight" for name, method in settings.tokens.items()}
+ours["granularity"] = ours["method"].map(granularity | tokens)
 ours["method"] = ours["method"].map(labels)
 ours = ours.assign(kind="this study", definition="parameters, all", source=f"results/{study}")
 

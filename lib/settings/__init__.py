@@ -1,0 +1,31 @@
+"""What params.yaml may hold, piece by piece: keys, types and ranges, as frozen pydantic models."""
+
+from lib.settings.base import Name, Positive, Settings
+from lib.settings.cell import Cell, Data, Fast, Prune, Rewire, Train
+from lib.settings.method import Ablation, Method, Rewiring, Select, Threshold, Tickets, TokenMethod, TokenTickets, WeightMethod
+from lib.settings.points import Grid, Point, TokenPoint, WeightPoint
+
+__all__ = [
+    "Ablation",
+    "Cell",
+    "Data",
+    "Fast",
+    "Grid",
+    "Method",
+    "Name",
+    "Point",
+    "Positive",
+    "Prune",
+    "Rewire",
+    "Rewiring",
+    "Select",
+    "Settings",
+    "Threshold",
+    "Tickets",
+    "TokenMethod",
+    "TokenPoint",
+    "TokenTickets",
+    "Train",
+    "WeightMethod",
+    "WeightPoint",
+]

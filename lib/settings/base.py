@@ -1,0 +1,36 @@
+"""What every piece of params.yaml shares: types with their ranges, and how an unknown key is refused."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Ratio = Annotated[float, Field(ge=0, lt=1)]
+Density = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+NAME = r"^[a-z0-9][a-z0-9-]*$"
+Name = Annotated[str, Field(pattern=NAME)]  # goes into file and stage names
+
+
+def _unique(values: tuple) -> tuple:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} stands there more than once; list each value once")
+    return values
+
+
+def list_of(item: type, least: int = 1) -> Any:
+    """A list in YAML, a tuple here: of at least so many values, none of them twice."""
+    return Annotated[tuple[item, ...], Field(min_length=least, strict=False), AfterValidator(_unique)]
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given):
+        """Refuses unknown keys before missing ones are looked for: most are misspelt, and one line is enough."""
+        unknown = [str(key) for key in given if key not in cls.model_fields] if isinstance(given, dict) else []
+        if unknown:
+            raise ValueError(f"unknown key {', '.join(unknown)}; mend or remove it; known are {', '.join(cls.model_fields)}")
+        return given

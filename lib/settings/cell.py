@@ -1,0 +1,98 @@
+"""Where and how a network is trained: data, recipe, when its structure changes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lib.settings.base import Density, Name, Positive, Ratio, Settings, list_of
+
+
+class Data(Settings):
+    """Where raw data lies (SNN_DATA overrides it) and how the validation images are held out of the training images.
+
+    images: {data set: training images at most, validation ones included; the first ones, as many of each class}
+    frames: {event set: frames of each recording, the T of its cells}; a set that is not named there has its usual number
+    """
+
+    root: str
+    validation: Annotated[float, Field(gt=0, lt=1)]
+    split_seed: int
+    images: dict[Name, Positive] = {}
+    frames: dict[Name, Positive] = {}
+
+
+class Train(Settings):
+    """optimizer: 'adamw' takes `momentum` as its first beta; warmup: epochs in which the rate of learning rises; smoothing: of
+    labels"""
+
+    epochs: Positive
+    batch: Positive
+    lr: Annotated[float, Field(gt=0)]
+    momentum: Ratio
+    weight_decay: Annotated[float, Field(ge=0)]
+    l1: Annotated[float, Field(ge=0)]
+    lr_schedule: str
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    warmup: Annotated[int, Field(ge=0)] = 0
+    smoothing: Ratio = 0.0
+
+    @model_validator(mode="after")
+    def _rises(self):
+        if self.warmup >= self.epochs:
+            raise ValueError(f"warmup: {self.warmup}: the training has {self.epochs} epochs; lower it")
+        return self
+
+
+class Prune(Settings):
+    """When the structure changes, in epochs; floor: channels each layer keeps; probes: batches for the growth gradient;
+    compact: whether gated methods train the kept channels alone between two updates (the same numbers, cheaper)."""
+
+    warmup: Annotated[int, Field(ge=0)]
+    interval: Positive
+    floor: Positive
+    probes: Positive
+    compact: bool
+
+
+class Rewire(Settings):
+    """When single weights are rewired, in epochs: after `warmup`, then every `interval`; not after `stop` of the training."""
+
+    warmup: Positive
+    interval: Positive
+    stop: Annotated[float, Field(gt=0, le=1)]
+
+
+class Fast(Settings):
+    """How a step is computed, not what; the defaults are what measures fastest on small networks and short runs.
+
+    neurons: SpikingJelly's operators; all T steps in one autograd node (fused); that, compiled: ten seconds in each process
+    static_once: the first convolution of a still image once instead of T times, which gives the same numbers
+    channels_last: the layout that convolutions take without reordering; it pays on VGGs
+    bf16: training under autocast; membrane, parameters and BN's statistics stay in float32, and so do validation and test
+    """
+
+    neurons: Literal["spikingjelly", "fused", "compiled"] = "fused"
+    static_once: bool = True
+    channels_last: bool = False
+    bf16: bool = False
+
+
+class Cell(Settings):
+    """A network on a data set, with its recipe; and what each way of pruning it needs: channels `prune` and `ratios` (fraction
+    removed); single weights `rewire` and `densities` (fraction kept); tokens `student`, the recipe of a network that starts
+    from the dense one, `rhos` (fraction kept from stage to stage), and `densities` for its lottery tickets."""
+
+    data: str
+    augment: str
+    net: str
+    neuron: str
+    T: Positive
+    width: Annotated[float, Field(gt=0)]
+    train: Train
+    fast: Fast = Fast()
+    prune: Prune | None = None
+    ratios: list_of(Ratio, least=0) = ()
+    rewire: Rewire | None = None
+    densities: list_of(Density, least=0) = ()
+    student: Train | None = None
+    rhos: list_of(Density, least=0) = ()

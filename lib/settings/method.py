@@ -1,0 +1,134 @@
+"""What is done to a network: how a method is composed."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from lib.settings.base import Density, Positive, Ratio, Settings, list_of
+
+
+class Method(Settings):
+    """score x growth x schedule. What is not given is SCA's, in gated mode; l1 and interval replace the cell's.
+
+    normalise: each score divided by its layer's mean; stop: share of the training after which the structure stays
+    """
+
+    label: str
+    score: str = "spike_abs_v"
+    growth: str = "bn_grad"
+    ratio_schedule: str = "constant"
+    regrow_schedule: str = "constant"
+    regrow: Ratio = 0.1
+    mode: Literal["gated", "literal", "fixed"] = "gated"
+    normalise: bool = False
+    stop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    l1: Annotated[float, Field(ge=0)] | None = None
+    interval: Positive | None = None
+
+    @model_validator(mode="after")
+    def _composes(self):
+        if self.mode == "fixed" and (self.score, self.growth) != ("random", "none"):
+            raise ValueError("mode fixed is one random mask drawn before training: it takes score random and growth none")
+        return self
+
+
+class Rewiring(Settings):
+    """Single weights under a mask: start x how much goes x criterion x growth. What is not given is PQ's (methods B1-B13).
+
+    init, start: how the first mask is drawn, and its density; start null: the final density
+    ratio: where the share that goes comes from: the PQ index, or a schedule from the first to the final density
+    exchange: share of what is left that is exchanged, decaying as a cosine; null: the share that goes, once more
+    densities, warmup, interval: replace the cell's
+    """
+
+    kind: Literal["rewiring"]
+    label: str
+    init: Literal["erk", "er", "uniform"] = "erk"
+    start: Density | None = 0.5
+    ratio: Literal["pq", "geometric", "cubic", "once", "constant"] = "pq"
+    scope: Literal["neuron", "layer", "global"] = "layer"
+    rewire: Literal["shrink+exchange", "constant_density", "shrink_only"] = "shrink+exchange"
+    growth: Literal["momentum", "gradient", "random", "none"] = "momentum"
+    exchange: Ratio | None = None
+    p: Annotated[float, Field(gt=0)] = 0.5
+    q: Annotated[float, Field(gt=0)] = 1.0
+    gamma: Annotated[float, Field(gt=0)] = 1.0
+    eta: Annotated[float, Field(ge=0)] = 0.001
+    beta: Annotated[float, Field(gt=0, le=1)] = 0.9
+    densities: list_of(Density) | None = None
+    warmup: Positive | None = None
+    interval: Positive | None = None
+
+    @model_validator(mode="after")
+    def _composes(self):
+        if self.p >= self.q:
+            raise ValueError(f"p {self.p}, q {self.q}: p must be smaller than q")
+        if (self.growth == "none") != (self.rewire == "shrink_only"):
+            raise ValueError(
+                f"growth {self.growth} with rewire {self.rewire}: growth none and rewire shrink_only belong together"
+            )
+        if self.rewire == "shrink_only" and self.exchange is not None:
+            raise ValueError(f"exchange {self.exchange} with rewire shrink_only: nothing is exchanged; leave it out")
+        if self.rewire == "constant_density" and self.ratio not in ("pq", "constant"):
+            raise ValueError(f"ratio {self.ratio} with rewire constant_density: nothing would go; take pq or constant")
+        constant = (self.ratio == "constant", self.start is None)
+        if any(constant) and not (all(constant) and self.rewire == "constant_density" and self.exchange):
+            raise ValueError("ratio constant, start null, rewire constant_density and an exchange belong together")
+        return self
+
+
+class Tickets(Settings):
+    """Lottery tickets: `share` of the weights goes each round, then all is rewound to epoch `rewind`."""
+
+    kind: Literal["tickets"]
+    label: str
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    rewind: Positive = 1
+    densities: list_of(Density) | None = None
+
+
+class Threshold(Settings):
+    """Weights that come and go by a threshold at each step; strength: Grad R's prior, STDS's final threshold."""
+
+    kind: Literal["threshold"]
+    label: str
+    rule: Literal["grad_r", "stds"]
+    strength: Annotated[float, Field(gt=0)]
+    densities: list_of(Density) | None = None
+
+
+WeightMethod = Annotated[Rewiring | Tickets | Threshold, Field(discriminator="kind")]
+
+
+class Select(Settings):
+    """Which tokens of a transformer go on. `skip` trains nothing; `all` lets every token go on: what the student's further
+    training does by itself. rhos: replace the cell's"""
+
+    kind: Literal["select"]
+    label: str
+    rule: Literal["learned", "random", "attention", "skip", "all"]
+    rhos: list_of(Density) | None = None
+
+    @model_validator(mode="after")
+    def _composes(self):
+        if self.rule == "all" and self.rhos is not None:
+            raise ValueError(f"rhos {list(self.rhos)} with rule all: every token goes on; leave rhos out")
+        return self
+
+
+class TokenTickets(Tickets):
+    """Lottery tickets of the student; rho: of its learned selection, null where every token goes on."""
+
+    rho: Density | None = None
+
+
+TokenMethod = Annotated[Select | TokenTickets, Field(discriminator="kind")]
+
+
+class Ablation(Settings):
+    """One method at one ratio, again and again with some of its settings replaced."""
+
+    label: str
+    base: str
+    ratio: Ratio
+    variants: list_of(dict[str, Any])

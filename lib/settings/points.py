@@ -1,0 +1,80 @@
+"""What is run: single trainings, and the grid of all of them."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from lib.settings.base import Density, Name, Ratio, Settings, list_of
+from lib.settings.method import Method, TokenMethod, WeightMethod
+
+
+class Point(Settings):
+    """One training: a method at a ratio; variant: what an ablation replaced, empty otherwise."""
+
+    ratio: Ratio
+    method: Method
+    variant: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return ", ".join([f"ratio {self.ratio}", *(f"{key} {value}" for key, value in self.variant.items())])
+
+    @property
+    def record(self) -> dict:
+        """What a result says of its training."""
+        return {"ratio": self.ratio, "variant": self.variant, "settings": self.method.model_dump()}
+
+
+class WeightPoint(Settings):
+    """One training: a method that ends at a density."""
+
+    density: Density
+    method: WeightMethod
+
+    @property
+    def name(self) -> str:
+        return f"density {self.density:.4g}"
+
+    @property
+    def record(self) -> dict:
+        return {"asked": self.density, "settings": self.method.model_dump()}
+
+
+class TokenPoint(Settings):
+    """One training of a student: the share of tokens that goes on from stage to stage, the density of its weights."""
+
+    rho: Density
+    density: Density
+    method: TokenMethod
+
+    @property
+    def name(self) -> str:
+        return f"rho {self.rho:g}, density {self.density:.4g}"
+
+    @property
+    def selector(self) -> dict | None:
+        """What `lib.models.build` takes."""
+        rule = "learned" if self.method.kind == "tickets" else self.method.rule
+        return (
+            None
+            if rule == "all" or self.method.kind == "tickets" and self.method.rho is None
+            else {"rho": self.rho, "rule": rule}
+        )
+
+    @property
+    def record(self) -> dict:
+        return {"rho": self.rho, "asked": self.density, "settings": self.method.model_dump()}
+
+
+class Grid(Settings):
+    """What the pipeline runs, with every seed: all cells dense, the pruned ones with every method, the ablated ones with every
+    ablation, the rewired ones with every method for single weights, the selected ones with every method for tokens; data: their
+    sets."""
+
+    data: list_of(str, least=0)
+    cells: list_of(Name, least=0)
+    pruned: list_of(Name, least=0)
+    ablated: list_of(Name, least=0)
+    rewired: list_of(Name, least=0)
+    selected: list_of(Name, least=0)
+    seeds: list_of(Annotated[int, Field(ge=0)])

@@ -1,0 +1,91 @@
+"""A transformer that works on fewer tokens: it starts as the dense one, and learns from it (SparseSpikformer, C11, C12)."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lib import models
+from lib.config import Study
+from lib.data import Splits
+from lib.errors import ConfigError
+from lib.models import SpikingNet
+from lib.pruning import TicketPruner
+from lib.pruning.tokens import recalibrate, teach, token_loss
+from lib.settings import Cell, TokenPoint
+from lib.train import Run
+
+CALIBRATION = 50  # batches that the statistics of batch normalisation are measured on
+
+
+def teacher(settings: Study, splits: Splits, cell: str, seed: int) -> SpikingNet:
+    """The cell's dense network of this seed, as the stage `dense` has left it; trained now if there is none."""
+    path = settings.run_folder("dense", cell, "dense", seed) / "dense.pt"
+    if path.exists():
+        return models.load(path)
+    run = Run(splits, settings.cells[cell], None, seed)
+    for _ in tqdm(run.recipe_epochs, desc=f"{cell} dense, seed {seed}", unit="epoch"):
+        run.epoch()
+    return run.net.eval()
+
+
+def take_up(run: Run, kept: Path, shorter: Run | None, its: Path) -> None:
+    """Goes on from what the run kept, else, as lottery tickets can, from the end of a run that is this one's beginning."""
+    tickets = isinstance(run.pruner, TicketPruner) and shorter is not None
+    if not run.resume(kept) and tickets and run.pruner.extends(shorter.pruner):
+        run.go_on(its)
+
+
+class Student(Run):
+    """A `lib.train.Run` by the cell's recipe for students.
+
+    teacher: the dense network of the same cell and seed; its weights are where the student starts
+    raises: ConfigError if the teacher is no network of this cell
+    """
+
+    def __init__(self, splits: Splits, cell: Cell, point: TokenPoint, seed: int, teacher: SpikingNet):
+        self.teacher = teacher.use(cell.fast)
+        super().__init__(splits, cell.model_copy(update={"train": cell.student}), point, seed)
+        if self._untrained:
+            self.recipe_epochs = []
+
+    def build(self) -> SpikingNet:
+        expected, given = super().build().spec, self.teacher.spec
+        wrong = [f"{key} {given[key]}, not {value}" for key, value in expected.items() if given[key] != value]
+        if wrong:
+            raise ConfigError(
+                f"teacher: {'; '.join(wrong)}; give the dense network of this cell, trained as params.yaml says now"
+            )
+        net = models.build(**{**given, "selector": self.point.selector})
+        own = {name: tensor for name, tensor in net.state_dict().items() if name.startswith("selector.")}
+        net.load_state_dict({**self.teacher.state_dict(), **own})
+        return net
+
+    def loss(self, net: SpikingNet, x: Tensor, y: Tensor) -> Tensor:
+        return token_loss(net(x), y, teach(self.teacher, x), net.selector, self.cell.train.smoothing)
+
+    def epoch(self) -> None:
+        """As every run's; noise and random tokens of an epoch are the same whether the run was stopped before it or not."""
+        torch.manual_seed(1_000 * (self.seed + 1) + len(self.log))
+        super().epoch()
+
+    def finish(self) -> SpikingNet:
+        """The network that is reported, dropped tokens really gone, its statistics those of the tokens that are left."""
+        torch.manual_seed(self.seed)  # random tokens: the same ones whenever this is called, and in what is measured next
+        net = models.clone(self.net, next(self.net.parameters()).dtype).eval()
+        if not self._untrained and net.selector is not None:
+            recalibrate(net, self.batches(torch.Generator().manual_seed(self.seed), CALIBRATION))
+        return net
+
+    def masked(self) -> SpikingNet:
+        """The same network, dropped tokens masked."""
+        net = self.finish()
+        if net.selector is not None:
+            net.selector.gathered = False
+        return net
+
+    @property
+    def _untrained(self) -> bool:
+        """Skipping takes the dense network as it is."""
+        return self.point.method.kind == "select" and self.point.method.rule == "skip"

@@ -1,0 +1,63 @@
+# code of 28_fig_tokens.ipynb; written by lib/nbcode.py
+
+study = "quick"
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from lib import config, plots, results
+
+settings = config.load(study)
+cell = settings.grid.selected[0]
+methods = {name: method for name, method in settings.tokens.items() if method.kind == "select"}
+table = results.load(settings, "tokens", methods).query("cell == @cell")
+dense = results.load(settings, "dense", ["dense"]).query("cell == @cell")
+
+# %%
+table, dense = (rows.assign(accuracy=100 * rows["accuracy"], nJ=rows["energy_pj"] / 1e3, AC=[ops["ac"] / 1e3 for ops in rows["synops"]],
+                            MAC=[ops["mac"] / 1e3 for ops in rows["synops"]]) for rows in (table, dense))
+
+# %%
+table["M"] = table["flops"] / 1e6
+table["tokens"] = table["tokens"].map(str)
+table.groupby(["method", "rho", "tokens"], sort=False)[["accuracy", "M", "AC", "MAC", "nJ"]].mean().round(2)
+
+# %%
+fig, [by_rho, by_macs, by_energy, speed] = plots.figure(180, 150, 2, 2)
+for number, (name, method) in enumerate(methods.items()):
+    rows, look = table[table["method"] == name], plots.style(name, list(settings.tokens))
+    aside = rows.assign(rho=rows["rho"] + 0.006 * (number - 2))  # beside each other: their bars would lie on one another
+    plots.line(by_rho, aside, "rho", "accuracy", "rho", method.label, **look)
+    for ax, x in ((by_macs, "M"), (by_energy, "nJ")):
+        plots.line(ax, rows, x, "accuracy", "rho", method.label, **look)
+
+# %%
+dense["M"] = table.loc[table["method"] == "all", "M"].mean()
+for ax, x in ((by_macs, "M"), (by_energy, "nJ")):
+    ax.plot(dense[x].mean(), dense["accuracy"].mean(), markersize=8, **plots.style("dense"))
+for ax in (by_rho, by_macs, by_energy):
+    ax.axhline(dense["accuracy"].mean(), color="black", linestyle=":", linewidth=0.8)
+    ax.set(ylabel="test accuracy (%)", ylim=(None, min(ax.get_ylim()[1], 101)))
+
+# %%
+by_rho.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", title=r"(a) against $\rho$ (dotted: dense)")
+by_rho.legend(fontsize=6, loc="lower right")
+by_macs.set(xlabel="multiply-accumulates (M a sample, all layers as dense)", title="(b) against operations, marks as in (a)")
+by_energy.set(xlabel="energy of spikes and predictors (nJ a sample)", title="(c) against energy, marks as in (a)")
+
+# %%
+measured = pd.read_csv(config.ROOT / "results" / "benchmarks" / "tokens.csv").query("rho != 'dense'").astype({"rho": float})
+middle = measured["throughput / dense"]
+bars = [middle - measured["lower quartile"], measured["upper quartile"] - middle]
+speed.errorbar(measured["rho"], middle, yerr=bars, label="here, two CPU cores (bars: quartiles)", capsize=2, elinewidth=0.8, **plots.style("learned"))
+speed.plot(measured["rho"], measured["published throughput / dense"], label="published, GPU", color="0.45", marker="o", linestyle="--")
+speed.axhline(1, color="black", linestyle=":", linewidth=0.8)
+speed.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="throughput / dense network's", title="(d) Spikformer-4-384, 64 tokens")
+speed.legend()
+
+# %%
+fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
+plots.note(fig, study, len(settings.grid.seeds))
+plots.save(fig, settings.figures, "tokens")
+plt.show()
