@@ -22,9 +22,9 @@ from lib.pruning import compact, current_masks
 from lib.settings import Fast
 
 BATCH = 500  # images at a time
-# In float64 no spike flips, and a file that holds another network is far off. In float32 sums are added up in another order, a
-# potential that lies on the threshold falls on either side of it, and one flipped spike moves logits by tenths: there only the
-# class is asked for, of so many of the images, as the few that lie between two classes may go either way.
+# In float64 no spike flips, and a file that holds another network is far off. In float32 sums are added up in another order, so
+# that a potential near the threshold may fall on either side of it, and one flipped spike moves logits far more than rounding
+# does: there only the class is asked for, of so many of the images, as the few that lie between two classes may go either way.
 EXACT, SAME_CLASS = 1e-9, 0.95
 DT = 1e-4  # seconds a time step, in which NIR gives its constants; what SpikingJelly and snnTorch read if they are told nothing
 CHAIN = (layer.Conv2d, layer.Linear, layer.AvgPool2d, layer.Flatten, nn.Linear)  # what NIR has a node for, beside neurons
@@ -49,7 +49,7 @@ def to_onnx(net: SpikingNet, batch: Tensor, dtype: torch.dtype = torch.float32) 
     raises: NoForm for a network that the exporter cannot follow
     """
     if net.spec.get("selector") is not None:
-        raise ConfigError(f"{net.spec['name']}: ONNX: tokens sorted by score cannot be written; export it without selector")
+        raise NoForm(f"{net.spec['name']}: ONNX: tokens sorted by score cannot be written; export it without selector")
     free = ({batch.dim() - 4: torch.export.Dim("N")},)
     with warnings.catch_warnings(action="ignore"):  # of memories that are no buffers: they are reset before each pass
         # not optimised: the optimiser takes an addition to all channels of a stream for an assignment (onnxscript 0.7.2)
