@@ -202,8 +202,8 @@ def line(kind: str, about: dict) -> str:
     exact, rough = found["apart"]["float64"], found["apart"]["float32"]
     return (
         f"network.{kind}: {found['accuracy']:.2%} right, the network {about['accuracy']['network']:.2%}; logits apart by "
-        f"{exact['largest_difference']:.2g} in float64, {rough['largest_difference']:.2g} in float32; same class for "
-        f"{rough['same_class']:.2%} of {rough['images']} images"
+        f"{exact['largest_difference']:.2g} in float64, {rough['largest_difference']:.2g} in float32; "
+        f"of {rough['images']} images {rough['same_class']:.2%} get the same class, in {rough['flipped']} a spike flips"
     )
 
 

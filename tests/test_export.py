@@ -111,8 +111,17 @@ def test_both_files_of_an_event_network():
     for found in checked.values():
         assert found["apart"]["float64"]["largest_difference"] < 1e-12
         assert found["apart"]["float32"]["same_class"] == 1 and found["apart"]["float32"]["images"] == 20
+        assert found["apart"]["float64"]["flipped"] == 0
         assert found["accuracy"] == (logits.argmax(1) == y).double().mean().item()
     assert export.feeding(net, splits)["shape"] == [2, "N", 2, 16, 16]
+
+
+def test_flipped_spikes_are_counted_by_image():
+    expected = torch.tensor([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
+    logits = expected + torch.tensor([[0.0, 1e-6], [0.0, 0.2], [1.5, 0.0]])
+    found = formats.apart(logits, expected)
+    assert (found["images"], found["flipped"]) == (3, 2) and found["same_class"] == pytest.approx(2 / 3)
+    assert found["largest_difference"] == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("precision, off", [(0, 1e-6), (0, float("nan")), (1, 100.0)])
@@ -200,6 +209,7 @@ def test_what_lies_beside_the_file(taken):
     [logits] = session.run(None, {"images": x[:].numpy()})
     right = (torch.from_numpy(logits).argmax(1) == y).double().mean().item()
     assert about["files"]["onnx"]["accuracy"] == pytest.approx(right, abs=1e-5) == pytest.approx(about["accuracy"]["network"])
+    assert str(config.ROOT).encode() not in file  # no paths of the machine that wrote it
     onnx.checker.check_model(onnx.load_from_string(file), full_check=True)
     assert f"{taken.folder}:" in taken.said and f"{right:.2%} right" in taken.said and "no network.nir" in taken.said
 
