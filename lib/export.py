@@ -59,8 +59,9 @@ def locate(path: Path) -> Training:
         raise ConfigError(f"{path}: no place of a network; give {LAYOUT}")
     _, name, stage, folder, seed, file = parts
     study = config.load(name)
-    groups = {"dense": ["dense"], "channels": study.methods, "ablate": study.ablations, "weights": study.weights}
-    methods = pick(groups, stage, f"{path}: stage")
+    stages = {"dense": ["dense"], "channels": study.methods, "ablate": study.ablations}
+    stages |= {"weights": study.weights, "tokens": study.tokens}
+    methods = pick(stages, stage, f"{path}: stage")
     pairs = {f"{cell}-{method}": (cell, method) for cell in study.cells for method in methods}
     cell, method = pick(pairs, folder, f"{path}: cell and method")
     number = "0" if file == "dense.pt" else file.split("-")[0]
@@ -173,7 +174,7 @@ def export(path: Path, folder: Path) -> dict:
     files, checked = make(net, splits, expected)
     about = {
         "training": training.identity,
-        "settings": {key: point[key] for key in ("ratio", "asked", "variant", "settings") if key in point},
+        "settings": {key: point[key] for key in ("ratio", "asked", "rho", "variant", "settings") if key in point},
         "recipe": results.recipe(training.study, training.stage, training.cell),
         "network": net.spec,
         "files": checked,

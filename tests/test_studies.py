@@ -39,9 +39,8 @@ def splits_of(cell):
     return data.Splits((images, labels), held, held, classes)
 
 
-def one_step(study, cell, method):
-    """(run, parameters before, parameters after): one epoch of one batch."""
-    settings = STUDIES[study]
+def run_of(settings, cell, method):
+    """A training on one batch of a few images."""
     whole = settings.cells[cell]
     batches = {
         part: recipe.model_copy(update={"batch": FEW}) for part in ("train", "student") if (recipe := getattr(whole, part))
@@ -49,9 +48,13 @@ def one_step(study, cell, method):
     few = whole.model_copy(update=batches)
     point = None if method == "dense" else settings.points(cell, method)[-1]
     if method in settings.tokens:
-        run = student.Student(splits_of(few), few, point, 0, train.Run(splits_of(few), few, None, 0).net)
-    else:
-        run = train.Run(splits_of(few), few, point, 0)
+        return student.Student(splits_of(few), few, point, 0, train.Run(splits_of(few), few, None, 0).net)
+    return train.Run(splits_of(few), few, point, 0)
+
+
+def one_step(study, cell, method):
+    """(run, parameters before, parameters after): one epoch of one batch."""
+    run = run_of(STUDIES[study], cell, method)
     before = {name: p.detach().clone() for name, p in run.net.named_parameters()}
     run.epoch()
     return run, before, dict(run.masked().named_parameters())
