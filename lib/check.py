@@ -20,10 +20,15 @@ from lib.pruning.schedules import update_epochs
 from lib.settings import Grid
 
 CELL = {"data": data.SOURCES, "augment": data.AUGMENT, "net": models.FAMILIES, "neuron": NEURONS}
-DRAWN = {
-    "methods": ("sca", "only-prune", "random"),
-    "weights": ("pq",),
-    "tokens": ("learned", "all", "tickets-all", "tickets-learned"),
+DRAWN = {  # what figures and comparisons name, and what it must be
+    "methods": {"sca": {}, "only-prune": {}, "random": {}},
+    "weights": {"pq": {"kind": "rewiring"}},
+    "tokens": {
+        "learned": {"kind": "select", "rule": "learned"},
+        "all": {"kind": "select", "rule": "all"},
+        "tickets-all": {"kind": "tickets", "start": "dense", "rho": None},
+        "tickets-learned": {"kind": "tickets", "start": "dense"},
+    },
 }
 METHOD = {"score": SCORES, "growth": GROWTH, "ratio_schedule": RATIO_SCHEDULES, "regrow_schedule": REGROW_SCHEDULES}
 
@@ -65,6 +70,15 @@ def grid(study: Study) -> None:
             raise ConfigError(
                 f"{group}: {', '.join(missing)} missing; the figures draw {', '.join(drawn)} whatever else there is"
             )
+        for name, must in drawn.items():
+            method = getattr(study, group)[name]
+            for field, value in must.items():
+                if (found := getattr(method, field, None)) != value:
+                    raise ConfigError(
+                        f"{group}.{name}.{field}: {found}: the figures take it for {value}; give another method another name"
+                    )
+    if study.tokens["tickets-learned"].rho is None:
+        raise ConfigError("tokens.tickets-learned.rho: missing; the figures draw it as the tickets with selection; add it")
     for cell, settings in study.cells.items():
         if settings.prune is None:
             continue
@@ -153,14 +167,16 @@ def rewires(study: Study, cell: str) -> None:
 
 def selects(study: Study, cell: str) -> None:
     """Raises ConfigError if a method for tokens cannot run on a cell's network and recipe."""
-    recipe = study.cells[cell].student
+    settings = study.cells[cell]
     for name, method in study.tokens.items():
         for point in study.points(cell, name):
             fits(study, cell, point.selector)
-        if method.kind == "tickets" and method.rewind >= recipe.epochs:
-            raise ConfigError(
-                f"tokens.{name}.rewind: {method.rewind}: students of {cell} train {recipe.epochs} epochs; rewind earlier"
-            )
+        if method.kind == "tickets":
+            recipe, who = (settings.train, "cell") if method.start == "scratch" else (settings.student, "students of")
+            if method.rewind >= recipe.epochs:
+                raise ConfigError(
+                    f"tokens.{name}.rewind: {method.rewind}: {who} {cell} trains {recipe.epochs} epochs; rewind earlier"
+                )
 
 
 def compiler(study: Study) -> None:

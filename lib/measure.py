@@ -58,11 +58,11 @@ def count_parameters(net: SpikingNet) -> dict[str, int]:
 
 
 def count_synapses(net: SpikingNet) -> dict[str, int]:
-    """{'all', 'prunable'}: surviving weights of convolutions and linear layers, once per output position each is used at."""
-    with inputs_of(net) as inputs:
+    """{'all', 'prunable'}: surviving weights of convolutions and linear layers, once per output position (token) of theirs."""
+    with one_step(net), inputs_of(net) as inputs:
         run(net, torch.zeros(1, *net.in_shape).to(next(net.parameters())))
     masks = current_masks(net)
-    count = {edge: round(reached(net, edge, torch.ones_like(inputs[edge.module][0][:1]), masks)) for edge in net.edges()}
+    count = {edge: round(reached(net, edge, torch.ones_like(torch.cat(inputs[edge.module])), masks)) for edge in net.edges()}
     return {"all": sum(count.values()), "prunable": sum(n for edge, n in count.items() if edge.makes or edge.reads)}
 
 
@@ -142,6 +142,18 @@ def reached(net: SpikingNet, edge: Edge, events: Tensor, masks: dict[str, Tensor
     if isinstance(module, nn.Conv2d):
         return F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation).sum().item()
     return F.linear(events.double(), fan_out).sum().item()
+
+
+@contextmanager
+def one_step(net: SpikingNet):
+    """The network with T = 1: then a layer meets each of its positions once an image."""
+    net.T, T = 1, net.T
+    net.use(net.fast)
+    try:
+        yield
+    finally:
+        net.T = T
+        net.use(net.fast)
 
 
 @contextmanager
@@ -238,6 +250,7 @@ def report(trained) -> dict:
         "loss": trained.log[-1]["loss"] if trained.log else None,
         "parameters": parameters(small, dense),
         "synops": ops,
+        "flops": flops(small, images[..., :1, :, :, :]),
         "energy_pj": picojoules(ops),
         "widths": {name: len(site.mask) for name, site in small.sites.items()},
         "channels": {name: len(site.mask) for name, site in dense.sites.items()},
@@ -255,7 +268,9 @@ def weights_left(net: SpikingNet) -> dict:
     """density: share of the weights of all convolutions and linear layers that are not 0; density_inner: without the first and
     the last layer, which some studies leave dense (B7); layers: {layer: [left, all]}"""
     layers = {name: [int(weight.count_nonzero()), weight.numel()] for name, weight in prunable_weights(net).items()}
-    whole, inner = (map(sum, zip(*part, strict=True)) for part in (layers.values(), list(layers.values())[1:-1]))
+    ends = {next(iter(layers)), "head"}
+    inside = [counts for name, counts in layers.items() if name not in ends]
+    whole, inner = (map(sum, zip(*part, strict=True)) for part in (layers.values(), inside))
     return {"density": truediv(*whole), "density_inner": truediv(*inner), "layers": layers}
 
 

@@ -45,6 +45,7 @@ STYLE = {  # colour, marker, line: redundant, so that a figure survives a black-
     "all": (PURPLE, "^", ""),
     "tickets-all": (PURPLE, "^", "--"),
     "tickets-learned": (BLUE, "o", "-"),
+    "tickets-scratch": (ORANGE, "s", "-."),
 }
 SEQUENCE = [
     (BLACK, "*", ":"),

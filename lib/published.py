@@ -117,19 +117,20 @@ def name(data: str) -> str:
     return NAMES.get(data, f"{data} (simulated events)" if data.endswith("-dvs-sim") else data)
 
 
-def beside(table: pd.DataFrame, data: str) -> tuple[str, pd.DataFrame]:
-    """Heading and published rows to show below our results on `data` (our name of a data set).
+def beside(table: pd.DataFrame, data: str, networks: list[str]) -> tuple[str, pd.DataFrame]:
+    """Heading and published rows to show below our results on `data` (our name of a data set); networks: ours on it.
 
-    All rows of the same data set. Where there are none: those of DVS-CIFAR10 for simulated events, of CIFAR-10 with VGG16 for
-    anything else, under a heading that says that this is another data set.
+    All rows of the same data set. Where there are none: those of DVS-CIFAR10 for simulated events, of CIFAR-10 with VGG16, and
+    with Spikformer-4-384 if one of ours is a Spikformer, for anything else, under a heading that says that it is another set.
     """
     same = table[table["data"] == name(data)]
     if len(same):
         return f"{name(data)}, published", same
     if data.endswith("-dvs-sim"):
         return f"ANOTHER DATA SET than {name(data)}: DVS-CIFAR10 (recorded), published", table[table["data"] == "DVS-CIFAR10"]
-    other = table[(table["data"] == "CIFAR-10") & (table["network"] == "VGG16")]
-    return f"ANOTHER DATA SET than {name(data)}: CIFAR-10, VGG16, published", other
+    names = ["VGG16"] + ["Spikformer-4-384"] * any(network.startswith("spikformer") for network in networks)
+    other = table[(table["data"] == "CIFAR-10") & table["network"].isin(names)]
+    return f"ANOTHER DATA SET than {name(data)}: CIFAR-10, {' and '.join(names)}, published", other
 
 
 def in_columns(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,13 +11,15 @@ from lib.config import ROOT, Study
 
 
 def folder(settings: Study, stage: str, cell: str, method: str, seed: int) -> Path:
-    """build/resume/<digest>: named by all that the run's numbers depend on (settings, code, data, versions), so that nothing is
-    ever taken up that another code or another setting has made. Not a DVC output: DVC deletes those before it runs a stage.
+    """build/resume/<digest>: named by all that the run's numbers depend on (settings, code, data, teacher, versions), so that
+    nothing is ever taken up that another code or another setting has made. Not a DVC output: DVC deletes those before it runs
+    a stage.
     """
     asked = [] if stage == "dense" else [point.record for point in settings.points(cell, method)]
     depends = [stage, cell, method, seed, asked, settings.cells[cell].model_dump(), settings.threads, torch.__version__]
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode())
-    for path in [*sorted((ROOT / "lib").rglob("*.py")), settings.data_path(settings.cells[cell].data)]:
+    teachers = sorted(settings.run_folder("dense", cell, "dense", seed).glob("*.pt")) if stage == "tokens" else []
+    for path in [*sorted((ROOT / "lib").rglob("*.py")), settings.data_path(settings.cells[cell].data), *teachers]:
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return ROOT / "build" / "resume" / digest.hexdigest()[:20]

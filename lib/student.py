@@ -20,23 +20,41 @@ CALIBRATION = 50  # batches that the statistics of batch normalisation are measu
 
 
 def teacher(settings: Study, splits: Splits, cell: str, seed: int) -> SpikingNet:
-    """The cell's dense network of this seed, as the stage `dense` has left it; trained now if there is none."""
+    """The cell's dense network of this seed, as the stage `dense` has left it; the smoke study trains it here if there is none.
+
+    raises: ConfigError that says which stage to run
+    """
     path = settings.run_folder("dense", cell, "dense", seed) / "dense.pt"
     if path.exists():
         return models.load(path)
+    if settings.study != "smoke":
+        raise ConfigError(f"{path.relative_to(settings.folder)} is missing; run `dvc repro -s dense@{cell}`")
     run = Run(splits, settings.cells[cell], None, seed)
     for _ in tqdm(run.recipe_epochs, desc=f"{cell} dense, seed {seed}", unit="epoch"):
         run.epoch()
     return run.net.eval()
 
 
+def make(splits: Splits, cell: Cell, point: TokenPoint, seed: int, teacher: SpikingNet) -> Run:
+    """The training of a point: a student, or, for tickets that start from scratch, a run by the dense network's recipe."""
+    if point.method.kind == "tickets" and point.method.start == "scratch":
+        return Run(splits, cell, point, seed)
+    return Student(splits, cell, point, seed, teacher)
+
+
 def take_up(run: Run, kept: Path, shorter: Run | None, its: Path) -> None:
-    """Goes on from what the run kept, else, as lottery tickets can, from the end of a run that is this one's beginning."""
+    """Goes on from what the run kept, else, as lottery tickets can, from the end of a run that is this one's beginning.
+
+    kept: where the run keeps its last epoch; shorter: the run at the next larger density, None if there is none; its: where
+    that one keeps its last epoch
+    """
     tickets = isinstance(run.pruner, TicketPruner) and shorter is not None
     if not run.resume(kept) and tickets and run.pruner.extends(shorter.pruner):
         run.go_on(its)
 
 
+# differs from the paper: lottery tickets start from the dense network and have a teacher with and without selection, so that
+# the two differ in selection alone; `start: scratch` gives the usual ones
 class Student(Run):
     """A `lib.train.Run` by the cell's recipe for students.
 
@@ -67,14 +85,14 @@ class Student(Run):
 
     def epoch(self) -> None:
         """As every run's; noise and random tokens of an epoch are the same whether the run was stopped before it or not."""
-        torch.manual_seed(1_000 * (self.seed + 1) + len(self.log))
+        torch.manual_seed(1_000_000 * (self.seed + 1) + len(self.log))
         super().epoch()
 
     def finish(self) -> SpikingNet:
         """The network that is reported, dropped tokens really gone, its statistics those of the tokens that are left."""
         torch.manual_seed(self.seed)  # random tokens: the same ones whenever this is called, and in what is measured next
         net = models.clone(self.net, next(self.net.parameters()).dtype).eval()
-        if not self._untrained and net.selector is not None:
+        if not self._untrained:  # where every token goes on, too: a control differs in one thing alone
             recalibrate(net, self.batches(torch.Generator().manual_seed(self.seed), CALIBRATION))
         return net
 

@@ -144,15 +144,23 @@ OTHER = [
     dict(neuron="lif"),
     dict(width=0.5),
     dict(augment="crop_flip"),
-    dict(fast={"channels_last": False}),
+    dict(fast={"static_once": False}),
 ]
 
 
-@pytest.mark.parametrize("stage", ["dense", "channels", "weights"])
+@pytest.mark.parametrize("stage", ["dense", "channels", "weights", "tokens"])
 @pytest.mark.parametrize("change", OTHER, ids=str)
 def test_results_of_another_recipe_are_refused(study, stage, change):
     """An edit of params.yaml, and the results that were committed before it."""
-    methods = {"dense": ["dense"], "channels": ["only-prune"], "weights": ["pq"]}[stage]
+    methods = {"dense": ["dense"], "channels": ["only-prune"], "weights": ["pq"], "tokens": ["learned"]}[stage]
+    if stage == "tokens":
+        if "train" in change:
+            change = {"student": change["train"]}
+        study = study.model_copy(update={"grid": study.grid.model_copy(update={"selected": ("digits-vgg",)})})
+        cell = config.load("smoke").cells["digits-spikformer"]
+        study = study.model_copy(
+            update={"cells": {"digits-vgg": cell.model_copy(update={"neuron": "if", "T": 4, "width": 1.0})}}
+        )
     study = study.model_copy(update={"grid": study.grid.model_copy(update={"seeds": (0,)})})
     [path] = fill(study, stage, methods)
     assert len(results.load(study, stage, methods)) == 1

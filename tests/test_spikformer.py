@@ -12,6 +12,7 @@ from lib.pruning.tokens import (
     Selector,
     Skipper,
     as_mask,
+    highest,
     information,
     kept_tokens,
     make_selector,
@@ -38,9 +39,11 @@ def digits_net(seed=0, width=1.0):
     return net
 
 
-@pytest.mark.parametrize(("name", "shape", "count"), [("spikformer4-384", (3, 32, 32), 9_324_730)])
-def test_the_number_of_parameters_is_the_published_one(name, shape, count):
-    net = models.build(name, 10, shape, 4, neuron="lif")
+@pytest.mark.parametrize(
+    ("name", "shape", "count"), [("spikformer4-384", (3, 32, 32), 9_324_730), ("spikformer4-256-dvs", (2, 128, 128), 4_151_818)]
+)
+def test_the_number_of_parameters(name, shape, count):
+    net = models.build(name, 10, shape, 2, neuron="lif")
     assert sum(p.numel() for p in net.parameters()) == count
     assert net.tokens == 64
 
@@ -50,6 +53,42 @@ def test_the_event_network_has_64_tokens_and_no_bias_before_the_attention():
     assert net.tokens == 64 and len(net.blocks) == 4
     for block in net.blocks:
         assert block.attention.q.linear.bias is None and block.attention.projection.linear.bias is not None
+
+
+def test_the_event_network_takes_frames_and_its_events_are_counted():
+    torch.manual_seed(0)
+    net = models.build("spikformer4-256-dvs", 10, (2, 128, 128), 2, neuron="lif", width=0.125, selector={"rho": 0.5})
+    frames = torch.poisson(torch.full((2, 3, 2, 128, 128), 0.3))
+    recalibrate(net, [(frames, None)])
+    assert net(frames).shape == (3, 10) and net.works_on == [64, 32, 16, 8]
+    ops = measure.synops(net, frames)["layers"]
+    assert ops["stem.0.conv"]["ac"] > 0 == ops["stem.0.conv"]["mac"] and ops["selector.predictors.0.0"]["mac"] == 64 * 32 * 16
+
+
+def test_weights_count_once_for_each_token_they_are_used_at():
+    """Synapses, by hand: those of a block once for each token that it works on, those of a predictor for each that it reads."""
+    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", selector={"rho": 0.6})
+    full = measure.count_synapses(net)["all"]
+    blocks = sum(tokens * (4 * 48 * 48 + 2 * 48 * 192) for tokens in (16, 9, 5, 3))
+    predictors = sum(tokens * (48 * 24 + 24 * 2) for tokens in (16, 9, 5))
+    convolutions = full - blocks - predictors - 480
+    overlaps = {side: (3 * side - 2) ** 2 for side in (8, 4)}  # of a 3x3 kernel with a map of so many pixels, padding left out
+    assert convolutions == (1 * 6 + 6 * 12 + 12 * 24 + 24 * 48) * overlaps[8] + 48 * 48 * overlaps[4]
+
+
+def test_density_inside_leaves_out_the_first_layer_and_the_head():
+    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", selector={"rho": 0.6})
+    torch.nn.init.zeros_(net.head.weight)
+    torch.nn.init.zeros_(net.stem[0]["conv"].weight)
+    left = measure.weights_left(net)
+    assert left["density_inner"] == 1 > left["density"]
+
+
+def test_ties_of_attention_go_to_the_token_that_fires_more():
+    score = torch.tensor([[2.0, 5.0, 2.0, 2.0, -torch.inf]])
+    rate = torch.tensor([[0.1, 0.0, 0.3, 0.3, 0.9]])
+    assert highest(score, 2, rate).tolist() == [[1, 2]] and highest(score, 3, rate).tolist() == [[1, 2, 3]]
+    assert highest(score, 2).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("rho", C8)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib import measure, models, student, train
+from lib import config, measure, models, student, train
 from lib.errors import ConfigError
 from lib.pruning import prunable_weights
 from lib.pruning.tokens import recalibrate
@@ -100,13 +100,16 @@ def test_what_is_reported_is_the_masked_network_without_the_tokens_that_are_gone
     run = run_of(few_digits, teacher, select(rule), epochs=0 if rule == "skip" else 1)
     measured = measure.report(run)
     assert measured["compact_difference"] <= 1e-12
+    masked = run.masked()
+    if masked.selector is not None and rule != "skip":
+        assert not masked.selector.gathered and run.finish().selector.gathered, "two copies of one network prove nothing"
     if rule != "random":
         assert measured["validation"] == measure.accuracy(run.finish(), *few_digits.validation)
     assert same(run.finish(), run.finish()), "finishing is not repeatable"
     net = run.finish()
     assert same(net, teacher) == (rule == "skip")
     moved = not torch.equal(net.blocks[2].wide.bn.running_mean, run.net.blocks[2].wide.bn.running_mean)
-    assert moved == (rule not in ("skip", "all")), "statistics of the tokens that are left"
+    assert moved == (rule != "skip"), "statistics of what is there"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +139,32 @@ def test_tickets_at_a_smaller_density_go_on_from_those_at_a_larger_one(few_digit
         further.epoch()
     assert further.log == long.log and same(further.net, long.net)
     assert further.pruner.history == long.pruner.history
+
+
+def test_tickets_from_scratch_know_no_teacher(few_digits, teacher):
+    run = student.make(few_digits, cell(), tickets(0.75, start="scratch", rewind=1), 0, teacher)
+    assert type(run) is train.Run and run.cell.train.epochs == 1 and run.net.selector is None
+    assert not torch.equal(run.net.head.weight, teacher.head.weight)
+    taught = student.make(few_digits, cell(), tickets(0.75), 0, teacher)
+    assert type(taught) is student.Student and torch.equal(taught.net.head.weight, teacher.head.weight)
+
+
+def test_the_teacher_is_the_dense_network_of_the_seed_or_a_line_says_what_to_run(few_digits, teacher, tmp_path):
+    settings = config.load("quick").model_copy(update={"out": str(tmp_path)})
+    with pytest.raises(
+        ConfigError, match="runs/quick/dense/digits-spikformer-dense/1/dense.pt is missing; run `dvc repro -s dense@"
+    ):
+        student.teacher(settings, few_digits, "digits-spikformer", 1)
+    folder = settings.run_folder("dense", "digits-spikformer", "dense", 1)
+    folder.mkdir(parents=True)
+    models.save(teacher, folder / "dense.pt")
+    assert same(student.teacher(settings, few_digits, "digits-spikformer", 1), teacher)
+
+
+def test_the_smoke_study_trains_its_teacher_where_there_is_none(few_digits, tmp_path):
+    settings = config.load("smoke").model_copy(update={"out": str(tmp_path)})
+    made = student.teacher(settings, few_digits, "digits-spikformer", 0)
+    assert not made.training and made.spec["width"] == settings.cells["digits-spikformer"].width
 
 
 def test_tickets_off_the_grid_of_rounds_begin_anew(few_digits, teacher, tmp_path):

@@ -46,7 +46,11 @@ def question(notebook: str) -> str:
 
 def numbers() -> str:
     """Test accuracy of each channel method at each ratio of the quick study, mean and 95 % interval over its seeds."""
-    return wide(lambda table: table["asked (%)"].isna(), "ratio", "ratio {:g}")
+
+    def chosen(table):
+        return table["asked (%)"].isna() & ~table["cell"].isin(table.loc[table["rho"].notna(), "cell"])
+
+    return wide(chosen, "ratio", "ratio {:g}")
 
 
 def densities() -> str:
@@ -56,7 +60,12 @@ def densities() -> str:
 
 def tokens() -> str:
     """Test accuracy of each way to select tokens at each rho."""
-    return wide(lambda table: table["asked (%)"].eq(100) & table["rho"].notna(), "rho", "rho {:g}")
+
+    def chosen(table):
+        dense = table["method"].eq("dense") & table["cell"].isin(table.loc[table["rho"].notna(), "cell"])
+        return dense | table["asked (%)"].eq(100) & table["rho"].notna()
+
+    return wide(chosen, "rho", "rho {:g}")
 
 
 def tickets() -> str:
@@ -67,7 +76,7 @@ def tickets() -> str:
 def wide(rows, column: str, title: str) -> str:
     """The chosen rows of the quick study's summary, a column for each value of `column`."""
     table = pd.read_csv(ROOT / "results/quick/summary.csv")
-    table = table[rows(table)]
+    table = table[rows(table)].fillna({"rho": 1.0})
     table["shown"] = [
         f"{mean:.1f} ± {half:.1f}" + (f" (at {density:.3g} %)" if abs(density - asked) > 0.1 else "")
         for mean, half, density, asked in table[COLUMNS].itertuples(index=False)

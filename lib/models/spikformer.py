@@ -75,7 +75,7 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
 
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """keep: [N, L], 1 for a token that the others see; a dropped one sees and is seen by itself alone (C9)."""
+        """keep: [N, L], 1 for a token that the others see; a dropped one is seen by itself alone (C9)."""
         q, k, v = self.split(self.q(x)), self.split(self.k(x)), self.split(self.v(x))
         seen = self.match(q, k.transpose(-1, -2))
         rows = seen.detach() if keep is None else seen.detach() * keep[:, None, :, None]
@@ -174,6 +174,7 @@ class Spikformer(SpikingNet):
         x, keep = self.embed(x), None
         for number, block in enumerate(self.blocks):
             x, keep = (block(x), None) if self.selector is None else self.selector(number, self.blocks, x, keep)
+        # differs from the paper: the mean over kept tokens while training, too; published: over all of them until inference
         return x.mean(-2) if keep is None else (x * keep[..., None]).sum(2) / keep.sum(1)[:, None].clamp(min=1)
 
 

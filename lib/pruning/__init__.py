@@ -22,7 +22,6 @@ from lib.pruning.scores import SCORES, ScoreMeter, activity_scores
 from lib.pruning.shrinking import ShrinkingPruner
 from lib.pruning.thresholds import ThresholdPruner
 from lib.pruning.tickets import TicketPruner
-from lib.pruning.tokens import Selector, kept_tokens
 from lib.pruning.weights import WeightPruner, apply_weight_masks, prunable_weights
 from lib.settings import Cell, Point, TokenPoint, WeightPoint
 
@@ -34,7 +33,6 @@ __all__ = [
     "ChannelPruner",
     "Pruner",
     "ScoreMeter",
-    "Selector",
     "ShrinkingPruner",
     "ThresholdPruner",
     "TicketPruner",
@@ -49,7 +47,6 @@ __all__ = [
     "keep_top",
     "kept_count",
     "kept_entries",
-    "kept_tokens",
     "make_pruner",
     "pq_index",
     "probe",

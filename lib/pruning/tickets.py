@@ -43,6 +43,8 @@ class TicketPruner(Pruner):
         apply_weight_masks(self.net, self.masks)
 
     def after_epoch(self, epoch: int) -> None:
+        # differs from the paper: optimiser, schedule and BN's statistics are rewound, too; published: the first two begin anew,
+        # BN's running statistics stay as they are (C15)
         if epoch == self.rewind:  # every tensor is cloned: the training goes on in those of the network
             self.early = copy.deepcopy({"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()["state"]})
         if epoch in self.updates:

@@ -22,9 +22,15 @@ def kept_tokens(tokens: int, rho: float, stages: int) -> list[int]:
     return [max(1, int(tokens * rho**k + 1e-9)) for k in range(1, stages + 1)]
 
 
-def highest(score: Tensor, count: int) -> Tensor:
-    """Indices [N, count] of the highest scores of each row, in the order of their places; ties go to the earlier one."""
-    return score.argsort(dim=1, descending=True, stable=True)[:, :count].sort(dim=1).values
+def highest(score: Tensor, count: int, second: Tensor | None = None) -> Tensor:
+    """Indices [N, count] of the highest scores of each row, in the order of their places.
+
+    Ties go to the higher `second`, then to the earlier one.
+    """
+    order = (score if second is None else second).argsort(dim=1, descending=True, stable=True)
+    if second is not None:
+        order = order.gather(1, score.gather(1, order).argsort(dim=1, descending=True, stable=True))
+    return order[:, :count].sort(dim=1).values
 
 
 def as_mask(index: Tensor, tokens: int) -> Tensor:
@@ -50,7 +56,7 @@ class Selector(nn.Module):
 
     def __init__(self, net: Spikformer, rho: float, rule: str = "learned"):
         super().__init__()
-        self.rho, self.rule, self.gathered, self.stages = rho, rule, True, len(net.blocks) - 1
+        self.rule, self.gathered, self.stages = rule, True, len(net.blocks) - 1
         self.counts = kept_tokens(net.tokens, rho, self.stages)
         self.works_on = [net.tokens, *self.counts]
         self.places = self.noise = None  # where the tokens that are left stood; what 'random' draws for each, at each stage
@@ -76,7 +82,8 @@ class Selector(nn.Module):
         else:
             score = score[..., 0] if self.rule == "learned" else score
             score = score if keep is None else torch.where(keep > 0, score, -torch.inf)
-            index = highest(score, self.counts[number - 1])
+            rate = x.mean((0, 3)) if self.rule == "attention" else None  # columns are small whole numbers, with many ties
+            index = highest(score, self.counts[number - 1], rate)
             if self.gathered and not self.training:
                 self.places = self.places.gather(1, index)
                 return x.take_along_dim(index[None, :, :, None], 2), None
@@ -135,6 +142,7 @@ def make_selector(net: Spikformer, rho: float, rule: str = "learned") -> Selecto
 
 def ratio_loss(decisions: list[Tensor], counts: list[int]) -> Tensor:
     """Mean over stages and images of (share kept - share wanted)^2 (C11)."""
+    # differs from the paper: the target is the share that is really kept at inference, int(64 rho^k) / 64; published: rho^k
     wanted = [count / mask.shape[1] for count, mask in zip(counts, decisions, strict=True)]
     return torch.stack([((mask.mean(1) - share) ** 2).mean() for mask, share in zip(decisions, wanted, strict=True)]).mean()
 
@@ -170,6 +178,7 @@ def teach(teacher: Spikformer, x: Tensor) -> Tensor:
 def recalibrate(net: Spikformer, batches) -> None:
     """Statistics of batch normalisation, measured anew on the tokens that are left: those of training saw the dropped ones, too
     (3.5, item 4)."""
+    # differs from the paper: it keeps the running statistics, in which dropped tokens took part
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     kept = [(norm, norm.momentum) for norm in norms]
     net.eval()

@@ -27,10 +27,10 @@ class Train(Settings):
 
     epochs: Positive
     batch: Positive
-    lr: Annotated[float, Field(gt=0)]
+    lr: Annotated[float, Field(gt=0, le=100)]
     momentum: Ratio
-    weight_decay: Annotated[float, Field(ge=0)]
-    l1: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, le=100)]
+    l1: Annotated[float, Field(ge=0, le=100)]
     lr_schedule: str
     optimizer: Literal["sgd", "adamw"] = "sgd"
     warmup: Annotated[int, Field(ge=0)] = 0
@@ -86,8 +86,8 @@ class Cell(Settings):
     augment: str
     net: str
     neuron: str
-    T: Positive
-    width: Annotated[float, Field(gt=0)]
+    T: Annotated[int, Field(ge=1, le=1000)]
+    width: Annotated[float, Field(gt=0, le=16)]
     train: Train
     fast: Fast = Fast()
     prune: Prune | None = None

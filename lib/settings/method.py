@@ -117,9 +117,17 @@ class Select(Settings):
 
 
 class TokenTickets(Tickets):
-    """Lottery tickets of the student; rho: of its learned selection, null where every token goes on."""
+    """Lottery tickets of a transformer; rho: of its learned selection, null where every token goes on; start: from the dense
+    network, with it as a teacher, or from scratch as the dense network itself was trained"""
 
     rho: Density | None = None
+    start: Literal["dense", "scratch"] = "dense"
+
+    @model_validator(mode="after")
+    def _composes(self):
+        if self.start == "scratch" and self.rho is not None:
+            raise ValueError(f"rho {self.rho} with start scratch: selection is learned from a teacher; leave rho out")
+        return self
 
 
 TokenMethod = Annotated[Select | TokenTickets, Field(discriminator="kind")]

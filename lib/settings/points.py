@@ -54,12 +54,9 @@ class TokenPoint(Settings):
     @property
     def selector(self) -> dict | None:
         """What `lib.models.build` takes."""
-        rule = "learned" if self.method.kind == "tickets" else self.method.rule
-        return (
-            None
-            if rule == "all" or self.method.kind == "tickets" and self.method.rho is None
-            else {"rho": self.rho, "rule": rule}
-        )
+        if self.method.kind == "tickets":
+            return self.method.rho and {"rho": self.rho, "rule": "learned"}
+        return None if self.method.rule == "all" else {"rho": self.rho, "rule": self.method.rule}
 
     @property
     def record(self) -> dict:

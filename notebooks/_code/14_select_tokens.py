@@ -25,7 +25,7 @@ for seed, net in teachers.items():
           f"validation accuracy {100 * measure.accuracy(net, *splits.validation):.1f} %")
 
 # %%
-runs = {(seed, number): student.Student(splits, recipe, point, seed, teachers[seed])
+runs = {(seed, number): student.make(splits, recipe, point, seed, teachers[seed])
         for seed in settings.grid.seeds for number, point in enumerate(points)}
 for run, point in zip(runs.values(), points, strict=False):
     print(f"{method}, {point.name}: tokens {run.net.works_on}, {len(run.recipe_epochs)} epochs, updates after {run.pruner.updates or 'none'}")
@@ -55,7 +55,7 @@ for (seed, number), run in runs.items():
     stored = sparse.sizes(net, folder / f"{number}-rho-{points[number].rho:g}-density-{points[number].density:.4g}.safetensors")
     left = measure.weights_left(net)
     measured[seed, number] = {**points[number].record, **measure.report(run), **left, "kinds": measure.by_kind(left["layers"]),
-                              "tokens": net.works_on, "flops": measure.flops(net, splits.test[0][:1]), "bytes": stored, "epochs": len(run.log)}
+                              "tokens": net.works_on, "bytes": stored, "epochs": len(run.log)}
 
 # %%
 for (seed, number), point in measured.items():

@@ -16,6 +16,8 @@ labels = {"dense": "dense"} | {name: method.label for name, method in (settings.
 # %%
 CONNECTIVITY = {"parameters, all": "connectivity_all", "parameters, prunable": "connectivity_prunable",
                 "synapses, all": "synapses_all", "synapses, prunable": "synapses_prunable"}
+removing = {"dense", *settings.methods, *(name for name, method in settings.tokens.items()
+                                           if (method.rho if method.kind == "tickets" else method.rule not in ("all", "skip")))}
 FILES = {"every weight": "dense", "weights left": "sparse"}
 
 # %%
@@ -24,7 +26,7 @@ flat = pd.DataFrame([{
     "parameters (K)": run.parameters["total"] / 1e3, **{f"{name} (%)": 100 * run.parameters[key] for name, key in CONNECTIVITY.items()}, "AC (K)": run.synops["ac"] / 1e3,
     "MAC (K)": run.synops["mac"] / 1e3, "MAC x T (K)": run.synops["mac_x_T"] / 1e3, "all layers as dense (K)": run.flops / 1e3, "energy (nJ)": run.energy_pj / 1e3, "silent channels (%)": 100 * run.silent,
     **{f"file, {name} (KB)": sizes[key] / 1e3 for name, key in FILES.items() for sizes in [run.bytes] if isinstance(sizes, dict)},
-    "masked - removed": float("nan") if run.method in settings.weights else run.compact_difference} for run in runs.itertuples()])
+    "masked - removed": run.compact_difference if run.method in removing else float("nan")} for run in runs.itertuples()])
 
 # %%
 groups = flat.groupby(["cell", "method", "ratio", "rho", "asked (%)"], sort=False, dropna=False)
@@ -39,8 +41,8 @@ summary = summary.round(3).assign(**{"masked - removed": exact}).reset_index().a
 summary
 
 # %%
-pairs = [("sca", "only-prune"), ("only-prune", "random"), ("sca", "random"), ("sca", "sca-literal"), *((own, "sca") for own in settings.methods
-         if own not in ("sca", "sca-literal", "only-prune", "random"))]
+pairs = [("sca", "only-prune"), ("only-prune", "random"), ("sca", "random"), *((("sca", own) if own == "sca-literal" else (own, "sca"))
+         for own in settings.methods if own not in ("sca", "only-prune", "random"))]
 
 # %%
 accuracy = runs.set_index(["cell", "method", "ratio", "seed"])["accuracy"].sort_index()
@@ -61,17 +63,22 @@ for cell, method, asked in rows.index.droplevel("seed").drop_duplicates():
 lines.append("")
 
 # %%
-rows = runs[runs["method"].isin(settings.tokens)].set_index(["cell", "method", "rho", "asked", "seed"])["accuracy"].sort_index()
+tokens = runs[runs["method"].isin(settings.tokens)]
+rows, nJ = (tokens.set_index(["cell", "method", "rho", "asked", "seed"])[column].sort_index() for column in ("accuracy", "energy_pj"))
 for cell in settings.grid.selected:
-    control = rows[cell, "all", 1.0, 1.0]
+    control, dense = rows[cell, "all", 1.0, 1.0], accuracy[cell, "dense", 0.0]
+    lines.append(f"- {cell}: " + stats.compare(control, dense, (labels["all"], "dense")))
     for rho in sorted(rows[cell, "learned"].index.unique("rho"), reverse=True):
         learned = rows[cell, "learned", rho, 1.0]
-        others = [name for name, method in settings.tokens.items() if name not in ("learned", "all") and (cell, name, rho, 1.0) in rows.index.droplevel("seed")]
-        against = [(name, rows[cell, name, rho, 1.0]) for name in others] + [("all", control)]
-        lines += [f"- {cell}, rho {rho:g}: " + stats.compare(learned, theirs, (labels["learned"], labels[name])) for name, theirs in against]
+        for name, theirs in [(name, rows.get((cell, name, rho, 1.0))) for name in ("random-tokens", "attention")] + [("all", control)]:
+            if theirs is not None:
+                costs = [nJ[cell, method, share, 1.0].mean() / 1e3 for method, share in (("learned", rho), (name, 1.0 if name == "all" else rho))]
+                lines.append(f"- {cell}, rho {rho:g}: " + stats.compare(learned, theirs, (labels["learned"], labels[name])) + " for {:.0f} against {:.0f} nJ".format(*costs))
 
 # %%
 for cell in settings.grid.selected:
+    for rho in sorted(tokens.loc[(tokens["cell"] == cell) & (tokens["method"] == "skip"), "rho"].unique(), reverse=True):
+        lines.append(f"- {cell}, rho {rho:g}: " + stats.compare(rows[cell, "skip", rho, 1.0], accuracy[cell, "dense", 0.0], (labels["skip"], "dense")))
     plain, both = (settings.tokens[name].rho or 1.0 for name in ("tickets-all", "tickets-learned"))
     for density in sorted(rows[cell, "tickets-all"].index.unique("asked"), reverse=True):
         ours = rows[cell, "tickets-all", plain, density]

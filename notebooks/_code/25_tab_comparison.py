@@ -50,7 +50,7 @@ ours = ours.assign(kind="this study", definition="parameters, all", source=f"res
 # %%
 blocks = []
 for data, mine in ours.groupby("data", sort=False):
-    heading, theirs = published.beside(printed, data)
+    heading, theirs = published.beside(printed, data, list(mine["network"]))
     name = published.name(data)
     blocks += [mine.assign(block=f"{name}, this study", data=name), published.in_columns(theirs).assign(block=heading)]
 table = pd.concat(blocks, ignore_index=True)[published.COLUMNS].astype({"n": "Int64"})

@@ -16,38 +16,40 @@ dense = results.load(settings, "dense", ["dense"]).query("cell == @cell")
 
 # %%
 table, dense = (rows.assign(accuracy=100 * rows["accuracy"], nJ=rows["energy_pj"] / 1e3, AC=[ops["ac"] / 1e3 for ops in rows["synops"]],
-                            MAC=[ops["mac"] / 1e3 for ops in rows["synops"]]) for rows in (table, dense))
+                            MAC=[ops["mac"] / 1e3 for ops in rows["synops"]], M=rows["flops"] / 1e6) for rows in (table, dense))
 
 # %%
-table["M"] = table["flops"] / 1e6
+table["share"] = 100 * table["M"] / dense["M"].mean()
 table["tokens"] = table["tokens"].map(str)
-table.groupby(["method", "rho", "tokens"], sort=False)[["accuracy", "M", "AC", "MAC", "nJ"]].mean().round(2)
+table.groupby(["method", "rho", "tokens"], sort=False)[["accuracy", "M", "share", "AC", "MAC", "nJ"]].mean().round(2).rename(columns={"AC": "AC (K)", "MAC": "MAC (K)"})
 
 # %%
-fig, [by_rho, by_macs, by_energy, speed] = plots.figure(180, 150, 2, 2)
+fig, [by_rho, macs, by_energy, speed] = plots.figure(180, 150, 2, 2)
 for number, (name, method) in enumerate(methods.items()):
     rows, look = table[table["method"] == name], plots.style(name, list(settings.tokens))
     aside = rows.assign(rho=rows["rho"] + 0.006 * (number - 2))  # beside each other: their bars would lie on one another
     plots.line(by_rho, aside, "rho", "accuracy", "rho", method.label, **look)
-    for ax, x in ((by_macs, "M"), (by_energy, "nJ")):
-        plots.line(ax, rows, x, "accuracy", "rho", method.label, **look)
+    plots.line(by_energy, rows, "nJ", "accuracy", "rho", method.label, **look)
+    macs.plot(rows.groupby("rho")["share"].mean(), **look)
 
 # %%
-dense["M"] = table.loc[table["method"] == "all", "M"].mean()
-for ax, x in ((by_macs, "M"), (by_energy, "nJ")):
-    ax.plot(dense[x].mean(), dense["accuracy"].mean(), markersize=8, **plots.style("dense"))
-for ax in (by_rho, by_macs, by_energy):
+by_energy.plot(dense["nJ"].mean(), dense["accuracy"].mean(), markersize=8, **plots.style("dense"))
+for ax in (by_rho, by_energy):
     ax.axhline(dense["accuracy"].mean(), color="black", linestyle=":", linewidth=0.8)
     ax.set(ylabel="test accuracy (%)", ylim=(None, min(ax.get_ylim()[1], 101)))
 
 # %%
 by_rho.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", title=r"(a) against $\rho$ (dotted: dense)")
 by_rho.legend(fontsize=6, loc="lower right")
-by_macs.set(xlabel="multiply-accumulates (M a sample, all layers as dense)", title="(b) against operations, marks as in (a)")
+macs.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="operations (% of dense, all inputs as numbers)",
+         title=f"(b) operations, marks as in (a); 100 %: {dense['M'].mean():.3g} M")
 by_energy.set(xlabel="energy of spikes and predictors (nJ a sample)", title="(c) against energy, marks as in (a)")
 
 # %%
-measured = pd.read_csv(config.ROOT / "results" / "benchmarks" / "tokens.csv").query("rho != 'dense'").astype({"rho": float})
+timed = pd.read_csv(config.ROOT / "results" / "benchmarks" / "tokens.csv").set_index("rho")
+measured = timed.drop(index="dense").reset_index().astype({"rho": float})
+macs.plot(measured["rho"], 100 * measured["published GFLOPs"] / timed.loc["dense", "published GFLOPs"], label="Spikformer-4-384, published", color="0.45", marker="o", linestyle="--")
+macs.legend(fontsize=6)
 middle = measured["throughput / dense"]
 bars = [middle - measured["lower quartile"], measured["upper quartile"] - middle]
 speed.errorbar(measured["rho"], middle, yerr=bars, label="here, two CPU cores (bars: quartiles)", capsize=2, elinewidth=0.8, **plots.style("learned"))

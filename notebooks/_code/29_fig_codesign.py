@@ -13,10 +13,11 @@ cell = settings.grid.selected[0]
 methods = {name: method for name, method in settings.tokens.items() if method.kind == "tickets"}
 table = results.load(settings, "tokens", methods).query("cell == @cell")
 dense = results.load(settings, "dense", ["dense"]).query("cell == @cell")
+control = results.load(settings, "tokens", ["all"]).query("cell == @cell")
 
 # %%
-table, dense = (rows.assign(accuracy=100 * rows["accuracy"], nJ=rows["energy_pj"] / 1e3) for rows in (table, dense))
-table["left"] = 100 * table["density"]
+table, dense, control = (rows.assign(accuracy=100 * rows["accuracy"], nJ=rows["energy_pj"] / 1e3) for rows in (table, dense, control))
+table["left"], table["parameters"] = 100 * table["density"], [100 * counts["connectivity_all"] for counts in table["parameters"]]
 table["loss"] = table["accuracy"] - table["seed"].map(dense.set_index("seed")["accuracy"])
 table.groupby(["method", "asked"], sort=False)[["left", "accuracy", "loss", "nJ"]].mean().round(2)
 
@@ -31,12 +32,14 @@ for name, method in methods.items():
     rows, look = table[table["method"] == name], plots.style(name, list(settings.tokens))
     plots.line(by_density, rows, "left", "accuracy", "asked", method.label, **look)
     plots.line(by_energy, rows, "nJ", "accuracy", "asked", method.label, **look)
-    mean = rows.groupby("asked")[["left", "loss"]].mean()
-    beside.plot(mean["left"], mean["loss"], label=method.label, **look)
+    plots.line(beside, rows, "parameters", "loss", "asked", method.label, **look)
+
+# %%
 for ax in (by_density, by_energy):
     ax.axhline(dense["accuracy"].mean(), color="black", linestyle=":", linewidth=0.8)
+    ax.axhline(control["accuracy"].mean(), color=plots.PURPLE, linestyle="--", linewidth=0.8)
     ax.set(ylabel="test accuracy (%)", ylim=(None, min(ax.get_ylim()[1], 101)))
-by_density.set(xlabel="density (% of weights left)", title="(a) against density (dotted: dense)")
+by_density.set(xlabel="density (% of weights left)", title="(a) against density (dotted: dense; dashed: trained on)")
 by_density.legend()
 by_energy.plot(dense["nJ"].mean(), dense["accuracy"].mean(), markersize=8, **plots.style("dense"))
 by_energy.set(xlabel="energy (nJ a sample)", title="(b) against energy, marks as in (a)")
@@ -44,12 +47,15 @@ by_energy.set(xlabel="energy (nJ a sample)", title="(b) against energy, marks as
 # %%
 few = kinds[kinds["asked"] == kinds["asked"].min()]
 order = ["stem", "q", "k", "v", "projection", "MLP", "selector", "head"]
+width = 0.8 / len(methods)
 for number, (name, method) in enumerate(methods.items()):
     rows, look = few[few["method"] == name], plots.style(name, list(settings.tokens))
-    mean = rows.groupby("kind")["left"].mean().reindex(order).dropna()
-    places = [order.index(kind) + 0.38 * (number - 0.5) for kind in mean.index]
-    where.bar(places, mean, width=0.36, color=look["color"], hatch=plots.HATCH[number], edgecolor="white", linewidth=0.4, label=method.label)
-    where.scatter([order.index(kind) + 0.38 * (number - 0.5) for kind in rows["kind"]], rows["left"], s=5, color="black", alpha=0.6, linewidths=0)
+    mean = plots.over_seeds(rows.assign(place=rows["kind"].map(order.index)), "place", "left", "place")
+    places = mean["place"] + width * (number - (len(methods) - 1) / 2)
+    where.bar(places, mean["left"], yerr=mean["half"], width=0.95 * width, color=look["color"], hatch=plots.HATCH[number], edgecolor="white",
+              linewidth=0.4, error_kw={"capsize": 2, "elinewidth": 0.8}, label=method.label)
+
+# %%
 where.axhline(100 * few["asked"].iloc[0], color="black", linestyle="--", linewidth=0.8)
 where.set_xticks(range(len(order)), order, rotation=30, ha="right")
 where.set(xlabel="kind of layer", ylabel="weights left (% of the kind's)", title=f"(c) by kind of layer at density {few['asked'].iloc[0]:.3g} (dashed)")
@@ -63,7 +69,7 @@ printed = printed[printed["data"] == data]
 for (name, rows), mark in zip(printed.groupby("method"), "s^", strict=False):
     beside.plot(rows["connectivity"], rows["accuracy_loss"], marker=mark, color="0.45", linestyle="--", linewidth=0.8, label=f"{name}, published")
 beside.axhline(0, color="black", linestyle=":", linewidth=0.8)
-beside.set(xlabel="weights left (%)", ylabel="accuracy - dense (points)", title=f"(d) grey: {data}, published")
+beside.set(xlabel="parameters left (%)", ylabel="accuracy - dense (points)", title=f"(d) grey: {data}, published")
 beside.legend(fontsize=6, loc="lower right")
 plots.size_axis(beside)
 
