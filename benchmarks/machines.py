@@ -6,6 +6,7 @@ Each run gets a repository of its own and starts from nothing; its results are c
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,12 +61,14 @@ def start(folder: Path, machines: int) -> tuple[Cluster, list]:
     return cluster, [cluster.add_node(num_cpus=1) for _ in range(machines)]
 
 
-def stage_of(process: psutil.Process) -> str | None:
-    """The stage that a Ray worker runs: that of the guard below it."""
-    for child in process.children():
-        if any(word.endswith("guard.py") for word in child.cmdline()):
-            return child.environ().get("DVC_STAGE")
-    return None
+def is_guard(process: psutil.Process) -> bool:
+    return any(word.endswith("guard.py") for word in process.cmdline())
+
+
+def stage_of(process: psutil.Process) -> str:
+    """The stage that a Ray worker runs: that of the guard below it. Empty for any other process."""
+    guards = [] if is_guard(process) else [child for child in process.children() if is_guard(child)]
+    return guards[0].environ()["DVC_STAGE"] if guards else ""
 
 
 def in_training(folder: Path) -> psutil.Process:
@@ -73,21 +76,22 @@ def in_training(folder: Path) -> psutil.Process:
     while True:
         for worker in psutil.process_iter():
             try:
-                if "channels@" in (stage_of(worker) or "") and list(folder.glob("build/resume/*/0.pt")):
+                if "channels@" in stage_of(worker) and list(folder.glob("build/resume/*/0.pt")):
                     return worker
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
         time.sleep(0.05)
 
 
-def kill(folder: Path, whole_machine: bool) -> list[psutil.Process]:
-    """SIGKILL to a worker in mid-training, or to the raylet above it; returns what then ran below the worker."""
+def kill(folder: Path, whole_machine: bool) -> tuple[str, list[psutil.Process]]:
+    """SIGKILL to a worker in mid-training, or to the raylet above it; returns its stage and what then ran below the worker."""
     worker = in_training(folder)
     below = worker.children(recursive=True)
     name = stage_of(worker)
-    (worker.parent() if whole_machine else worker).send_signal(signal.SIGKILL)
-    print(f"  killed the {'machine' if whole_machine else 'worker'} of {name}, {len(below)} processes below it")
-    return below
+    target = worker.parent() if whole_machine else worker
+    target.send_signal(signal.SIGKILL)
+    target.wait()  # a raylet here is our child: until it is reaped, its workers take it for alive
+    return name.split("@")[1], below
 
 
 def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
@@ -99,12 +103,24 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
             command = [sys.executable, "tools/cluster.py", PIPELINE, cluster.address]
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
         if killed:
-            _, alive = psutil.wait_procs(kill(folder, killed == "machine"), timeout=5)
+            key, below = kill(folder, killed == "machine")
+            _, alive = psutil.wait_procs(below, timeout=5)
             assert not alive, f"outlived their worker: {alive}"
         assert process.wait() == 0, (folder / "build" / "cluster.log").read_text()
-        return time.monotonic() - started
+        seconds = time.monotonic() - started
+        if killed:
+            print(
+                f"  {killed} of {key} killed, {len(below)} processes with it; {epochs(folder, key)} epochs were left to train"
+            )
+        return seconds
     finally:
         cluster.shutdown()
+
+
+def epochs(folder: Path, key: str) -> str:
+    """Of a channels stage, as its last try's progress bars show them: how many it trained, of how many."""
+    shown = re.findall(r"100%\|[^|]*\| (\d+)/\1 ", (folder / f"build/tiny-channels-{key}.ipynb").read_text())
+    return f"{sum(map(int, shown))} of {len(SEEDS) * tiny()['cells']['digits-vgg']['train']['epochs']}"
 
 
 def results(folder: Path) -> dict[str, bytes]:

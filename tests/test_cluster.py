@@ -5,7 +5,6 @@ Only the tests that start a cluster need Ray; they are skipped where it is not i
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -125,6 +124,15 @@ def test_make_repro_takes_ray_where_it_is_asked_to(given, tool_run):
     assert f"python tools/{tool_run}\n" in planned.stdout
 
 
+def test_a_stage_is_due_until_it_is_recorded(repository):
+    head = tool.Head(str(repository))
+    with pytest.raises(RuntimeError, match=r"^stage raw: output 'raw.txt' does not exist$"):
+        head.record("raw", 1.0)
+    Path("raw.txt").write_text("1\n")
+    assert head.record("raw", None) is None and head.due("raw")
+    assert head.record("raw", 1.0) == 1.0 and not head.due("raw")
+
+
 @linux
 def test_a_worker_runs_the_command_as_dvc_would(repository):
     (repository / "old").mkdir()
@@ -144,15 +152,19 @@ def test_a_refusal_is_final_and_anything_else_is_tried_again(repository, said, k
 
 
 @linux
-def test_nothing_outlives_the_process_that_started_a_guard(tmp_path):
-    """Not even what has left its process group and lost its parent, as a kernel does whose papermill is killed."""
+@pytest.mark.parametrize("killed", ["parent", "guard"])
+def test_nothing_outlives_a_guard_or_the_process_that_started_it(tmp_path, killed):
+    """Not even what has left its process group and lost its parent, as a kernel does whose papermill is killed.
+
+    The guard: a worker of Ray that ends in good order kills what is right below it.
+    """
     command = f"(setsid sleep {PATIENCE} & echo $! > pid; mv pid written) & sleep {PATIENCE}"
     starter = "import os, subprocess, sys; subprocess.run([sys.executable, sys.argv[1], str(os.getpid()), *sys.argv[2:]])"
-    process = subprocess.Popen([sys.executable, "-c", starter, tool.GUARD, "sh", "-c", command], cwd=tmp_path)
+    process = psutil.Popen([sys.executable, "-c", starter, tool.GUARD, "sh", "-c", command], cwd=tmp_path)
     wait_for(tmp_path / "written")
-    below = psutil.Process(process.pid).children(recursive=True)
+    below = process.children(recursive=True)
     assert int((tmp_path / "written").read_text()) in {one.pid for one in below}
-    process.kill()
+    (process if killed == "parent" else process.children()[0]).kill()
     process.wait()
     assert not psutil.wait_procs(below, timeout=10)[1]
 
@@ -207,14 +219,14 @@ def test_what_does_not_need_a_failed_stage_goes_on(repository, address):
 
 @linux
 def test_a_stage_whose_worker_is_killed_is_run_again_and_not_beside_itself(repository, address):
-    """The first try leaves its shell's parent (the guard, below the worker) and a process that nothing would end."""
+    """The first try leaves the id of its shell's parent (the inner guard) and a process that nothing else would end."""
     first = f"setsid sleep {PATIENCE} & echo $PPID $! > pids; mv pids first; wait"
     slow = f"test ${{item.seed}} = 1 -o -e first || {{ {first}; }}; {COMMAND}"
     (repository / "dvc.yaml").write_text(PIPELINE.replace(COMMAND, json.dumps(slow)))
     process = subprocess.Popen([sys.executable, TOOL, "dvc.yaml", address], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait_for(repository / "work" / "first")
     guard, left = (psutil.Process(int(pid)) for pid in (repository / "work" / "first").read_text().split())
-    os.kill(guard.ppid(), signal.SIGKILL)
+    guard.parent().parent().kill()
     assert not psutil.wait_procs([guard, left], timeout=10)[1]
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said.decode()

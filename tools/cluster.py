@@ -114,10 +114,16 @@ class Head:
             return stage.changed()
 
     def record(self, address: str, seconds: float | None) -> float | None:
-        """Enters what a stage has read and written into dvc.lock and the cache; nothing if it did not run."""
-        if seconds is not None:
-            with Repo(_wait_for_lock=True) as repo:
-                repo.commit(address, force=True)
+        """Enters what a stage has read and written into dvc.lock and the cache; nothing if it did not run.
+
+        raises: RuntimeError if it has not written what it should
+        """
+        try:
+            if seconds is not None:
+                with Repo(_wait_for_lock=True) as repo:
+                    repo.commit(address, force=True)
+        except DvcException as error:  # these lose their message on the way to another process
+            raise RuntimeError(f"stage {address}: {error}") from None
         return seconds
 
 
