@@ -119,8 +119,9 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
 
 def epochs(folder: Path, key: str) -> str:
     """Of a channels stage, as its last try's progress bars show them: how many it trained, of how many."""
-    shown = re.findall(r"100%\|[^|]*\| (\d+)/\1 ", (folder / f"build/tiny-channels-{key}.ipynb").read_text())
-    return f"{sum(map(int, shown))} of {len(SEEDS) * tiny()['cells']['digits-vgg']['train']['epochs']}"
+    text = (folder / f"build/tiny-channels-{key}.ipynb").read_text()
+    shown = dict(re.findall(r"seed (\d+): 100%\|[^|]*\| (\d+)/\2 ", text))  # a bar may be there more than once
+    return f"{sum(map(int, shown.values()))} of {len(SEEDS) * tiny()['cells']['digits-vgg']['train']['epochs']}"
 
 
 def results(folder: Path) -> dict[str, bytes]:
