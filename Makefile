@@ -10,7 +10,7 @@ NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto 
 .PHONY: help repro test figures bench lab
 
 help:
-	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small)"
+	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small; on a Ray cluster: RAY=auto)"
 	@echo "make test      ruff, pytest, and every notebook"
 	@echo "make figures   every figure again, from results/ alone"
 	@echo "make bench     what a training step costs, against plain SpikingJelly (a quarter of an hour, nothing beside it)"
@@ -25,7 +25,7 @@ help:
 	touch $@
 
 repro: .venv/.ready
-	python tools/repro.py $(PIPELINE)
+	python $(if $(RAY),tools/cluster.py $(PIPELINE) $(RAY),tools/repro.py $(PIPELINE))
 	@python tools/readme.py
 
 test: .venv/.ready

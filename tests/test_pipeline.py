@@ -344,7 +344,7 @@ def test_the_readme_activates_the_environment_that_conda_makes():
 def test_every_requirement_is_pinned():
     pins = re.compile(r"^([A-Za-z0-9_.-]+)(\[\w+\])?(==\S+)?$")
     lines = {}
-    for name in ("requirements.txt", "constraints.txt"):
+    for name in ("requirements.txt", "requirements-cluster.txt", "constraints.txt"):
         text = (line.split("#")[0].strip() for line in (config.ROOT / name).read_text().splitlines())
         lines[name] = [line for line in text if line and not line.startswith("-c ")]
         assert all(pins.match(line) for line in lines[name]), name

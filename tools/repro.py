@@ -26,15 +26,23 @@ OURS = ("error: ", "ConfigError: ", "DataError: ", "ResultsError: ")  # refusals
 SHOWN = 25  # lines of a failed stage's log
 
 
+def needed(repo: Repo, pipeline: str) -> nx.DiGraph:
+    """The stages of `pipeline` and all that they need, other files' too; edges lead from a stage to what it needs.
+
+    raises: RuntimeError if `pipeline` holds no stage
+    """
+    graph = repo.index.graph
+    wanted = [stage for stage in graph if stage.path_in_repo == pipeline]
+    if not wanted:
+        raise RuntimeError(f"{pipeline}: no stages there; known are {', '.join(sorted({s.path_in_repo for s in graph}))}")
+    return graph.subgraph(set(wanted).union(*(nx.descendants(graph, stage) for stage in wanted)))
+
+
 def generations(pipeline: str) -> list[list[str]]:
     """Addresses of the stages that `pipeline` needs, upstream first; those of one list do not need each other."""
     with Repo() as repo:
-        graph = repo.index.graph
-        wanted = [stage for stage in graph if stage.path_in_repo == pipeline]
-        if not wanted:
-            raise RuntimeError(f"{pipeline}: no stages there; known are {', '.join(sorted({s.path_in_repo for s in graph}))}")
-        needed = graph.subgraph(set(wanted).union(*(nx.descendants(graph, stage) for stage in wanted)))
-        return [sorted(stage.addressing for stage in level) for level in nx.topological_generations(needed.reverse())]
+        levels = nx.topological_generations(needed(repo, pipeline).reverse())
+        return [sorted(stage.addressing for stage in level) for level in levels]
 
 
 def stale(addresses: list[str]) -> list[str]:
@@ -47,9 +55,24 @@ def stale(addresses: list[str]) -> list[str]:
     return [address for address in addresses if address in changed]
 
 
+def log_of(address: str) -> Path:
+    return LOGS / f"{address.replace('/', '-').replace(':', '-')}.log"
+
+
+def is_final(text: str) -> bool:
+    """Whether a failed stage that said `text` would fail again."""
+    return any(mark in text for mark in FINAL)
+
+
+def failure(address: str, text: str) -> str:
+    """What is said of a stage that failed and left `text` in its log: our own refusal, else the end of it."""
+    ours = [line for line in text.splitlines() if line.startswith(OURS)]
+    return f"stage {address} failed; the end of {log_of(address)}:\n" + "\n".join(ours[-1:] or text.splitlines()[-SHOWN:])
+
+
 def reproduce(address: str) -> tuple[str, float]:
     """Runs one stage; its output goes to build/logs. raises: RuntimeError that shows the end of it"""
-    log = LOGS / f"{address.replace('/', '-').replace(':', '-')}.log"
+    log = log_of(address)
     started = time.monotonic()
     for _ in range(TRIES):
         with open(log, "w") as file:
@@ -57,10 +80,9 @@ def reproduce(address: str) -> tuple[str, float]:
         if done.returncode == 0:
             return address, time.monotonic() - started
         text = log.read_text(errors="replace")
-        if any(mark in text for mark in FINAL):
+        if is_final(text):
             break
-    ours = [line for line in text.splitlines() if line.startswith(OURS)]
-    raise RuntimeError(f"stage {address} failed; the end of {log}:\n" + "\n".join(ours[-1:] or text.splitlines()[-SHOWN:]))
+    raise RuntimeError(failure(address, text))
 
 
 def reproduce_all(addresses: list[str]) -> None:
@@ -79,6 +101,14 @@ def reproduce_all(addresses: list[str]) -> None:
             raise
 
 
+def close(pipeline: str) -> None:
+    """A plain `dvc repro`, which must find nothing to do. raises: RuntimeError with what it did instead"""
+    last = subprocess.run(["dvc", "repro", pipeline], capture_output=True, text=True)
+    if last.returncode != 0 or "up to date" not in last.stdout:
+        raise RuntimeError(f"the closing `dvc repro` still had something to do:\n{last.stdout}{last.stderr}")
+    print(last.stdout.splitlines()[-1])
+
+
 def main() -> None:
     pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -88,10 +118,7 @@ def main() -> None:
             todo = stale(level)
             if todo:
                 reproduce_all(todo)
-    last = subprocess.run(["dvc", "repro", pipeline], capture_output=True, text=True)
-    if last.returncode != 0 or "up to date" not in last.stdout:
-        raise RuntimeError(f"the closing `dvc repro` still had something to do:\n{last.stdout}{last.stderr}")
-    print(last.stdout.splitlines()[-1])
+    close(pipeline)
 
 
 if __name__ == "__main__":
