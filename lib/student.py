@@ -64,6 +64,7 @@ class Student(Run):
 
     def __init__(self, splits: Splits, cell: Cell, point: TokenPoint, seed: int, teacher: SpikingNet):
         self.teacher = teacher.use(cell.fast)
+        self.finished = None, None  # how many epochs it was trained when it was finished, and what came of it
         super().__init__(splits, cell.model_copy(update={"train": cell.student}), point, seed)
         if self._untrained:
             self.recipe_epochs = []
@@ -90,7 +91,13 @@ class Student(Run):
 
     def finish(self) -> SpikingNet:
         """The network that is reported, dropped tokens really gone, its statistics those of the tokens that are left."""
-        torch.manual_seed(self.seed)  # random tokens: the same ones whenever this is called, and in what is measured next
+        if self.finished[0] != len(self.log):
+            self.finished = len(self.log), self._recalibrated()
+        torch.manual_seed(self.seed)  # random tokens: the same ones in what is measured next, whenever this is called
+        return self.finished[1]
+
+    def _recalibrated(self) -> SpikingNet:
+        torch.manual_seed(self.seed)  # random tokens: the same ones for every run that has come as far
         net = models.clone(self.net, next(self.net.parameters()).dtype).eval()
         if not self._untrained:  # where every token goes on, too: a control differs in one thing alone
             recalibrate(net, self.batches(torch.Generator().manual_seed(self.seed), CALIBRATION))
@@ -98,7 +105,7 @@ class Student(Run):
 
     def masked(self) -> SpikingNet:
         """The same network, dropped tokens masked."""
-        net = self.finish()
+        net = models.clone(self.finish(), next(self.net.parameters()).dtype)
         if net.selector is not None:
             net.selector.gathered = False
         return net

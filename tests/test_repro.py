@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,18 +58,44 @@ def tool():
     return module
 
 
-def test_generations_are_upstream_first_and_complete(repository, tool):
-    assert tool.generations("dvc.yaml") == [["raw"], ["run@0", "run@1"], ["figure"]]
+def test_the_order_is_upstream_first_and_complete(repository, tool):
+    order = tool.order("dvc.yaml")
+    assert list(order) == ["raw", "run@0", "run@1", "figure"]
+    assert order == {"raw": set(), "run@0": {"raw"}, "run@1": {"raw"}, "figure": {"run@0", "run@1"}}
 
 
-def test_the_generations_of_a_study_reach_into_other_files_where_it_needs_them(repository, tool):
+def test_downstream_is_what_needs_a_stale_stage(repository, tool):
+    order = tool.order("dvc.yaml")
+    assert tool.downstream(order, ["run@1"]) == {"run@1": set(), "figure": {"run@1"}}
+    assert tool.downstream(order, ["raw"]) == order and tool.downstream(order, []) == {}
+
+
+def test_a_stage_starts_as_soon_as_what_it_needs_is_done(tool, monkeypatch):
+    """Not when all stages of its generation are: c needs only a, and a is done long before b."""
+    monkeypatch.setattr(tool.os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    released, seen = threading.Event(), []
+
+    def run(address):
+        seen.append(address)
+        if address == "b":
+            assert released.wait(20), "c waited for b"
+        if address == "c":
+            released.set()
+        return address, 0.0
+
+    monkeypatch.setattr(tool, "reproduce", run)
+    tool.reproduce_all({"a": set(), "b": set(), "c": {"a"}, "d": {"b", "c"}})
+    assert sorted(seen[:2]) == ["a", "b"] and seen[2:] == ["c", "d"]
+
+
+def test_the_order_of_a_study_reaches_into_other_files_where_it_needs_them(repository, tool):
     (repository / "studies" / "dvc.yaml").write_text("stages:\n  more:\n    cmd: cat ../raw.txt\n    deps: [../raw.txt]\n")
-    assert tool.generations("studies/dvc.yaml") == [["raw"], ["studies/dvc.yaml:more"]]
+    assert tool.order("studies/dvc.yaml") == {"raw": set(), "studies/dvc.yaml:more": {"raw"}}
 
 
 def test_an_unknown_pipeline_lists_those_there_are(repository, tool):
     with pytest.raises(RuntimeError, match=r"studies/none/dvc.yaml: no stages there; known are dvc.yaml, studies/dvc.yaml"):
-        tool.generations("studies/none/dvc.yaml")
+        tool.order("studies/none/dvc.yaml")
 
 
 def test_everything_that_is_needed_runs_once_and_then_nothing_is_stale(repository, tool):
@@ -159,5 +186,5 @@ def test_after_a_failure_no_further_stage_starts(repository, tool, monkeypatch):
 
     monkeypatch.setattr(tool, "reproduce", fail)
     with pytest.raises(RuntimeError):
-        tool.reproduce_all([f"run@{seed}" for seed in range(50)])
+        tool.reproduce_all({f"run@{seed}": set() for seed in range(50)})
     assert len(started) < 50

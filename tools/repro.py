@@ -11,7 +11,8 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import networkx as nx
@@ -38,11 +39,21 @@ def needed(repo: Repo, pipeline: str) -> nx.DiGraph:
     return graph.subgraph(set(wanted).union(*(nx.descendants(graph, stage) for stage in wanted)))
 
 
-def generations(pipeline: str) -> list[list[str]]:
-    """Addresses of the stages that `pipeline` needs, upstream first; those of one list do not need each other."""
+def order(pipeline: str) -> dict[str, set[str]]:
+    """{address of each stage that `pipeline` needs: addresses of those that it needs itself}, upstream first."""
     with Repo() as repo:
-        levels = nx.topological_generations(needed(repo, pipeline).reverse())
-        return [sorted(stage.addressing for stage in level) for level in levels]
+        graph = needed(repo, pipeline)
+        stages = nx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.addressing)
+        return {stage.addressing: {other.addressing for other in graph.successors(stage)} for stage in stages}
+
+
+def downstream(graph: dict[str, set[str]], addresses: list[str]) -> dict[str, set[str]]:
+    """The part of `order` that holds some stages and all that needs them."""
+    found = set(addresses)
+    for address, upstream in graph.items():
+        if upstream & found:
+            found.add(address)
+    return {address: upstream & found for address, upstream in graph.items() if address in found}
 
 
 def stale(addresses: list[str]) -> list[str]:
@@ -85,17 +96,25 @@ def reproduce(address: str) -> tuple[str, float]:
     raise RuntimeError(failure(address, text))
 
 
-def reproduce_all(addresses: list[str]) -> None:
-    """Runs stages that do not need each other, as many at once as there are cores; after a failure no further one starts."""
+def reproduce_all(graph: dict[str, set[str]]) -> None:
+    """Runs stages, as many at once as there are cores, each as soon as those that it needs are done; after a failure no further
+    one starts. graph: as `order` gives it"""
+    if not graph:
+        return
+    sorter, running = TopologicalSorter(graph), set()
+    sorter.prepare()
     with (
-        tqdm(total=len(addresses), unit="stage", desc=addresses[0].split("@")[0]) as bar,
+        tqdm(total=len(graph), unit="stage") as bar,
         ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) as pool,
     ):
         try:
-            for future in as_completed([pool.submit(reproduce, address) for address in addresses]):
-                address, seconds = future.result()
-                bar.write(f"  {address}  {seconds:.0f} s")
-                bar.update()
+            while sorter.is_active():
+                running |= {pool.submit(reproduce, address) for address in sorter.get_ready()}
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for address, seconds in (future.result() for future in done):
+                    bar.write(f"  {address}  {seconds:.0f} s")
+                    bar.update()
+                    sorter.done(address)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -112,12 +131,11 @@ def close(pipeline: str) -> None:
 def main() -> None:
     pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
     LOGS.mkdir(parents=True, exist_ok=True)
-    levels = generations(pipeline)
-    if stale([address for level in levels for address in level]):
-        for level in levels:
-            todo = stale(level)
-            if todo:
-                reproduce_all(todo)
+    graph = order(pipeline)
+    first = {address: set() for address, upstream in graph.items() if not upstream}
+    if changed := stale(list(graph)):
+        reproduce_all({address: first[address] for address in changed if address in first})
+        reproduce_all(downstream(graph, stale(list(graph))))  # asked anew: the first ones may have written what was there
     close(pipeline)
 
 
