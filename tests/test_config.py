@@ -468,7 +468,7 @@ def test_a_method_for_tokens_has_a_point_for_each_rho_or_density(study):
             ]
             assert all(point.selector == (asked.rho and {"rho": asked.rho, "rule": "learned"}) for point in points)
         else:
-            rhos = (1.0,) if asked.rule == "all" else cell.rhos
+            rhos = (1.0,) if asked.rule == "all" else asked.rhos or cell.rhos
             assert [(point.rho, point.density) for point in points] == [(rho, 1.0) for rho in rhos]
             assert all(
                 point.selector == (asked.rule != "all" and {"rho": point.rho, "rule": asked.rule} or None) for point in points
