@@ -41,7 +41,7 @@ for ax in (by_rho, by_energy):
 # %%
 by_rho.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", title=r"(a) against $\rho$ (dotted: dense)")
 by_rho.legend(fontsize=6, loc="lower right")
-macs.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="operations (% of dense, all inputs as numbers)",
+macs.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="operations (% of the dense network's)",
          title=f"(b) operations, marks as in (a); 100 %: {dense['M'].mean():.3g} M")
 by_energy.set(xlabel="energy of spikes and predictors (nJ a sample)", title="(c) against energy, marks as in (a)")
 
