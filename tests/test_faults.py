@@ -70,8 +70,8 @@ def same(folder, expected: dict[str, bytes]) -> None:
 
 
 def killed(folder, stage: str, whom: str, seconds: float, chance: random.Random) -> float:
-    """Kills a stage at a random moment of its time, again if it was done before; returns the seconds since the last checkpoint, or
-    since it began: work that is lost."""
+    """Kills a stage at a random moment of its time, again if it was done before; returns the seconds of work lost: since the
+    last checkpoint, or since it began."""
     for attempt in range(20):
         moment, process = chance.uniform(0, seconds), start(folder, stage, f"{stage}-killed-{attempt}")
         begun = time.time()
