@@ -6,6 +6,7 @@ import pickle
 import stat
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,8 @@ def bombs(mark: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", ["plain", "zip", "legacy"])
 def test_the_bombs_work(kind, mark, tmp_path):
     (tmp_path / "x.pt").write_bytes(bombs(mark)[kind])
-    torch.load(tmp_path / "x.pt", weights_only=False)
+    with suppress(RuntimeError):  # it is no network, which is found out afterwards
+        torch.load(tmp_path / "x.pt", weights_only=False)
     assert mark.exists()
 
 

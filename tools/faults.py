@@ -1,8 +1,9 @@
 """Runs the tests of faults, short and slow ones, and writes what they met: results/benchmarks/faults.md.
 
-    python tools/faults.py        half an hour on 2 cores
+    python tools/faults.py                    half an hour on 2 cores
+    python tools/faults.py build/faults.xml   the table alone, of such runs made before (pytest's --junit-xml)
 
-The numbers and the lines of the table are those of this run.
+The numbers and the lines of the table are those of these runs.
 """
 
 import json
@@ -27,9 +28,10 @@ Written by `python tools/faults.py`.
 """
 
 
-def properties(report: Path, name: str) -> list[str]:
+def properties(reports: list[Path], name: str) -> list[str]:
     """The values that the tests recorded under this name, in order."""
-    return [found.get("value") for found in ElementTree.parse(report).iter("property") if found.get("name") == name]
+    found = [entry for report in reports for entry in ElementTree.parse(report).iter("property")]
+    return [entry.get("value") for entry in found if entry.get("name") == name]
 
 
 def lost(values: list) -> str:
@@ -45,10 +47,10 @@ def shown(line: str) -> str:
     return re.sub(r"/\S*?/(?=build/|studies/)", "", " ".join(line.split())).replace("|", "\\|")
 
 
-def table(report: Path) -> pd.DataFrame:
+def table(reports: list[Path]) -> pd.DataFrame:
     """A row a fault, in the order in which the faults are tested first."""
-    tried = Counter(properties(report, "tried"))
-    recovered = [json.loads(value) for value in properties(report, "recovered")]
+    tried = Counter(properties(reports, "tried"))
+    recovered = [json.loads(value) for value in properties(reports, "recovered")]
     rows = []
     for fault, times in tried.items():
         ends = [end for end in recovered if end["fault"] == fault]
@@ -62,16 +64,24 @@ def table(report: Path) -> pd.DataFrame:
                 "what the user is told": "; ".join(dict.fromkeys(shown(end["told"]) for end in ends[:1])),
             }
         )
-    return pd.DataFrame(rows).sort_values("fault", key=lambda names: [list(tried).index(name) for name in names])
+    return pd.DataFrame(rows)
 
 
-def main() -> None:
+def run() -> int:
+    """The tests' exit status. raises: SystemExit if they did not even start"""
+    REPORT.unlink(missing_ok=True)
     tests = [str(ROOT / "tests" / name) for name in TESTS]
     done = subprocess.run([sys.executable, "-m", "pytest", "-n", "2", "--junit-xml", REPORT, *tests], cwd=ROOT)
     if not REPORT.exists():
         sys.exit(f"error: the tests did not start (exit status {done.returncode}): see above")
-    write_text(TABLE, HEAD + table(REPORT).to_markdown(index=False, disable_numparse=True) + "\n")
-    sys.exit(done.returncode)
+    return done.returncode
+
+
+def main() -> None:
+    given = [Path(name) for name in sys.argv[1:]]
+    status = 0 if given else run()
+    write_text(TABLE, HEAD + table(given or [REPORT]).to_markdown(index=False, disable_numparse=True) + "\n")
+    sys.exit(status)
 
 
 if __name__ == "__main__":
