@@ -7,11 +7,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS = 1
 NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto --dist loadscope
 
-.PHONY: help repro test figures bench lab
+.PHONY: help repro test test-slow figures bench lab
 
 help:
 	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small; on a Ray cluster: RAY=auto)"
 	@echo "make test      ruff, pytest, and every notebook"
+	@echo "make test-slow faults of real processes: kills, full disks, signals (half an hour on 2 cores)"
 	@echo "make figures   every figure again, from results/ alone"
 	@echo "make bench     what a training step costs, against plain SpikingJelly (a quarter of an hour, nothing beside it)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"
@@ -31,8 +32,11 @@ repro: .venv/.ready
 test: .venv/.ready
 	ruff check .
 	ruff format --check --diff .
-	pytest -n auto
+	pytest -n auto -m "not slow"
 	$(NBVAL) notebooks
+
+test-slow: .venv/.ready
+	pytest -n auto -m slow
 
 figures: .venv/.ready
 	@python -m lib.check $(PARAMS)

@@ -1,6 +1,7 @@
 """The official files of the data sets: fetched, checked by their digests, unpacked whole or not at all, read one by one."""
 
 import shutil
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -95,19 +96,30 @@ def whole_folder(folder: Path):
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks a .zip or .tar.gz that holds `folder`, whole or not at all; nothing lands outside it.
+
+    raises: OSError, zipfile.BadZipFile, or tarfile.TarError for links and paths that lead out of it
+    """
+    with whole_folder(folder) as beside:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as file:
+                file.extractall(beside / "all")  # leaves out every .. and leading /, and makes no links
+        else:
+            with tarfile.open(archive) as file:
+                file.extractall(beside / "all", filter="data")
+        for entry in (beside / "all" / folder.name).iterdir():
+            entry.rename(beside / entry.name)
+        shutil.rmtree(beside / "all")
+
+
 def fetch_tiny(folder: Path) -> None:
     """Downloads Tiny-ImageNet's official archive, if it is not there whole, and unpacks it. raises: DataError"""
-    from torchvision.datasets.utils import extract_archive
-
     archive = folder.with_name(f"{folder.name}.zip")
     try:
         fetch(TINY_URL, archive, TINY_MD5)
-        with whole_folder(folder) as beside:
-            extract_archive(archive, beside / "all")
-            for entry in (beside / "all" / folder.name).iterdir():
-                entry.rename(beside / entry.name)
-            shutil.rmtree(beside / "all")
-    except (OSError, RuntimeError, zipfile.BadZipFile) as error:
+        unpack(archive, folder)
+    except (OSError, RuntimeError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise absent("tiny-imagenet", folder, error, [(archive, TINY_MD5)]) from error
 
 

@@ -1,6 +1,8 @@
 """Data sets -> splits that are fixed once, kept as bytes; batches and augmentation. The raw data: `lib.sources`."""
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,9 +121,12 @@ def save(arrays: dict[str, np.ndarray], path: Path) -> None:
 
 def load(path: Path) -> Splits:
     """What `save` wrote. Images are normalised by the mean and standard deviation of the training images, channel by channel;
-    event counts are not."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    event counts are not. raises: DataError if it is damaged"""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged ({error}); remove it and run again: it is prepared anew") from error
     shift, scale = (None, None) if arrays["train_x"].dim() == 5 else mean_std(arrays["train_x"])
     parts = {
         part: (Images(arrays[f"{part}_x"], shift, scale), arrays[f"{part}_y"].long())

@@ -15,6 +15,18 @@ class DataError(ConfigError):
     """The data cannot be had; the message says what to do."""
 
 
+class WriteError(ConfigError, OSError):
+    """A file cannot be written; what was there before is left."""
+
+
+class TrainingError(ConfigError, FloatingPointError):
+    """The numbers of a training are no longer finite."""
+
+
+class Stopped(ConfigError):
+    """The process was asked to end, and what it had done is kept."""
+
+
 def pick(table: dict, name: str, where: str):
     """table[name], or a ConfigError that says what there is."""
     if name not in table:

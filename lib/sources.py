@@ -7,6 +7,7 @@ channel, and a contact sheet build/contact-NAME.png.
 import hashlib
 import os
 import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +71,11 @@ def cifar(name: str, root: Path) -> Arrays:
     try:
         if not folder.exists():
             archives.fetch(kind.url, root / kind.filename, kind.tgz_md5)
+            archives.unpack(root / kind.filename, folder)
         for part in ("train", "test"):
-            found = kind(root, train=part == "train", download=not folder.exists())
+            found = kind(root, train=part == "train")
             sets[f"{part}_x"], sets[f"{part}_y"] = found.data.transpose(0, 3, 1, 2), np.array(found.targets)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, tarfile.TarError) as error:
         raise archives.absent(name, folder, error, [(root / kind.filename, kind.tgz_md5)]) from error
     return sets
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
@@ -56,16 +56,19 @@ def load(path: Path) -> SpikingNet:
     """The network that `save` wrote, bit for bit, in eval mode, on the CPU. raises: ValueError for any other file"""
     if path.suffix != ".safetensors":
         raise ValueError(f"{path}: no .safetensors file; what lib.models wrote (.pt) is read by lib.models.load")
-    with safe_open(path, framework="pt") as file:
-        net = models.build(**json.loads(file.metadata()["spec"]))
-        state = {}
-        for name, like in net.state_dict().items():
-            tensor = file.get_tensor(name)
-            if f"{name}.bits" in file.keys():  # noqa: SIM118, a safetensors file is no dict
-                packed = file.get_tensor(f"{name}.bits").numpy()
-                there = torch.from_numpy(np.unpackbits(packed, count=like.numel()).astype(bool)).view(like.shape)
-                tensor = torch.zeros(like.shape, dtype=tensor.dtype).masked_scatter_(there, tensor)
-            state[name] = tensor
+    try:
+        with safe_open(path, framework="pt") as file:
+            net = models.build(**json.loads(file.metadata()["spec"]))
+            state = {}
+            for name, like in net.state_dict().items():
+                tensor = file.get_tensor(name)
+                if f"{name}.bits" in file.keys():  # noqa: SIM118, a safetensors file is no dict
+                    packed = file.get_tensor(f"{name}.bits").numpy()
+                    there = torch.from_numpy(np.unpackbits(packed, count=like.numel()).astype(bool)).view(like.shape)
+                    tensor = torch.zeros(like.shape, dtype=tensor.dtype).masked_scatter_(there, tensor)
+                state[name] = tensor
+    except (SafetensorError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged, or no file of ours: {error}") from error
     net = net.to(state["head.weight"].dtype)
     net.load_state_dict(state)
     return net.eval()

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib import data, models
-from lib.errors import pick
-from lib.files import whole
+from lib import data, models, resume
+from lib.errors import ConfigError, TrainingError, pick
+from lib.files import save_tensors
 from lib.measure import accuracy
 from lib.models import SpikingNet
 from lib.pruning import make_pruner
@@ -72,14 +72,14 @@ def train_epoch(
 ) -> float:
     """One pass over `batches` of (x, y); returns the mean loss. loss_of: (net, x, y) -> a number to go down
 
-    raises: FloatingPointError if it is not finite
+    raises: FloatingPointError if it, or a weight at the end, is not finite
     """
     net.train()
     losses = []
     for x, y in batches:
         loss = loss_of(net, x, y)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {len(losses)} of the epoch; lower the learning rate")
+            raise FloatingPointError(f"the loss is {loss.item()} at step {len(losses)} of the epoch")
         optimizer.zero_grad()
         loss.backward()
         if l1:
@@ -88,15 +88,18 @@ def train_epoch(
         if pruner is not None:
             pruner.after_step(optimizer)
         losses.append(loss.detach())
+    if not all(weight.isfinite().all() for weight in net.parameters()):
+        raise FloatingPointError("weights are no longer finite after the last step of the epoch")
     return torch.stack(losses).mean().item()
 
 
 def set_up(threads: int) -> None:
-    """Threads a process; deterministic algorithms; denormal numbers to 0 (L1 makes many, and they are slow)."""
+    """Threads a process; deterministic algorithms; denormal numbers to 0 (L1 makes many, and they are slow); SIGTERM heeded."""
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads it, and filling it costs
+    resume.heed_sigterm()
 
 
 class Run:
@@ -129,10 +132,17 @@ class Run:
         return islice(data.batches(*self.splits.train, self.cell.train.batch, generator, augment), count)
 
     def epoch(self) -> None:
-        """Trains one epoch, changes the structure if it is time, then validates: always the masked network."""
+        """Trains one epoch, changes the structure if it is time, then validates: always the masked network.
+
+        raises: TrainingError if the loss or a weight is not finite
+        """
         number, recipe = len(self.log) + 1, self.cell.train
         set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
-        loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner, self.loss)
+        try:
+            loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner, self.loss)
+        except FloatingPointError as error:
+            advice = f"lower the cell's learning rate in params.yaml (lr: {recipe.lr}) and run again"
+            raise TrainingError(f"epoch {number}: {error}; {advice}; the epochs before it are kept") from None
         line = {"epoch": number, "loss": loss}
         if number in self.pruner.updates:  # what the segment that ends here has reached, and what its cut leaves of it
             line["before_update"] = self.validate()
@@ -145,7 +155,10 @@ class Run:
         return accuracy(self.net, *self.splits.validation)
 
     def checkpoint(self, path: Path) -> None:
-        """Keeps everything that the next epoch depends on; a stop while it is written leaves the last one."""
+        """Keeps everything that the next epoch depends on; a stop while it is written leaves the last one.
+
+        raises: Stopped, when it is written, if SIGTERM has come
+        """
         state = {
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -153,27 +166,32 @@ class Run:
             "log": self.log,
             "pruner": self.pruner.state(),
         }
-        with whole(path) as beside:
-            torch.save(state, beside)
+        save_tensors(state, path)
+        resume.stop_if_asked(f"after epoch {len(self.log)} of {len(self.recipe_epochs)}")
 
     def resume(self, path: Path) -> bool:
-        """Takes up the training that `checkpoint` kept, if there is one: the numbers are those of an unbroken run."""
-        if not path.exists():
+        """Takes up the training that `checkpoint` kept, if there is one and it is whole: the numbers are those of an unbroken
+        run. raises: ConfigError if it is another training's"""
+        state = resume.read(path)
+        if state is None:
             return False
-        state = torch.load(path, weights_only=True)
-        self.pruner.restore(state["pruner"])
-        self.net = self.pruner.trained
-        self.net.load_state_dict(state["net"])
-        self.optimizer = make_optimizer(self.net, self.cell.train)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.order.set_state(state["order"])
-        self.log = state["log"]
+        try:
+            self.pruner.restore(state["pruner"])
+            self.net = self.pruner.trained
+            self.net.load_state_dict(state["net"])
+            self.optimizer = make_optimizer(self.net, self.cell.train)
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.order.set_state(state["order"])
+            self.log = state["log"]
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"{path}: the checkpoint of another training; remove it and run again") from error
         return True
 
     def go_on(self, path: Path) -> None:
         """Takes up what a run kept at its end that is the beginning of this one (lottery tickets at a larger density), and
-        makes the update that comes next: the numbers are those of a run of its own."""
-        self.resume(path)
+        makes the update that comes next: the numbers are those of a run of its own, which it is if nothing whole was kept."""
+        if not self.resume(path):
+            return
         self.pruner.after_step(self.optimizer)
         last = self.log[-1]
         self.pruner.after_epoch(last["epoch"])

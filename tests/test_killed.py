@@ -1,82 +1,57 @@
-"""A run stopped by `kill -9` goes on from its last epoch when it is started again, and ends with the very same file."""
+"""A run stopped by `kill -9` or by SIGTERM goes on from its last epoch when it is started again, and ends with the very same
+files. Fifty kills more, and the other faults: test_faults.py."""
 
 import os
-import shutil
-import subprocess
-import sys
-import time
-from pathlib import Path
+import signal
 
-import psutil
 import pytest
-import torch
+from processes import copied, epochs_kept, family, finish, kill, left, leftovers, made, said, start, trial, until
 
 from lib import config
 
-TREES = ("lib", "notebooks", "studies")
-RUN = "notebooks/12_prune_channels.ipynb"
-RESULT = "build/smoke/results/smoke/channels/digits-vgg-sca/0.json"
-PATIENCE = 120  # seconds
+EPOCHS = config.load("smoke").cells["digits-vgg"].train.epochs
+HEEDLESS = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh")  # as tools/repro.py starts a stage
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals are POSIX's")
 
 
-def copied(folder: Path) -> Path:
-    """A repository of one's own, without data, results or builds."""
-    for name in TREES:
-        left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "build", "data", "runs")
-        shutil.copytree(config.ROOT / name, folder / name, ignore=left_out)
-    shutil.copy(config.ROOT / "params.yaml", folder)
-    (folder / "build").mkdir()
-    return folder
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> tuple[str, dict[str, bytes]]:
+    """The executed notebook of an unbroken run, and what it made."""
+    folder = copied(tmp_path_factory.mktemp("unbroken"))
+    notebook = finish(folder, "channels", "run")
+    assert not list(folder.glob("build/resume/*")), "a finished run keeps nothing to resume"
+    return notebook, made(folder)
 
 
-def start(folder: Path, name: str) -> subprocess.Popen:
-    """The channels stage of the smoke study, as dvc.yaml runs it."""
-    command = [sys.executable, "-m", "papermill", RUN, f"build/{name}.ipynb", "--cwd", ".", "--no-progress-bar"]
-    given = {"study": "smoke", "stage": "channels", "cell": "digits-vgg", "method": "sca"}
-    with open(folder / "build" / f"{name}.log", "w") as log:
-        return subprocess.Popen(
-            command + [word for key, value in given.items() for word in ("-p", key, value)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+def trained(epochs: int) -> str:
+    """On the progress bar of a run that had so many left."""
+    return f"{epochs}/{epochs} "
 
 
-def finish(folder: Path, name: str) -> str:
-    """Runs to the end; returns the executed notebook."""
-    assert start(folder, name).wait(PATIENCE) == 0, (folder / "build" / f"{name}.log").read_text()
-    return (folder / "build" / f"{name}.ipynb").read_text()
-
-
-def kill(process: subprocess.Popen) -> None:
-    """SIGKILL to papermill and to the kernel that it started, which is no member of its process group."""
-    alive = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    for one in alive:
-        one.kill()
-    process.wait(PATIENCE)
-    psutil.wait_procs(alive, PATIENCE)
-
-
-def epochs_kept(folder: Path) -> int:
-    found = list(folder.glob("build/resume/*/0.pt"))
-    return len(torch.load(found[0], weights_only=True)["log"]) if found else 0
-
-
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="SIGKILL is POSIX's")
-def test_a_killed_run_ends_with_the_bytes_of_an_unbroken_one(tmp_path):
-    unbroken, broken = copied(tmp_path / "unbroken"), copied(tmp_path / "broken")
-    whole = finish(unbroken, "run")
-
-    process, until = start(broken, "killed"), time.monotonic() + PATIENCE
-    while epochs_kept(broken) < 2 and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.02)
+def test_a_killed_run_ends_with_the_bytes_of_an_unbroken_one(tmp_path, unbroken):
+    folder, (whole, expected) = copied(tmp_path / "tree"), unbroken
+    process = start(folder, "channels", "killed")
+    until(lambda: epochs_kept(folder) >= 2, process)
     kill(process)
-    epochs = config.load("smoke").cells["digits-vgg"].train.epochs
-    assert epochs_kept(broken) == 2 < epochs and not (broken / RESULT).exists()
+    assert epochs_kept(folder) == 2 < EPOCHS and not list(folder.glob("build/smoke/results/**/*.json"))
+    rest = finish(folder, "channels", "resumed")
+    assert trained(EPOCHS) in whole and trained(EPOCHS - 2) in rest
+    assert made(folder) == expected and not list(folder.glob("build/resume/*")) and not leftovers(folder)
 
-    rest = finish(broken, "resumed")
-    assert f"{epochs}/{epochs} " in whole and f"{epochs - 2}/{epochs - 2} " in rest  # epochs on its progress bar
-    assert (broken / RESULT).read_bytes() == (unbroken / RESULT).read_bytes()
-    for folder in (broken, unbroken):
-        assert not list(folder.glob("build/resume/*")), "a finished run keeps nothing to resume"
+
+def test_sigterm_ends_a_run_after_its_epoch_and_it_goes_on_from_there(tmp_path, unbroken, record_property):
+    with trial(record_property, "SIGTERM, papermill started by tools/repro.py") as noted:
+        folder = copied(tmp_path / "tree")
+        process = start(folder, "channels", "stopped", HEEDLESS)
+        until(lambda: epochs_kept(folder) >= 1, process)
+        below = family(process)
+        for one in below:
+            one.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 1 and not left(below)
+        [told] = [line for line in said(folder, "stopped").splitlines() if line.startswith("Stopped: ")]
+        kept = epochs_kept(folder)
+        assert 1 <= kept < EPOCHS and f"after epoch {kept} of {EPOCHS}" in told
+        assert trained(EPOCHS - kept) in finish(folder, "channels", "resumed")
+        assert made(folder) == unbroken[1] and not leftovers(folder)
+        noted.update(kept="every finished epoch", told=told, lost="nothing")

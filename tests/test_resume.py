@@ -1,10 +1,15 @@
 """A training stopped after any epoch goes on with the numbers of an unbroken one."""
 
+import signal
+from pathlib import Path
+
 import pytest
 import torch
 from helpers import cell_of, point_of
 
-from lib import train
+from lib import models, resume, train
+from lib.errors import ConfigError, Stopped, TrainingError
+from lib.files import load_tensors
 from lib.settings import Rewire, WeightPoint
 
 METHODS = {
@@ -90,11 +95,87 @@ def test_a_checkpoint_stopped_while_it_is_written_leaves_the_last_one(few_digits
     run.checkpoint(tmp_path / "run.pt")
     before = (tmp_path / "run.pt").read_bytes()
 
-    def stopped(state, path):
-        path.write_bytes(b"half")
+    def stopped(path, content):
+        with open(path, "wb") as file:
+            file.write(content[: len(content) // 2])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch, "save", stopped)
+    monkeypatch.setattr(Path, "write_bytes", stopped)
     with pytest.raises(KeyboardInterrupt):
         run.checkpoint(tmp_path / "run.pt")
     assert (tmp_path / "run.pt").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_no_damage_to_a_checkpoint_is_taken_up(few_digits, tmp_path, capsys):
+    """Every byte in turn would take long: each 199th is flipped, and it is cut there."""
+    run, path = train.Run(few_digits, cell_of().model_copy(update={"width": 0.25}), None, 0), tmp_path / "run.pt"
+    run.epoch()
+    run.checkpoint(path)
+    whole, expected = path.read_bytes(), load_tensors(path)
+    for place in range(0, len(whole), 199):
+        for damaged in (whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :], whole[:place]):
+            path.write_bytes(damaged)
+            state = resume.read(path)
+            assert state is None or same(state, expected), place
+            told = capsys.readouterr().out
+            assert state is not None or (told.count("\n") == 1 and "begins anew" in told and not path.exists())
+
+
+def same(a, b) -> bool:
+    """Of nested states."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+@pytest.mark.parametrize("other", ["a wider network", "a network"])
+def test_the_checkpoint_of_another_training_is_refused_in_a_line(other, few_digits, tmp_path):
+    path, run = tmp_path / "run.pt", train.Run(few_digits, cell_of().model_copy(update={"width": 0.25}), None, 0)
+    run.checkpoint(path) if other == "a wider network" else models.save(run.net, path)
+    with pytest.raises(ConfigError, match="run.pt: the checkpoint of another training; remove it and run again"):
+        train.Run(few_digits, cell_of(), None, 0).resume(path)
+
+
+def test_a_run_whose_beginning_is_damaged_begins_anew(few_digits, tmp_path, capsys):
+    (tmp_path / "0.pt").write_bytes(b"half")
+    run = train.Run(few_digits, cell_of(), None, 0)
+    run.go_on(tmp_path / "0.pt")
+    assert run.log == [] and "begins anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["loss", "weights"])
+def test_numbers_that_are_no_longer_finite_end_the_training_and_leave_the_last_checkpoint(where, few_digits, tmp_path):
+    run, path = train.Run(few_digits, cell_of(), None, 0), tmp_path / "run.pt"
+    run.epoch()
+    run.checkpoint(path)
+    before = path.read_bytes()
+    if where == "loss":
+        run.net.head.bias.data[0] = torch.nan
+    else:
+        steps = iter(range(1, 21))
+        run.pruner.after_step = lambda optimizer: run.net.head.bias.data.fill_(torch.inf) if next(steps) == 20 else None
+    said = {"loss": "epoch 2: the loss is nan at step 0", "weights": "epoch 2: weights are no longer finite"}[where]
+    with pytest.raises(TrainingError, match=said) as told:
+        run.epoch()
+    assert "lr: 0.05" in str(told.value) and "\n" not in str(told.value)
+    assert path.read_bytes() == before and len(run.log) == 1
+
+
+def test_sigterm_ends_a_training_when_its_epoch_is_kept(few_digits, tmp_path):
+    run = train.Run(few_digits, cell_of(), None, 0)
+    run.epoch()
+    resume.asked.set()
+    with pytest.raises(Stopped, match="stopped after epoch 1 of 2, which is kept"):
+        run.checkpoint(tmp_path / "run.pt")
+    assert len(load_tensors(tmp_path / "run.pt")["log"]) == 1
+    run.checkpoint(tmp_path / "run.pt")  # by hand it can be run on
+
+
+def test_only_the_kernel_of_a_notebook_heeds_sigterm(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    for parent in ("", "1"):  # a script; a process that a kernel has started
+        monkeypatch.setenv("JPY_PARENT_PID", parent)
+        resume.heed_sigterm()
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -4,18 +4,24 @@
 
 DVC runs one stage at a time; several `dvc repro` beside each other break each other's locks, unless each runs one stage
 (`-s`) and waits for the lock. Each stage keeps to the threads that params.yaml gives it.
+
+SIGTERM, as batch systems send it before their deadline, ends trainings after their epoch; the same command goes on from there.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import networkx as nx
+import psutil
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from tqdm import tqdm
@@ -23,8 +29,13 @@ from tqdm import tqdm
 LOGS = Path("build/logs")
 TRIES = 2  # a kernel may lose the race for a port when many start at once
 FINAL = ("error: ", "PapermillExecutionError")  # our own refusal, or a cell that failed: trying again would not help
-OURS = ("error: ", "ConfigError: ", "DataError: ", "ResultsError: ")  # refusals that say all in a line
+OURS = ("error: ", "ConfigError: ", "DataError: ", "ResultsError: ", "WriteError: ", "TrainingError: ", "Stopped: ")
+FULL = ("OSError: [Errno ", "PermissionError: [Errno ")  # of DVC and papermill, where a disk refuses
 SHOWN = 25  # lines of a failed stage's log
+# SIGTERM is passed on to kernels alone: by it DVC would leave half a dvc.lock, and papermill a kernel
+HEEDLESS = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh")
+STOPPED = "stopped by SIGTERM; every finished epoch is kept: run the same command again, and it goes on from there"
+stopping = threading.Event()
 
 
 def needed(repo: Repo, pipeline: str) -> nx.DiGraph:
@@ -77,19 +88,35 @@ def is_final(text: str) -> bool:
 
 def failure(address: str, text: str) -> str:
     """What is said of a stage that failed and left `text` in its log: our own refusal, else the end of it."""
-    ours = [line for line in text.splitlines() if line.startswith(OURS)]
+    ours = [line for line in text.splitlines() if line.startswith((*OURS, *FULL))]
     return f"stage {address} failed; the end of {log_of(address)}:\n" + "\n".join(ours[-1:] or text.splitlines()[-SHOWN:])
+
+
+def run_to_its_end(command: list[str], file) -> int:
+    """Its exit status. Once SIGTERM has come, all below it is told so every second: a kernel that starts does not hear yet."""
+    with subprocess.Popen([*HEEDLESS, *command], stdout=file, stderr=subprocess.STDOUT) as process:
+        while True:
+            try:
+                return process.wait(1)
+            except subprocess.TimeoutExpired:
+                for below in psutil.Process(process.pid).children(recursive=True) if stopping.is_set() else ():
+                    with suppress(psutil.NoSuchProcess):
+                        below.terminate()
 
 
 def reproduce(address: str) -> tuple[str, float]:
     """Runs one stage; its output goes to build/logs. raises: RuntimeError that shows the end of it"""
+    if stopping.is_set():
+        raise RuntimeError(STOPPED)
     log = log_of(address)
     started = time.monotonic()
     for _ in range(TRIES):
         with open(log, "w") as file:
-            done = subprocess.run(["dvc", "--wait-for-lock", "repro", "-s", address], stdout=file, stderr=subprocess.STDOUT)
-        if done.returncode == 0:
+            code = run_to_its_end(["dvc", "--wait-for-lock", "repro", "-s", address], file)
+        if code == 0:
             return address, time.monotonic() - started
+        if stopping.is_set():
+            raise RuntimeError(STOPPED)
         text = log.read_text(errors="replace")
         if is_final(text):
             break
@@ -120,8 +147,21 @@ def reproduce_all(graph: dict[str, set[str]]) -> None:
             raise
 
 
+<<<A
 def close(pipeline: str) -> None:
     """A plain `dvc repro`, which must find nothing to do. raises: RuntimeError with what it did instead"""
+===
+def main() -> None:
+    pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    LOGS.mkdir(parents=True, exist_ok=True)
+    levels = generations(pipeline)
+    if stale([address for level in levels for address in level]):
+        for level in levels:
+            todo = stale(level)
+            if todo:
+                reproduce_all(todo)
+>>>
     last = subprocess.run(["dvc", "repro", pipeline], capture_output=True, text=True)
     if last.returncode != 0 or "up to date" not in last.stdout:
         raise RuntimeError(f"the closing `dvc repro` still had something to do:\n{last.stdout}{last.stderr}")

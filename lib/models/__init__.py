@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from lib.files import load_tensors, save_tensors
 from lib.models import resnet, spikformer, vgg
 from lib.models.base import Edge, Site, SpikingNet
 from lib.models.neurons import NEURONS, Activity
@@ -78,17 +79,17 @@ def clone(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
 
 def save(net: SpikingNet, path: Path) -> None:
     """Writes spec and tensors; `load` needs nothing else."""
-    torch.save({"spec": net.spec, "state": net.state_dict()}, path)
+    save_tensors({"spec": net.spec, "state": net.state_dict()}, path)
 
 
 def load(path: Path) -> SpikingNet:
     """The network that `save` wrote, in eval mode, on the CPU, in the precision it had. Nothing is unpickled but tensors.
 
-    raises: ValueError for a file of another kind
+    raises: ValueError for a damaged file or one of another kind
     """
     if path.suffix != ".pt":
         raise ValueError(f"{path}: no .pt file; what lib.sparse wrote (.safetensors) is read by lib.sparse.load")
-    kept = torch.load(path, map_location="cpu", weights_only=True)
+    kept = load_tensors(path)
     net = build(**kept["spec"]).to(next(iter(kept["state"].values())).dtype)
     net.load_state_dict(kept["state"])
     return net.eval()

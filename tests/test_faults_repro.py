@@ -1,0 +1,146 @@
+"""Faults of `make repro` itself: DVC, papermill and kernels together, on a part of the smoke study in a repository."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from processes import PATIENCE, assert_whole, copied, epochs_kept, family, kill, left, leftovers, made, trial, until
+from ruamel.yaml import YAML
+
+from lib import config
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals are POSIX's"),
+]
+PIPELINE = Path("studies") / "smoke" / "dvc.yaml"
+KEPT = {"methods": "sca", "weights": "pq", "tokens": "learned"}  # one method of each group
+
+
+def repository(folder: Path) -> Path:
+    """The smoke study with one method of each kind, and the stages from the raw data to the last JSON."""
+    shutil.copytree(config.ROOT / "tools", copied(folder) / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for other in (folder / "studies").iterdir():
+        if other.name != "smoke":
+            shutil.rmtree(other)
+    (folder / PIPELINE).write_text((config.ROOT / "dvc.yaml").read_text().split("  fig-accuracy:")[0])
+    params, yaml = folder / "studies" / "smoke" / "params.yaml", YAML()
+    settings = yaml.load(params.read_text())
+    for group, name in KEPT.items():
+        settings[group] = {name: settings[group][name]}
+    settings["grid"]["ablated"] = []
+    with open(params, "w") as file:
+        yaml.dump(settings, file)
+    shutil.copy(config.ROOT / ".gitignore", folder)
+    (folder / ".dvc").mkdir()
+    shutil.copy(config.ROOT / ".dvc" / "config", folder / ".dvc")
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    return folder
+
+
+def repro(folder: Path) -> subprocess.Popen:
+    """`make repro` of that study, after the setting up."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.Popen(
+        [sys.executable, "tools/repro.py", str(PIPELINE)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1", "PATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=open(folder / "build" / "told", "w"),  # noqa: SIM115, closed with the process
+    )
+
+
+def told(folder: Path) -> str:
+    """The lines from the error on, without progress bars."""
+    return (folder / "build" / "told").read_text().rpartition("error: ")[2].strip()
+
+
+def finish(folder: Path) -> None:
+    assert repro(folder).wait(PATIENCE) == 0, told(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> tuple[Path, float]:
+    """The repository after an unbroken `make repro`, which is not to be touched, and the seconds that it took."""
+    folder, started = repository(tmp_path_factory.mktemp("unbroken") / "study"), time.monotonic()
+    finish(folder)
+    return folder, time.monotonic() - started
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Path:
+    """The same, to be touched."""
+    return Path(shutil.copytree(finished[0], tmp_path / "study", symlinks=True))
+
+
+def test_sigterm_to_make_repro_ends_every_training_after_its_epoch(finished, tmp_path, record_property):
+    with trial(record_property, "SIGTERM to `make repro`") as noted:
+        folder = repository(tmp_path / "study")
+        process = repro(folder)
+        until(lambda: epochs_kept(folder) >= 1, process)
+        below = family(process)[1:]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 1 and not left(below)
+        assert "stopped by SIGTERM" in told(folder) and len(told(folder).splitlines()) == 1
+        assert_whole(folder)
+        YAML(typ="safe").load((folder / PIPELINE).with_suffix(".lock").read_text())
+        noted.update(kept="every finished stage and epoch", told=told(folder), lost="nothing")
+        finish(folder)
+        assert made(folder) == made(finished[0]) and not leftovers(folder)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_make_repro_killed_at_any_moment_ends_as_an_unbroken_one(seed, finished, tmp_path, record_property):
+    """All at once: tools/repro.py, DVC, papermill and kernels."""
+    with trial(record_property, "kill -9 at a random moment: `make repro` and all below it") as noted:
+        folder, (whole, seconds) = repository(tmp_path / "study"), finished
+        process = repro(folder)
+        time.sleep(random.Random(seed).uniform(0, 0.9 * seconds))
+        assert process.poll() is None, "it ended before it could be killed"
+        kill(process)
+        assert_whole(folder)
+        finish(folder)
+        assert made(folder) == made(whole) and not leftovers(folder)
+        noted.update(kept="every finished stage and epoch", told="nothing", lost="at most an epoch of each training")
+
+
+def test_two_make_repro_at_once_make_what_one_makes(finished, tmp_path, record_property):
+    with trial(record_property, "two `make repro` in one tree") as noted:
+        folder = repository(tmp_path / "study")
+        both = [repro(folder), repro(folder)]
+        codes = [one.wait(2 * PATIENCE) for one in both]
+        finish(folder)
+        assert made(folder) == made(finished[0]) and not leftovers(folder)
+        noted.update(kept="all", told=told(folder) if any(codes) else "nothing", lost="the time of the second")
+
+
+def test_prepared_data_that_changed_are_noticed_and_made_anew(copy, finished, record_property):
+    with trial(record_property, "prepared data changed on disk, then `make repro`") as noted:
+        path = copy / "build/smoke/data/smoke/digits.npz"
+        content = path.read_bytes()
+        path.unlink()  # it may be a link into DVC's cache
+        path.write_bytes(content[:-100] + bytes(100))
+        finish(copy)
+        assert made(copy) == made(finished[0])
+        noted.update(kept="all else", told="the stage `data` runs again", lost="nothing")
+
+
+def test_half_a_dvc_lock_is_told_in_a_line(copy, finished, record_property):
+    """DVC writes it in place: a `kill -9` in that moment leaves a part."""
+    with trial(record_property, "dvc.lock cut short") as noted:
+        lock = (copy / PIPELINE).with_suffix(".lock")
+        content = lock.read_text()
+        lock.write_text(content[: len(content) // 2] + "\n  - {")
+        assert repro(copy).wait(PATIENCE) == 1
+        first = told(copy).splitlines()[0]
+        assert "dvc.lock" in first
+        lock.write_text(content)  # git checkout dvc.lock
+        finish(copy)
+        assert made(copy) == made(finished[0])
+        noted.update(kept="all results", told=first, lost="nothing after `git checkout dvc.lock`")
