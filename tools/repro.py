@@ -147,21 +147,8 @@ def reproduce_all(graph: dict[str, set[str]]) -> None:
             raise
 
 
-<<<A
 def close(pipeline: str) -> None:
     """A plain `dvc repro`, which must find nothing to do. raises: RuntimeError with what it did instead"""
-===
-def main() -> None:
-    pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    LOGS.mkdir(parents=True, exist_ok=True)
-    levels = generations(pipeline)
-    if stale([address for level in levels for address in level]):
-        for level in levels:
-            todo = stale(level)
-            if todo:
-                reproduce_all(todo)
->>>
     last = subprocess.run(["dvc", "repro", pipeline], capture_output=True, text=True)
     if last.returncode != 0 or "up to date" not in last.stdout:
         raise RuntimeError(f"the closing `dvc repro` still had something to do:\n{last.stdout}{last.stderr}")
@@ -170,6 +157,7 @@ def main() -> None:
 
 def main() -> None:
     pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     LOGS.mkdir(parents=True, exist_ok=True)
     graph = order(pipeline)
     first = {address: set() for address, upstream in graph.items() if not upstream}
