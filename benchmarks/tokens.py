@@ -60,7 +60,8 @@ def main() -> None:
     text = (
         f"Spikformer-4-384, untrained, T = 4, batch {BATCH}, 32x32 images, float32, {made['threads']} threads, torch "
         f"{made['torch']}; load of the last minute {before} before, {load()} after. The published throughput is of a trained "
-        f"network on a GPU.\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.2f')}\n"
+        "network on a GPU. n: rounds, each with every row once. At rho 0.9 the count is 1 % above the printed one; why is not "
+        f"known. Written by `python benchmarks/tokens.py`.\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.2f')}\n"
     )
     write_text(ROOT / "results" / "benchmarks" / "tokens.csv", pd.DataFrame(rows).round(4).to_csv(index=False))
     write_text(ROOT / "results" / "benchmarks" / "tokens.md", text)

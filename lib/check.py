@@ -172,7 +172,7 @@ def selects(study: Study, cell: str) -> None:
         for point in study.points(cell, name):
             fits(study, cell, point.selector)
         if method.kind == "tickets":
-            recipe, who = (settings.train, "cell") if method.start == "scratch" else (settings.student, "students of")
+            recipe, who = (settings.train, "cell") if method.start == "scratch" else (settings.student, "a student of")
             if method.rewind >= recipe.epochs:
                 raise ConfigError(
                     f"tokens.{name}.rewind: {method.rewind}: {who} {cell} trains {recipe.epochs} epochs; rewind earlier"

@@ -103,7 +103,9 @@ class Study(Settings):
             weights = self.weights[method]
             return [WeightPoint(density=density, method=weights) for density in weights.densities or settings.densities]
         if method not in self.ablations:
-            filled = self.fill(settings, pick(self.methods, method, "method"))
+            every = {**self.methods, **dict.fromkeys([*self.ablations, *self.weights, *self.tokens])}
+            pick(every, method, f"method in study {self.study}")
+            filled = self.fill(settings, self.methods[method])
             return [Point(ratio=ratio, method=filled) for ratio in settings.ratios]
         ablation = self.ablations[method]
         base = pick(self.methods, ablation.base, f"ablations.{method}.base")

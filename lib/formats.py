@@ -49,7 +49,9 @@ def to_onnx(net: SpikingNet, batch: Tensor, dtype: torch.dtype = torch.float32) 
     raises: NoForm for a network that the exporter cannot follow
     """
     if net.spec.get("selector") is not None:
-        raise NoForm(f"{net.spec['name']}: ONNX: tokens sorted by score cannot be written; export it without selector")
+        raise NoForm(
+            f"{net.spec['name']}: ONNX: tokens sorted by score cannot be written; lib.sparse.load reads the network as it is"
+        )
     free = ({batch.dim() - 4: torch.export.Dim("N")},)
     with warnings.catch_warnings(action="ignore"):  # of memories that are no buffers: they are reset before each pass
         # not optimised: the optimiser takes an addition to all channels of a stream for an assignment (onnxscript 0.7.2)
