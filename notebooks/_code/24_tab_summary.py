@@ -83,7 +83,8 @@ for cell in settings.grid.selected:
     for density in sorted(rows[cell, "tickets-all"].index.unique("asked"), reverse=True):
         ours = rows[cell, "tickets-all", plain, density]
         if (cell, "tickets-learned", both, density) in rows.index.droplevel("seed"):
-            lines.append(f"- {cell}, density {density:.3g}: " + stats.compare(rows[cell, "tickets-learned", both, density], ours, (labels["tickets-learned"], labels["tickets-all"])))
+            lines.append(f"- {cell}, density {density:.3g}: " + stats.compare(rows[cell, "tickets-learned", both, density], ours, (labels["tickets-learned"], labels["tickets-all"]))
+                         + f" for {nJ[cell, 'tickets-learned', both, density].mean() / 1e3:.0f} against {nJ[cell, 'tickets-all', plain, density].mean() / 1e3:.0f} nJ")
         lines.append(f"- {cell}, density {density:.3g}: " + stats.compare(ours, rows[cell, "all", 1.0, 1.0], (labels["tickets-all"], labels["all"])))
 display(Markdown("\n".join(lines)))
 

@@ -27,7 +27,7 @@ table.groupby(["method", "rho", "tokens"], sort=False)[["accuracy", "M", "share"
 fig, [by_rho, macs, by_energy, speed] = plots.figure(180, 150, 2, 2)
 for number, (name, method) in enumerate(methods.items()):
     rows, look = table[table["method"] == name], plots.style(name, list(settings.tokens))
-    aside = rows.assign(rho=rows["rho"] + 0.006 * (number - 2))  # beside each other: their bars would lie on one another
+    aside = rows.assign(rho=rows["rho"] + 0.015 * (number - 1.5) * (method.rule != "all"))  # beside each other: their bars would lie on one another
     plots.line(by_rho, aside, "rho", "accuracy", "rho", method.label, **look)
     plots.line(by_energy, rows, "nJ", "accuracy", "rho", method.label, **look)
     macs.plot(rows.groupby("rho")["share"].mean(), **look)
@@ -43,20 +43,20 @@ by_rho.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", title=r"
 by_rho.legend(fontsize=6, loc="lower right")
 macs.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="operations (% of the dense network's)",
          title=f"(b) operations, marks as in (a); 100 %: {dense['M'].mean():.3g} M")
-by_energy.set(xlabel="energy of spikes and predictors (nJ a sample)", title="(c) against energy, marks as in (a)")
+by_energy.set(xlabel="energy (nJ a sample)", title="(c) against energy, marks as in (a); star: dense")
 
 # %%
 timed = pd.read_csv(config.ROOT / "results" / "benchmarks" / "tokens.csv").set_index("rho")
 measured = timed.drop(index="dense").reset_index().astype({"rho": float})
-macs.plot(measured["rho"], 100 * measured["published GFLOPs"] / timed.loc["dense", "published GFLOPs"], label="Spikformer-4-384, published", color="0.45", marker="o", linestyle="--")
+macs.plot(measured["rho"], 100 * measured["published GFLOPs"] / timed.loc["dense", "published GFLOPs"], label="Spikformer-4-384, published", color="0.45", marker="P", linestyle="--")
 macs.legend(fontsize=6)
 middle = measured["throughput / dense"]
 bars = [middle - measured["lower quartile"], measured["upper quartile"] - middle]
 speed.errorbar(measured["rho"], middle, yerr=bars, label="here, two CPU cores (bars: quartiles)", capsize=2, elinewidth=0.8, **plots.style("learned"))
 speed.plot(measured["rho"], measured["published throughput / dense"], label="published, GPU", color="0.45", marker="o", linestyle="--")
 speed.axhline(1, color="black", linestyle=":", linewidth=0.8)
-speed.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="throughput / dense network's", title="(d) Spikformer-4-384, 64 tokens")
-speed.legend()
+speed.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="throughput / dense network's", title="(d) Spikformer-4-384, 64 tokens, untrained")
+speed.legend(loc="lower left")
 
 # %%
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))

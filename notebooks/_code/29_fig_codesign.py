@@ -69,8 +69,8 @@ printed = printed[printed["data"] == data]
 for (name, rows), mark in zip(printed.groupby("method"), "s^", strict=False):
     beside.plot(rows["connectivity"], rows["accuracy_loss"], marker=mark, color="0.45", linestyle="--", linewidth=0.8, label=f"{name}, published")
 beside.axhline(0, color="black", linestyle=":", linewidth=0.8)
-beside.set(xlabel="parameters left (%)", ylabel="accuracy - dense (points)", title=f"(d) grey: {data}, published")
-beside.legend(fontsize=6, loc="lower right")
+beside.set(xlabel="parameters left (%)", ylabel="accuracy - dense (points)", title=f"(d) beside dense; grey: {data}, published")
+beside.legend(fontsize=5, loc="upper left", ncols=2)
 plots.size_axis(beside)
 
 # %%
