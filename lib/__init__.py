@@ -9,6 +9,7 @@ events    event streams: simulated from images, frames
 models    spiking networks, built from SpikingJelly's neurons and layers
 pruning   which channels matter, which come back, how many and when; removal
 train     one loop: train, evaluate
+ranks     what the devices of one training do together; launch: starts them
 resume    where a stopped training goes on
 measure   parameters, connectivity, synaptic operations, energy
 results   write one run; load the tidy table

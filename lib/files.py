@@ -42,8 +42,8 @@ def save_tensors(state: dict, path: Path) -> None:
         beside.write_bytes(made.getbuffer())
 
 
-def load_tensors(path: Path) -> dict:
-    """What `save_tensors` wrote, on the CPU; nothing is executed.
+def load_tensors(path: Path, device: torch.device | str = "cpu") -> dict:
+    """What `save_tensors` wrote, on a device; nothing is executed.
 
     raises: FileNotFoundError; ValueError if the file is damaged or of another kind
     """
@@ -51,7 +51,7 @@ def load_tensors(path: Path) -> dict:
         with zipfile.ZipFile(path) as file:  # torch.load itself does not look at the checksums
             damaged = file.testzip()
         if damaged is None:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location=device, weights_only=True)
         reason = f"{damaged} is not what was written"
     except FileNotFoundError:
         raise

@@ -6,6 +6,7 @@ synapse. A static first layer is counted once a sample, and also times T in a co
 """
 
 from contextlib import contextmanager
+from itertools import islice
 from operator import truediv
 
 import torch
@@ -218,8 +219,14 @@ def flops(net: SpikingNet, batch: Tensor) -> float:
 @torch.no_grad()
 def accuracy(net: SpikingNet, x: Tensor, y: Tensor, batch: int = 500) -> float:
     """Share of images classified right, in [0, 1], in eval mode."""
-    right = sum((run(net, a).argmax(1) == b).sum().item() for a, b in zip(x.split(batch), y.split(batch), strict=True))
-    return right / len(y)
+    return hits(net, x, y, batch=batch) / len(y)
+
+
+@torch.no_grad()
+def hits(net: SpikingNet, x: Tensor, y: Tensor, first: int = 0, every: int = 1, batch: int = 500) -> int:
+    """Images classified right, in eval mode, of batch number `first` and each `every`-th after it."""
+    taken = islice(zip(x.split(batch), y.split(batch), strict=True), first, None, every)
+    return sum((run(net, a).argmax(1).to(b.device) == b).sum().item() for a, b in taken)
 
 
 @torch.no_grad()
@@ -242,7 +249,7 @@ def report(trained) -> dict:
     # differs from the paper: the last epoch's network under its last mask; published: the best epoch on the test images
     splits, small = trained.splits, trained.finish()
     images = splits.test[0][:COST_IMAGES]
-    ops, rates = synops(small, images), firing(small, images)
+    ops, rates = synops(small, images), {name: rate.cpu() for name, rate in firing(small, images).items()}  # drawn, too
     dense = models.build(**{**small.spec, "widths": {}, "selector": None})
     return {
         "accuracy": accuracy(small, *splits.test),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lib import models
+from lib import models, ranks
 from lib.config import Study
 from lib.data import Splits
 from lib.errors import ConfigError
@@ -63,11 +63,14 @@ class Student(Run):
     """
 
     def __init__(self, splits: Splits, cell: Cell, point: TokenPoint, seed: int, teacher: SpikingNet):
-        self.teacher = teacher.use(cell.fast)
+        self.teacher = teacher.use(cell.fast).to(ranks.device())
         self.finished = None, None  # how many epochs it was trained when it was finished, and what came of it
         super().__init__(splits, cell.model_copy(update={"train": cell.student}), point, seed)
         if self._untrained:
             self.recipe_epochs = []
+
+    def making(self) -> tuple:
+        return *super().making(), models.clone(self.teacher, next(self.teacher.parameters()).dtype).cpu()
 
     def build(self) -> SpikingNet:
         expected, given = super().build().spec, self.teacher.spec
@@ -85,8 +88,11 @@ class Student(Run):
         return token_loss(net(x), y, teach(self.teacher, x), net.selector, self.cell.train.smoothing)
 
     def epoch(self) -> None:
-        """As every run's; noise and random tokens of an epoch are the same whether the run was stopped before it or not."""
-        torch.manual_seed(1_000_000 * (self.seed + 1) + len(self.log))
+        """As every run's; noise and random tokens of an epoch are the same whether the run was stopped before it or not.
+
+        Each of several devices draws its own.
+        """
+        torch.manual_seed(1_000_000 * (self.seed + 1) + 100_000 * ranks.number() + len(self.log))
         super().epoch()
 
     def finish(self) -> SpikingNet:

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib import data, models, resume
+from lib import data, models, ranks, resume
 from lib.errors import ConfigError, TrainingError, pick
 from lib.files import save_tensors
-from lib.measure import accuracy
+from lib.measure import hits
 from lib.models import SpikingNet
 from lib.pruning import make_pruner
 from lib.settings import Cell, Point, TokenPoint, Train, WeightPoint
@@ -104,18 +104,27 @@ def set_up(threads: int) -> None:
 
 class Run:
     """One training: a network, its optimiser, its pruner (for the dense baseline one that does nothing), a log with a line an
-    epoch."""
+    epoch. On a GPU if there is one.
+
+    parallel: network -> the one to train with, whose gradients are the mean over all devices; set by `lib.launch`
+    """
+
+    parallel = staticmethod(lambda net: net)
 
     def __init__(self, splits: data.Splits, cell: Cell, point: Point | WeightPoint | TokenPoint | None, seed: int):
         self.splits, self.cell, self.point, self.seed, self.log = splits, cell, point, seed, []
-        self.order = seed_everything(seed)
-        self.net = self.build().use(cell.fast)
+        self.order, self.device = seed_everything(seed), ranks.device()
+        self.net = self.build().use(cell.fast).to(self.device)
         self.optimizer = make_optimizer(self.net, cell.train)
         chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch once more
         self.l1 = point.method.l1 if isinstance(point, Point) else cell.train.l1
         self.pruner = make_pruner(self.net, cell, point, chance, lambda: self.batches(chance, cell.prune.probes))
         self.recipe_epochs = self.pruner.recipe_epochs(cell.train.epochs)
         self._follow()
+
+    def making(self) -> tuple:
+        """The class and its arguments: what another process needs to make this run, untrained, once more."""
+        return type(self), self.splits, self.cell, self.point, self.seed
 
     def build(self) -> SpikingNet:
         """The network to start from."""
@@ -127,9 +136,10 @@ class Run:
         return F.cross_entropy(net(x), y, label_smoothing=self.cell.train.smoothing)
 
     def batches(self, generator: torch.Generator, count: int | None = None):
-        """The training batches of an epoch, augmented; the first `count` of them."""
+        """The training batches of an epoch, augmented; the first `count` of them. Of several devices, each has its share."""
         augment = pick(data.AUGMENT, self.cell.augment, "augment")
-        return islice(data.batches(*self.splits.train, self.cell.train.batch, generator, augment), count)
+        whole = islice(data.batches(*self.splits.train, self.cell.train.batch, generator, augment), count)
+        return ((ranks.part(x, -4).to(self.device), ranks.part(y, 0).to(self.device)) for x, y in whole)
 
     def epoch(self) -> None:
         """Trains one epoch, changes the structure if it is time, then validates: always the masked network.
@@ -138,41 +148,49 @@ class Run:
         """
         number, recipe = len(self.log) + 1, self.cell.train
         set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
+        net = self.parallel(self.net)
         try:
-            loss = train_epoch(self.net, self.batches(self.order), self.optimizer, self.l1, self.pruner, self.loss)
+            loss = train_epoch(net, self.batches(self.order), self.optimizer, self.l1, self.pruner, self.loss)
         except FloatingPointError as error:
             advice = f"lower the cell's learning rate in params.yaml (lr: {recipe.lr}) and run again"
             raise TrainingError(f"epoch {number}: {error}; {advice}; the epochs before it are kept") from None
-        line = {"epoch": number, "loss": loss}
+        statistics = [buffer for buffer in self.net.buffers() if buffer.is_floating_point()]  # of BN
+        ranks.average([*statistics, *self.pruner.gathered()])
+        line = {"epoch": number, "loss": ranks.total(loss) / ranks.count()}
         if number in self.pruner.updates:  # what the segment that ends here has reached, and what its cut leaves of it
             line["before_update"] = self.validate()
         self.pruner.after_epoch(number)
         self._follow()
         self.log.append({**line, "validation": self.validate()})
+        ranks.check_same(self.state(), f"epoch {number}")
 
     def validate(self) -> float:
-        """Accuracy on the validation images."""
-        return accuracy(self.net, *self.splits.validation)
+        """Accuracy on the validation images. Of several devices, each takes its turn of the batches."""
+        x, y = self.splits.validation
+        return ranks.total(hits(self.net, x, y, ranks.number(), ranks.count())) / len(y)
 
-    def checkpoint(self, path: Path) -> None:
-        """Keeps everything that the next epoch depends on; a stop while it is written leaves the last one.
-
-        raises: Stopped, when it is written, if SIGTERM has come
-        """
-        state = {
+    def state(self) -> dict:
+        """Everything that the next epoch depends on."""
+        return {
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "order": self.order.get_state(),
             "log": self.log,
             "pruner": self.pruner.state(),
         }
-        save_tensors(state, path)
+
+    def checkpoint(self, path: Path) -> None:
+        """Keeps the state; a stop while it is written leaves the last one.
+
+        raises: Stopped, when it is written, if SIGTERM has come
+        """
+        save_tensors(self.state(), path)
         resume.stop_if_asked(f"after epoch {len(self.log)} of {len(self.recipe_epochs)}")
 
     def resume(self, path: Path) -> bool:
         """Takes up the training that `checkpoint` kept, if there is one and it is whole: the numbers are those of an unbroken
         run. raises: ConfigError if it is another training's"""
-        state = resume.read(path)
+        state = resume.read(path, self.device)
         if state is None:
             return False
         try:
@@ -181,7 +199,7 @@ class Run:
             self.net.load_state_dict(state["net"])
             self.optimizer = make_optimizer(self.net, self.cell.train)
             self.optimizer.load_state_dict(state["optimizer"])
-            self.order.set_state(state["order"])
+            self.order.set_state(state["order"].cpu())
             self.log = state["log"]
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"{path}: the checkpoint of another training; remove it and run again") from error

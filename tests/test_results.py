@@ -51,6 +51,16 @@ def test_a_complete_grid_becomes_one_row_a_training(study):
     assert (table["accuracy"] == 0.5 + table["seed"]).all()
 
 
+def test_a_recipe_names_its_devices_where_there_are_several(study):
+    """A result of one device is what it was before there could be more."""
+    one = results.recipe(study, "dense", "digits-vgg")
+    assert "devices" not in one["train"] and study.cells["digits-vgg"].train.devices == 1
+    cell = study.cells["digits-vgg"]
+    two = cell.model_copy(update={"train": cell.train.model_copy(update={"devices": 2})})
+    recipe = results.recipe(study.model_copy(update={"cells": {"digits-vgg": two}}), "dense", "digits-vgg")
+    assert recipe == {**one, "train": {**one["train"], "devices": 2}}
+
+
 def test_the_stages_are_kept_apart(study):
     fill(study, "dense", ["dense"])
     fill(study, "ablate", study.ablations)

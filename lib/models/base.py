@@ -140,13 +140,18 @@ class SpikingNet(nn.Module):
         return self.to(memory_format=torch.channels_last if fast.channels_last else torch.contiguous_format)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W], the same image at each of T steps, or [T, N, C, H, W] -> logits [N, classes]; state is reset first."""
+        """[N, C, H, W], the same image at each of T steps, or [T, N, C, H, W], on any device -> logits [N, classes].
+
+        State is reset first.
+        """
         if x.dim() not in (4, 5) or tuple(x.shape[-3:]) != self.in_shape or x.dim() == 5 and len(x) != self.T:
             raise ValueError(
                 f"input of shape {tuple(x.shape)}: expected [N, {', '.join(map(str, self.in_shape))}] "
                 f"or [{self.T}, N, {', '.join(map(str, self.in_shape))}]"
             )
         functional.reset_net(self)
+        if x.device != self.head.weight.device:
+            x = x.to(self.head.weight.device)
         if x.dim() == 4:
             x = x[None] if self.fast.static_once and self.step_mode == "m" else x.expand(self.T, *x.shape)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.fast.bf16 and self.training):

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from lib import ranks
 from lib.errors import pick
 from lib.models import SpikingNet
 from lib.pruning.compact import compact
@@ -83,6 +84,9 @@ class ChannelPruner(Pruner):
                 if isinstance(value, Tensor) and value.shape == tensor.shape:
                     value.mul_(kept)
 
+    def gathered(self) -> list[Tensor]:
+        return [] if self._meter() is None else list(self._meter().sum.values())
+
     def after_epoch(self, epoch: int) -> None:
         """Changes the structure if `epoch` (counted from 1) is one after which the schedule says so."""
         if epoch not in self.updates:
@@ -120,7 +124,7 @@ class ChannelPruner(Pruner):
         super().restore(state)
         self.net.load_state_dict(state["net"])
         self.masks = state["masks"]
-        self.generator.set_state(state["generator"])
+        self.generator.set_state(state["generator"].cpu())
         self._rebuild()
         if state["meter"] is not None:
             meter = self._meter()
@@ -159,6 +163,7 @@ class ChannelPruner(Pruner):
         # batches (in parts of at most PROBE_IMAGES), |sum dL/dgamma|; published (mode literal): that of the last batch alone
         if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
+            ranks.average([p.grad for site in self.net.sites.values() for p in site.bn.parameters()])
         return {name: grow(site, self.generator) for name, site in self.net.sites.items()}
 
     def _apply(self) -> None:

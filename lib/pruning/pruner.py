@@ -20,6 +20,10 @@ class Pruner:
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Called after each step of the optimiser."""
 
+    def gathered(self) -> list[torch.Tensor]:
+        """What each device has gathered from its own images since the last update: averaged over devices after each epoch."""
+        return []
+
     def after_epoch(self, epoch: int) -> None:
         """Called after each epoch, counted from 1, before it is validated."""
 

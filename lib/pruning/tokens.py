@@ -157,14 +157,14 @@ def token_loss(logits: Tensor, y: Tensor, teacher: Tensor, selector: Selector | 
 
 @torch.no_grad()
 def worked_on(net: Spikformer, images: Tensor) -> list[Tensor]:
-    """[N, L] for each block of a network in eval mode: 1 for a token that the block works on."""
+    """[N, L] for each block of a network in eval mode, on the CPU: 1 for a token that the block works on."""
     every = torch.ones(images.shape[-4], net.tokens)
     if net.selector is None:
         return [every] * len(net.blocks)
     gathered, net.selector.gathered = net.selector.gathered, False
     net(images)
     net.selector.gathered = gathered
-    decisions = net.selector.decisions
+    decisions = [mask.cpu() for mask in net.selector.decisions]
     return [every] * (len(net.blocks) - len(decisions)) + decisions
 
 

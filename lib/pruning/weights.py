@@ -132,4 +132,4 @@ class WeightPruner(Pruner):
     def restore(self, state: dict) -> None:
         super().restore(state)
         self.masks, self.ever = state["masks"], state["ever"]
-        self.generator.set_state(state["generator"])
+        self.generator.set_state(state["generator"].cpu())

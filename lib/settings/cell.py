@@ -23,7 +23,11 @@ class Data(Settings):
 
 class Train(Settings):
     """optimizer: 'adamw' takes `momentum` as its first beta; warmup: epochs in which the rate of learning rises; smoothing: of
-    labels"""
+    labels
+
+    devices: GPUs, or processes where there is none, that share each batch; batch normalisation sees each share by itself. No
+    result of one device says so: that is what they all were before there could be more
+    """
 
     epochs: Positive
     batch: Positive
@@ -35,11 +39,18 @@ class Train(Settings):
     optimizer: Literal["sgd", "adamw"] = "sgd"
     warmup: Annotated[int, Field(ge=0)] = 0
     smoothing: Ratio = 0.0
+    devices: Annotated[int, Field(ge=1, le=1000, exclude_if=lambda devices: devices == 1)] = 1
 
     @model_validator(mode="after")
     def _rises(self):
         if self.warmup >= self.epochs:
             raise ValueError(f"warmup: {self.warmup}: the training has {self.epochs} epochs; lower it")
+        return self
+
+    @model_validator(mode="after")
+    def _divides(self):
+        if self.batch % self.devices:
+            raise ValueError(f"devices: {self.devices}: batch {self.batch} cannot be shared evenly; take a divisor of it")
         return self
 
 

@@ -7,7 +7,7 @@ cell = "digits-vgg"
 import matplotlib.pyplot as plt
 from tqdm.auto import tqdm
 
-from lib import config, data, measure, models, results, resume, train
+from lib import config, data, launch, measure, models, results, resume, train
 
 settings = config.load(study)
 recipe = settings.cells[cell]
@@ -29,6 +29,7 @@ print({name: len(site.mask) for name, site in first.net.sites.items()}, f"T = {f
 kept = {seed: resume.folder(settings, "dense", cell, "dense", seed) for seed in runs}
 for seed, run in runs.items():
     run.resume(kept[seed] / "0.pt")
+    launch.spread(run, kept[seed] / "0.pt")
     for _ in tqdm(range(len(run.log), recipe.train.epochs), desc=f"{cell} dense, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / "0.pt")

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm.auto import tqdm
 
-from lib import config, data, measure, models, results, resume, train
+from lib import config, data, launch, measure, models, results, resume, train
 
 settings = config.load(study)
 recipe = settings.cells[cell]
@@ -35,6 +35,7 @@ for run, point in zip(runs.values(), points, strict=False):
 kept = {seed: resume.folder(settings, stage, cell, method, seed) for seed in settings.grid.seeds}
 for (seed, number), run in runs.items():
     run.resume(kept[seed] / f"{number}.pt")
+    launch.spread(run, kept[seed] / f"{number}.pt")
     for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / f"{number}.pt")

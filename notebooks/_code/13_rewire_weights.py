@@ -8,7 +8,7 @@ method = "pq"
 import matplotlib.pyplot as plt
 from tqdm.auto import tqdm
 
-from lib import config, data, measure, results, resume, sparse, train
+from lib import config, data, launch, measure, results, resume, sparse, train
 
 settings = config.load(study)
 recipe = settings.cells[cell]
@@ -26,6 +26,7 @@ print(points[0].method)
 kept = {seed: resume.folder(settings, "weights", cell, method, seed) for seed in settings.grid.seeds}
 for (seed, number), run in runs.items():
     run.resume(kept[seed] / f"{number}.pt")
+    launch.spread(run, kept[seed] / f"{number}.pt")
     for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / f"{number}.pt")

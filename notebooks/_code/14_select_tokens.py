@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 from tqdm.auto import tqdm
 
-from lib import config, data, measure, plots, results, resume, sparse, student, train
+from lib import config, data, launch, measure, plots, results, resume, sparse, student, train
 from lib.pruning import tokens
 
 settings = config.load(study)
@@ -34,6 +34,7 @@ for run, point in zip(runs.values(), points, strict=False):
 kept = {seed: resume.folder(settings, "tokens", cell, method, seed) for seed in settings.grid.seeds}
 for (seed, number), run in runs.items():
     student.take_up(run, kept[seed] / f"{number}.pt", runs.get((seed, number - 1)), kept[seed] / f"{number - 1}.pt")
+    launch.spread(run, kept[seed] / f"{number}.pt")
     for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / f"{number}.pt")
