@@ -33,7 +33,7 @@ def folder(settings: Study, stage: str, cell: str, method: str, seed: int) -> Pa
     return ROOT / "build" / "resume" / digest.hexdigest()[:20]
 
 
-def read(path: Path, device: torch.device) -> dict | None:
+def read(path: Path, device: torch.device | str = "cpu") -> dict | None:
     """What a run has kept; None if there is nothing, or nothing that is whole: that is set aside, and a line says so."""
     try:
         return load_tensors(path, device)
