@@ -412,7 +412,7 @@ def test_an_unknown_study_lists_those_there_are():
 
 def test_an_unknown_method_or_cell_lists_those_there_are():
     settings = config.load("smoke")
-    with pytest.raises(ConfigError, match="method: 'scaa' is not known; known are sca, "):
+    with pytest.raises(ConfigError, match="method in study smoke: 'scaa' is not known; known are sca, "):
         settings.points("digits-vgg", "scaa")
     with pytest.raises(ConfigError, match="cell: 'vgg' is not known; known are digits-vgg"):
         settings.points("vgg", "sca")

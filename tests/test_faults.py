@@ -287,9 +287,9 @@ def test_a_loss_that_is_not_finite_is_told_in_a_line(tmp_path, record_property):
         folder = copied(tmp_path / "tree")
         params = folder / "studies" / "smoke" / "params.yaml"
         asked = params.read_text()
-        params.write_text(asked.replace("lr: 0.05", "lr: 3.0e+38", 1))
+        params.write_text(asked.replace("lr: 0.05", "lr: 100.0", 1).replace("weight_decay: 0.0\n", "weight_decay: 100.0\n", 1))
         told = refused(folder, "channels", "refused")
-        assert re.match(r"TrainingError: epoch 1: .*lower the cell's learning rate in params.yaml \(lr: 3e\+38\)", told), told
+        assert re.match(r"TrainingError: epoch 1: .*lower the cell's learning rate in params.yaml \(lr: 100.0\)", told), told
         assert set(made(folder)) == {"data/smoke/digits.npz"}
         noted.update(kept="every finite epoch", told=told, lost="the epoch in training")
 

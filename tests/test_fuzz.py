@@ -148,7 +148,7 @@ def small(study) -> bool:
 
 def test_a_mutated_file_is_taken_or_refused_in_one_line(tmp_path, record_property):
     counts = fuzz(FEW, tmp_path, stepped=3)
-    assert counts["refused"] > FEW / 4 and counts["taken"] >= 3 and counts["trained a step"]
+    assert counts["refused"] > FEW / 4 and counts["taken"] >= 3
 
 
 @pytest.mark.slow

@@ -33,6 +33,8 @@ for run, point in zip(runs.values(), points, strict=False):
 
 # %%
 kept = {seed: resume.folder(settings, stage, cell, method, seed) for seed in settings.grid.seeds}
+
+# %%
 for (seed, number), run in runs.items():
     run.resume(kept[seed] / f"{number}.pt")
     launch.spread(run, kept[seed] / f"{number}.pt")

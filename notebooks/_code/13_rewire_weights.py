@@ -24,6 +24,8 @@ print(points[0].method)
 
 # %%
 kept = {seed: resume.folder(settings, "weights", cell, method, seed) for seed in settings.grid.seeds}
+
+# %%
 for (seed, number), run in runs.items():
     run.resume(kept[seed] / f"{number}.pt")
     launch.spread(run, kept[seed] / f"{number}.pt")
