@@ -109,6 +109,8 @@ def kernels(watch, order: tuple[int, ...]):
     """Forward and backward for one order of dimensions. Compiling takes ten seconds in each process, more the first time."""
     # one version each for what is watched, the order and number of dimensions, precision, neuron and T; beyond it, eager
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
+    # else those of whichever process compiled and cached it first: two of two threads each halve each other on two cores
+    torch._inductor.config.cpp.threads = torch.get_num_threads()
 
     def forward(x, tau):
         h = potentials(x, tau)
