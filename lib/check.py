@@ -216,7 +216,13 @@ def check(path: Path) -> str:
 def size(study: Study, asked: Grid) -> str:
     trainings = 0
     for cell in asked.cells:
-        groups = {"pruned": study.methods, "ablated": study.ablations, "rewired": study.weights, "selected": study.tokens}
+        groups = {
+            "pruned": study.methods,
+            "ablated": study.ablations,
+            "controlled": study.controls,
+            "rewired": study.weights,
+            "selected": study.tokens,
+        }
         names = [name for part, group in groups.items() if cell in getattr(asked, part) for name in group]
         trainings += 1 + sum(len(study.points(cell, name)) for name in names)
     return f"{len(asked.cells)} cells x {len(asked.seeds)} seeds, {trainings * len(asked.seeds)} trainings"

@@ -16,6 +16,8 @@ from lib.errors import ConfigError, explain, pick
 from lib.settings import (
     Ablation,
     Cell,
+    Control,
+    ControlPoint,
     Data,
     Grid,
     Method,
@@ -50,6 +52,7 @@ class Study(Settings):
     cells: dict[Name, Cell]
     methods: Annotated[dict[Name, Method], Field(min_length=1)]
     ablations: Annotated[dict[Name, Ablation], Field(min_length=1)]
+    controls: Annotated[dict[Name, Control], Field(min_length=1)]
     weights: Annotated[dict[Name, WeightMethod], Field(min_length=1)]
     tokens: Annotated[dict[Name, TokenMethod], Field(min_length=1)]
 
@@ -58,9 +61,11 @@ class Study(Settings):
         self._fit_data()
         for where, grid in {"grid": self.grid, "planned": self.planned or self.grid}.items():
             self._fit_grid(where, grid)
-        names = [*self.methods, *self.ablations, *self.weights, *self.tokens]
+        names = [*self.methods, *self.ablations, *self.controls, *self.weights, *self.tokens]
+        for name, control in self.controls.items():
+            pick(self.methods, control.of, f"controls.{name}.of")
         for name in (name for name in names if names.count(name) > 1):
-            raise ValueError(f"{name}: two of methods, ablations, weights and tokens have this name; rename one")
+            raise ValueError(f"{name}: two of methods, ablations, controls, weights and tokens have this name; rename one")
         return self
 
     def _fit_grid(self, where: str, grid: Grid):
@@ -68,8 +73,8 @@ class Study(Settings):
             raise ValueError(f"{where}.cells: empty: give at least one of {', '.join(self.cells)}")
         for name in grid.cells:
             pick(self.cells, name, f"{where}.cells")
-        for part in ("pruned", "rewired", "selected", "ablated"):
-            chosen = grid.pruned if part == "ablated" else grid.cells
+        for part in ("pruned", "rewired", "selected", "ablated", "controlled"):
+            chosen = grid.pruned if part in ("ablated", "controlled") else grid.cells
             for name in getattr(grid, part):
                 pick(dict.fromkeys(chosen), name, f"{where}.{part}")
         for part, needed in NEEDED.items():
@@ -84,6 +89,9 @@ class Study(Settings):
         for name in grid.ablated:
             for ablation in self.ablations:
                 self.points(name, ablation)
+        for name in grid.controlled:
+            for control in self.controls:
+                self.points(name, control)
 
     def _fit_data(self):
         used = {cell.data for cell in self.cells.values()}
@@ -94,7 +102,7 @@ class Study(Settings):
             if (frames := self.data.frames.get(cell.data, cell.T)) != cell.T:
                 raise ValueError(f"cells.{name}.T: {cell.T}: data.frames gives {cell.data} {frames} frames; make them equal")
 
-    def points(self, cell: str, method: str) -> list[Point] | list[WeightPoint] | list[TokenPoint]:
+    def points(self, cell: str, method: str) -> list[Point] | list[ControlPoint] | list[WeightPoint] | list[TokenPoint]:
         """What one stage trains: a method at each of the cell's ratios, densities or rhos, or the variants of an ablation."""
         settings = pick(self.cells, cell, "cell")
         if method in self.tokens:
@@ -102,8 +110,10 @@ class Study(Settings):
         if method in self.weights:
             weights = self.weights[method]
             return [WeightPoint(density=density, method=weights) for density in weights.densities or settings.densities]
+        if method in self.controls:
+            return self._control_points(settings, method)
         if method not in self.ablations:
-            every = {**self.methods, **dict.fromkeys([*self.ablations, *self.weights, *self.tokens])}
+            every = {**self.methods, **dict.fromkeys([*self.ablations, *self.controls, *self.weights, *self.tokens])}
             pick(every, method, f"method in study {self.study}")
             filled = self.fill(settings, self.methods[method])
             return [Point(ratio=ratio, method=filled) for ratio in settings.ratios]
@@ -118,6 +128,13 @@ class Study(Settings):
             check_fractions(f"ablation {method}", ablation.ratio, varied)
             points.append(Point(ratio=ablation.ratio, method=self.fill(settings, varied), variant=variant))
         return points
+
+    def _control_points(self, cell: Cell, name: str) -> list[ControlPoint]:
+        control = self.controls[name]
+        for ratio in control.ratios or ():
+            if ratio not in cell.ratios:
+                raise ConfigError(f"controls.{name}.ratios: {ratio}: the cell's ratios are {list(cell.ratios)}; take of them")
+        return [ControlPoint(ratio=ratio, method=control) for ratio in control.ratios or cell.ratios]
 
     @staticmethod
     def fill(cell: Cell, method: Method) -> Method:

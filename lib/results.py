@@ -13,6 +13,14 @@ from lib.errors import ConfigError
 from lib.files import whole
 
 SCHEMA = 3
+STAGES = {  # the part of the grid that a stage runs over, and what of a cell it reads beside the network's own settings
+    "dense": ("cells", set()),
+    "channels": ("pruned", {"prune"}),
+    "ablate": ("ablated", {"prune"}),
+    "controls": ("controlled", {"prune"}),
+    "weights": ("rewired", {"rewire"}),
+    "tokens": ("selected", {"student"}),
+}
 
 
 class ResultsError(ConfigError):
@@ -57,15 +65,18 @@ def write_text(path: Path, text: str) -> None:
 
 def recipe(study: Study, stage: str, cell: str) -> dict:
     """The settings of a cell that a stage's numbers depend on; what it prunes at which ratio stands in each record."""
-    read = {"dense": set(), "channels": {"prune"}, "ablate": {"prune"}, "weights": {"rewire"}, "tokens": {"student"}}[stage]
-    unread = {"ratios", "densities", "rhos", "prune", "rewire", "student"} - read
+    unread = {"ratios", "densities", "rhos", "prune", "rewire", "student"} - STAGES[stage][1]
     settings = study.cells[cell].model_dump(exclude=unread)
     return rounded({**settings, "splits": study.data.model_dump(exclude={"root"})})
 
 
 def expected(study: Study, stage: str, methods) -> list[tuple[str, str, int]]:
-    part = {"dense": "cells", "channels": "pruned", "ablate": "ablated", "weights": "rewired", "tokens": "selected"}[stage]
-    return [(cell, method, seed) for cell in getattr(study.grid, part) for method in methods for seed in study.grid.seeds]
+    return [
+        (cell, method, seed)
+        for cell in getattr(study.grid, STAGES[stage][0])
+        for method in methods
+        for seed in study.grid.seeds
+    ]
 
 
 def asked(point: dict) -> tuple:

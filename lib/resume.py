@@ -26,8 +26,12 @@ def folder(settings: Study, stage: str, cell: str, method: str, seed: int) -> Pa
     points = [] if stage == "dense" else [point.record for point in settings.points(cell, method)]
     depends = [stage, cell, method, seed, points, settings.cells[cell].model_dump(), settings.threads, torch.__version__]
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode())
-    teachers = sorted(settings.run_folder("dense", cell, "dense", seed).glob("*.pt")) if stage == "tokens" else []
-    for path in [*sorted((ROOT / "lib").rglob("*.py")), settings.data_path(settings.cells[cell].data), *teachers]:
+    earlier = []  # what another stage has made, and this one's networks depend on
+    if stage == "tokens":  # the teacher
+        earlier = sorted(settings.run_folder("dense", cell, "dense", seed).glob("*.pt"))
+    if stage == "controls":  # the widths found
+        earlier = [settings.result_path("channels", cell, settings.controls[method].of, seed)]
+    for path in [*sorted((ROOT / "lib").rglob("*.py")), settings.data_path(settings.cells[cell].data), *earlier]:
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return ROOT / "build" / "resume" / digest.hexdigest()[:20]

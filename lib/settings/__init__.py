@@ -2,12 +2,25 @@
 
 from lib.settings.base import Name, Positive, Settings
 from lib.settings.cell import Cell, Data, Fast, Prune, Rewire, Train
-from lib.settings.method import Ablation, Method, Rewiring, Select, Threshold, Tickets, TokenMethod, TokenTickets, WeightMethod
-from lib.settings.points import Grid, Point, TokenPoint, WeightPoint
+from lib.settings.method import (
+    Ablation,
+    Control,
+    Method,
+    Rewiring,
+    Select,
+    Threshold,
+    Tickets,
+    TokenMethod,
+    TokenTickets,
+    WeightMethod,
+)
+from lib.settings.points import ControlPoint, Grid, Point, TokenPoint, WeightPoint
 
 __all__ = [
     "Ablation",
     "Cell",
+    "Control",
+    "ControlPoint",
     "Data",
     "Fast",
     "Grid",

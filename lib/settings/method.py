@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import Density, Positive, Ratio, Settings, list_of
+from lib.settings.base import Density, Name, Positive, Ratio, Settings, list_of
 
 
 class Method(Settings):
@@ -131,6 +131,21 @@ class TokenTickets(Tickets):
 
 
 TokenMethod = Annotated[Select | TokenTickets, Field(discriminator="kind")]
+
+
+class Control(Settings):
+    """A dense network, trained from a new initialisation, of the size that a method for channels has left.
+
+    of: the method; widths: as it found them, layer by layer, or every layer the same share of itself, for as many parameters
+    epochs: as many as the cell's recipe has, or as many as cost what the method's own training did
+    ratios: of the cell's, those that it stands beside; null: all
+    """
+
+    label: str
+    of: Name
+    widths: Literal["found", "uniform"]
+    epochs: Literal["recipe", "cost"] = "recipe"
+    ratios: list_of(Ratio) | None = None
 
 
 class Ablation(Settings):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from lib.settings.base import Density, Name, Ratio, Settings, list_of
-from lib.settings.method import Method, TokenMethod, WeightMethod
+from lib.settings.method import Control, Method, TokenMethod, WeightMethod
 
 
 class Point(Settings):
@@ -63,15 +63,31 @@ class TokenPoint(Settings):
         return {"rho": self.rho, "asked": self.density, "settings": self.method.model_dump()}
 
 
+class ControlPoint(Settings):
+    """One training: a dense network beside a method at a ratio."""
+
+    ratio: Ratio
+    method: Control
+
+    @property
+    def name(self) -> str:
+        return f"ratio {self.ratio}"
+
+    @property
+    def record(self) -> dict:
+        return {"ratio": self.ratio, "settings": self.method.model_dump()}
+
+
 class Grid(Settings):
     """What the pipeline runs, with every seed: all cells dense, the pruned ones with every method, the ablated ones with every
-    ablation, the rewired ones with every method for single weights, the selected ones with every method for tokens; data: their
-    sets."""
+    ablation, the controlled ones with every control, the rewired ones with every method for single weights, the selected ones
+    with every method for tokens; data: their sets."""
 
     data: list_of(str, least=0)
     cells: list_of(Name, least=0)
     pruned: list_of(Name, least=0)
     ablated: list_of(Name, least=0)
+    controlled: list_of(Name, least=0)
     rewired: list_of(Name, least=0)
     selected: list_of(Name, least=0)
     seeds: list_of(Annotated[int, Field(ge=0)])

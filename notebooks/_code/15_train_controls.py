@@ -1,0 +1,75 @@
+# code of 15_train_controls.ipynb; written by lib/nbcode.py
+
+study = "smoke"
+cell = "digits-vgg"
+method = "anew"
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+from tqdm.auto import tqdm
+
+from lib import config, control, data, launch, measure, models, results, resume, train
+
+settings = config.load(study)
+recipe = settings.cells[cell]
+points = settings.points(cell, method)
+train.set_up(settings.threads)
+splits = data.open_or_prepare(settings, recipe.data)
+
+# %%
+found = {(seed, number): control.found(settings, splits, cell, point, seed)
+         for seed in settings.grid.seeds for number, point in enumerate(points)}
+for (seed, number), record in found.items():
+    print(f"seed {seed}, {points[number].method.of} at {points[number].name}: {100 * record['accuracy']:.1f} %, {record['parameters']['total']:,} parameters")
+
+# %%
+runs = {key: control.Control(splits, recipe, points[key[1]], key[0], record) for key, record in found.items()}
+for (seed, number), run in runs.items():
+    print(f"seed {seed}, {points[number].name}: {sum(p.numel() for p in run.net.parameters()):,} parameters, {run.cell.train.epochs} epochs")
+
+# %%
+fig, axes = plt.subplots(1, len(points), figsize=(3.5 * len(points), 3), sharey=True, squeeze=False, layout="constrained")
+for number, ax in enumerate(axes.flat):
+    first = settings.grid.seeds[0], number
+    for shift, (label, width) in enumerate({"dense": found[first]["channels"], "pruned": found[first]["widths"], "control": runs[first].widths}.items()):
+        ax.bar(np.arange(len(width)) + 0.3 * (shift - 1), list(width.values()), width=0.27, label=label)
+    ax.set(title=points[number].name, xlabel="layer", ylabel="channels")
+axes.flat[0].legend()
+plt.show()
+
+# %%
+kept = {seed: resume.folder(settings, "controls", cell, method, seed) for seed in settings.grid.seeds}
+for (seed, number), run in runs.items():
+    run.resume(kept[seed] / f"{number}.pt")
+    launch.spread(run, kept[seed] / f"{number}.pt")
+    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
+        run.epoch()
+        run.checkpoint(kept[seed] / f"{number}.pt")
+
+# %%
+fig, axes = plt.subplots(1, len(points), figsize=(3.5 * len(points), 2.7), sharey=True, squeeze=False, layout="constrained")
+for (seed, number), run in runs.items():
+    ax, record = axes.flat[number], found[seed, number]
+    line, = ax.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log], label=f"control, seed {seed}")
+    ax.plot([row["epoch"] for row in record["log"]], [100 * row["validation"] for row in record["log"]], color=line.get_color(), linestyle=":")
+    ax.set(title=f"{points[number].name}; dotted: pruned", xlabel="epoch", ylabel="validation accuracy (%)")
+axes.flat[0].legend()
+plt.show()
+
+# %%
+measured = {key: {**points[key[1]].record, **measure.report(run), "epochs": len(run.log)} for key, run in runs.items()}
+for (seed, number), point in measured.items():
+    print(f"seed {seed}, {points[number].name}: test accuracy {100 * point['accuracy']:.1f} %, pruned {100 * found[seed, number]['accuracy']:.1f} %; "
+          f"{point['parameters']['total']:,} parameters, {point['synops']['ac'] / 1e3:.0f} K AC")
+
+# %%
+for seed in settings.grid.seeds:
+    folder = settings.run_folder("controls", cell, method, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, point in enumerate(points):
+        models.save(runs[seed, number].net, folder / f"{number}-ratio-{point.ratio}.pt")
+    results.write(settings.result_path("controls", cell, method, seed),
+                  {"study": study, "stage": "controls", "cell": cell, "method": method, "seed": seed,
+                   "recipe": results.recipe(settings, "controls", cell)}, [measured[seed, number] for number in range(len(points))])
+    resume.forget(kept[seed])

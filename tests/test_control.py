@@ -1,0 +1,120 @@
+"""Dense networks beside a pruned one: their widths, their size, and how long they train."""
+
+import pytest
+import torch
+
+from lib import config, control, data, measure, models, results, train
+from lib.settings import Control, ControlPoint
+
+
+@pytest.fixture(scope="module")
+def smoke():
+    return config.load("smoke")
+
+
+@pytest.fixture(scope="module")
+def splits(smoke):
+    return data.open_or_prepare(smoke, "digits")
+
+
+@pytest.fixture(scope="module")
+def found(smoke, splits):
+    """What SCA left of the smoke study's network."""
+    cell, [point] = smoke.cells["digits-vgg"], smoke.points("digits-vgg", "sca")
+    return control.trained(splits, cell, point, 0)
+
+
+def made(smoke, splits, found, **how):
+    point = ControlPoint(ratio=0.5, method=Control(label="it", of="sca", **how))
+    return control.Control(splits, smoke.cells["digits-vgg"], point, 0, found)
+
+
+def size(net):
+    return sum(p.numel() for p in net.parameters())
+
+
+def test_found_widths_are_those_of_the_pruned_network(smoke, splits, found):
+    run = made(smoke, splits, found, widths="found")
+    assert {name: len(site.mask) for name, site in run.net.sites.items()} == found["widths"] != found["channels"]
+    assert size(run.net) == found["parameters"]["total"]
+    assert run.cell == smoke.cells["digits-vgg"]
+
+
+def test_it_starts_anew_and_not_as_a_part_of_the_dense_network(smoke, splits, found):
+    """Its initial weights have the spread of a small network's, not that of a wide one whose channels were taken out."""
+    whole, run = train.Run(splits, smoke.cells["digits-vgg"], None, 0), made(smoke, splits, found, widths="found")
+    for name, layer in run.net.named_modules():
+        if isinstance(layer, torch.nn.Conv2d) and layer.in_channels > 1:
+            wide = whole.net.get_submodule(name)
+            assert layer.weight.std() > wide.weight.std()
+            assert torch.isin(layer.weight, wide.weight).float().mean() < 0.01  # but for chance
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
+def test_uniform_widths_have_as_many_parameters_as_whole_channels_allow(smoke, splits, found, share):
+    cell, channels = smoke.cells["digits-vgg"], found["channels"]
+    wanted = int(share * size(control.network(cell, splits, channels)))
+    widths = control.uniform(cell, splits, channels, wanted)
+    shares = [width / channels[site] for site, width in widths.items()]
+    assert max(shares) - min(shares) <= 1 / min(channels.values())  # rounding to whole channels, and nothing else
+    got = size(control.network(cell, splits, widths))
+    for step in (-0.02, 0.02):  # a neighbour is no nearer
+        others = {site: max(1, round((max(shares) + step) * count)) for site, count in channels.items()}
+        assert abs(got - wanted) <= abs(size(control.network(cell, splits, others)) - wanted)
+
+
+def test_a_layer_never_loses_its_last_channel(smoke, splits, found):
+    assert min(control.uniform(smoke.cells["digits-vgg"], splits, found["channels"], 1).values()) == 1
+
+
+def test_the_cost_of_a_training_is_that_of_the_networks_it_trained(smoke, splits, found):
+    """Three epochs: the first of the whole network, the others of what each update left, counted from the log by hand."""
+    cell, [first, second] = smoke.cells["digits-vgg"], found["updates"]
+    assert [first["epoch"], second["epoch"], cell.train.epochs] == [1, 2, 3]
+    networks = [found["channels"], first["kept"], second["kept"]]
+    by_hand = sum(control.image_cost(cell, splits, widths) for widths in networks)
+    assert control.training_cost(cell, splits, found) == by_hand
+    assert control.image_cost(cell, splits, second["kept"]) < control.image_cost(cell, splits, found["channels"])
+
+
+@pytest.mark.parametrize(("mode", "widths"), [("literal", "channels"), ("fixed", "widths")])
+def test_literal_trainings_cost_as_dense_ones_and_fixed_masks_are_small_from_the_start(smoke, splits, found, mode, widths):
+    cell = smoke.cells["digits-vgg"]
+    record = {**found, "settings": {**found["settings"], "mode": mode}, "updates": [] if mode == "fixed" else found["updates"]}
+    assert control.training_cost(cell, splits, record) == cell.train.epochs * control.image_cost(cell, splits, found[widths])
+
+
+def test_equal_cost_means_more_epochs_for_a_smaller_network(smoke, splits, found):
+    run = made(smoke, splits, found, widths="uniform", epochs="cost")
+    cell = smoke.cells["digits-vgg"]
+    paid, spent = control.training_cost(cell, splits, found), run.cell.train.epochs * control.image_cost(cell, splits, run.widths)
+    assert run.cell.train.epochs > cell.train.epochs == 3
+    assert abs(paid - spent) <= control.image_cost(cell, splits, run.widths) / 2
+    assert len(run.recipe_epochs) == run.cell.train.epochs  # its rate of learning comes down over all of them
+
+
+def test_a_control_trains_and_is_measured_as_every_run(smoke, splits, found):
+    run = made(smoke, splits, found, widths="found")
+    run.epoch()
+    record = measure.report(run)
+    assert record["widths"] == found["widths"] and record["parameters"]["total"] == found["parameters"]["total"]
+    assert record["compact_difference"] == 0 and record["synops"]["ac"] > 0
+
+
+def test_what_was_found_is_read_from_the_results(smoke, splits, tmp_path, monkeypatch):
+    [point] = smoke.points("digits-vgg", "anew")
+    monkeypatch.setattr(results, "read", lambda *given: [{"ratio": 0.3}, {"ratio": 0.5, "given": given[1:]}])
+    assert control.found(smoke, splits, "digits-vgg", point, 4)["given"] == ("channels", "digits-vgg", "sca", 4)
+
+
+def test_it_says_what_is_missing(splits, monkeypatch):
+    quick = config.load("quick")
+    [point] = quick.points("digits-vgg", "anew")
+    with pytest.raises(results.ResultsError, match="digits-vgg-sca/7.json is missing"):
+        control.found(quick, splits, "digits-vgg", point, 7)
+
+
+def test_networks_of_given_widths_load_again(smoke, splits, found, tmp_path):
+    run = made(smoke, splits, found, widths="uniform")
+    models.save(run.net, tmp_path / "it.pt")
+    assert models.load(tmp_path / "it.pt").spec["widths"] == run.widths
