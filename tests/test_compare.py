@@ -140,7 +140,7 @@ def test_every_committed_result_is_compared(tool):
     """Of every stage, channels and weights alike: as many accuracies for each point as there are seeds."""
     study = config.load("quick")
     found = tool.accuracies(path.read_text() for path in sorted(study.results.rglob("*.json")))
-    assert {key[0] for key in found} == {"dense", "channels", "ablate", "weights", "tokens"}
+    assert {key[0] for key in found} == {"dense", "channels", "ablate", "controls", "weights", "tokens"}
     assert {len(seeds) for seeds in found.values()} == {len(study.grid.seeds)}
     asked = {key[3] for key in found if key[0] == "weights"}
     assert asked == {f"asked {density:g}" for density in study.cells[study.grid.rewired[0]].densities}

@@ -9,9 +9,10 @@ from IPython.display import Markdown, display
 from lib import config, results, stats
 
 settings = config.load(study)
-runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", settings.methods),
-                  results.load(settings, "weights", settings.weights), results.load(settings, "tokens", settings.tokens)])
-labels = {"dense": "dense"} | {name: method.label for name, method in (settings.methods | settings.weights | settings.tokens).items()}
+groups = {"channels": settings.methods, "controls": settings.controls, "weights": settings.weights, "tokens": settings.tokens}
+runs = pd.concat([results.load(settings, "dense", ["dense"]), *(results.load(settings, stage, group) for stage, group in groups.items())])
+labels = {"dense": "dense"} | {name: method.label for group in groups.values() for name, method in group.items()}
+varied = results.load(settings, "ablate", settings.ablations)
 
 # %%
 CONNECTIVITY = {"parameters, all": "connectivity_all", "parameters, prunable": "connectivity_prunable",
@@ -49,6 +50,17 @@ accuracy = runs.set_index(["cell", "method", "ratio", "seed"])["accuracy"].sort_
 lines = [f"- {cell}, ratio {ratio}: "
          + stats.compare(accuracy[cell, ours, ratio], accuracy[cell, theirs, ratio], (labels[ours], labels[theirs]))
          for cell in settings.grid.pruned for ours, theirs in pairs for ratio in settings.cells[cell].ratios]
+lines += [f"- {cell}, ratio {point.ratio}: " + stats.compare(accuracy[cell, control.of, point.ratio], accuracy[cell, name, point.ratio], (labels[control.of], control.label))
+          for cell in settings.grid.controlled for name, control in settings.controls.items() for point in settings.points(cell, name)]
+lines.append("")
+
+# %%
+for cell, name in [(cell, name) for cell in settings.grid.ablated for name in settings.ablations]:
+    base, ratio = settings.ablations[name].base, settings.ablations[name].ratio
+    for point in settings.points(cell, name):
+        own = varied[(varied["cell"] == cell) & (varied["method"] == name) & (varied["variant"] == point.variant)].set_index("seed")["accuracy"]
+        changed = ", ".join(f"{key} {value}".replace("_", " ") for key, value in point.variant.items())
+        lines.append(f"- {cell}, ratio {ratio}: " + stats.compare(own.sort_index(), accuracy[cell, base, ratio], (f"{labels[base]} with {changed}", labels[base])))
 lines.append("")
 
 # %%
