@@ -61,7 +61,7 @@ def grid(study: Study) -> None:
             rewires(study, cell)
         for cell in asked.selected:
             selects(study, cell)
-        for part in ("pruned", "rewired", "selected"):
+        for part in ("pruned", "controlled", "rewired", "selected"):
             if asked.cells and not getattr(asked, part):
                 raise ConfigError(f"{where}.{part}: empty: give at least one of {', '.join(asked.cells)}; figures draw it")
     for group, drawn in DRAWN.items():

@@ -18,7 +18,7 @@ def digest(notebook: Path) -> str:
 
 
 def main() -> None:
-    for notebook in sorted(NOTEBOOKS.glob("[12][0-9]_*.ipynb")):
+    for notebook in sorted(NOTEBOOKS.glob("[1-3][0-9]_*.ipynb")):
         target = NOTEBOOKS / "_code" / f"{notebook.stem}.py"
         if not target.exists() or target.read_text() != digest(notebook):
             target.write_text(digest(notebook))

@@ -23,8 +23,8 @@ out: .
 threads: 1
 data: {root: data/raw, validation: 0.125, split_seed: 2020}
 grid:
-  {data: [digits], cells: [digits-vgg, spikformer], pruned: [digits-vgg], ablated: [digits-vgg], rewired: [digits-vgg],
-   selected: [spikformer], seeds: [0, 1]}
+  {data: [digits], cells: [digits-vgg, spikformer], pruned: [digits-vgg], ablated: [digits-vgg], controlled: [digits-vgg],
+   rewired: [digits-vgg], selected: [spikformer], seeds: [0, 1]}
 cells:
   digits-vgg:
     {data: digits, augment: none, net: vgg-digits, neuron: if, T: 4, width: 1.0, ratios: [0.5, 0.7, 0.8],
@@ -41,6 +41,8 @@ methods:
   random: {label: random, mode: fixed, score: random, growth: none, regrow: 0.0}
 ablations:
   ablations: {label: varied, base: sca, ratio: 0.7, variants: [{score: firing_rate}, {interval: 1}]}
+controls:
+  anew: {label: anew, of: sca, widths: found, ratios: [0.5]}
 weights:
   pq: {kind: rewiring, label: PQ}
   tickets: {kind: tickets, label: tickets}
@@ -111,6 +113,14 @@ def refusal(folder, monkeypatch, content) -> str:
             "scaa",
             ["ablations.ablations.base", "'scaa'", "known are only-prune, random, sca"],
         ),
+        (("controls", "anew", "of"), "scaa", ["controls.anew.of", "'scaa'", "known are only-prune, random, sca"]),
+        (("controls", "anew", "of"), "pq", ["controls.anew.of", "'pq'", "known are only-prune, random, sca"]),
+        (("controls", "anew", "widths"), "wide", ["controls.anew.widths", "'wide'", "'found' or 'uniform'"]),
+        (("controls", "anew", "epochs"), 12, ["controls.anew.epochs", "12", "'recipe' or 'cost'"]),
+        (("controls", "anew", "ratios"), [0.6], ["controls.anew.ratios: 0.6", "[0.5, 0.7, 0.8]", "take of them"]),
+        (("controls",), GONE, ["controls: missing; add it"]),
+        (("grid", "controlled"), ["spikformer"], ["grid.controlled", "'spikformer'", "known are digits-vgg"]),
+        (("grid", "controlled"), [], ["grid.controlled: empty", "digits-vgg"]),
         (("ablations", "ablations", "variants"), [{"score": "spik"}], ["ablations.ablations.score", "'spik'", "spike_abs_v"]),
         (("grid", "cells"), ["digits-vg"], ["grid.cells", "'digits-vg'", "digits-vgg"]),
         (("grid", "pruned"), ["digits-vg"], ["grid.pruned", "'digits-vg'", "known are digits-vgg"]),
@@ -279,9 +289,9 @@ def refusal(folder, monkeypatch, content) -> str:
         (
             ("methods", "ablations"),
             {"label": "mine"},
-            ["ablations", "two of methods, ablations, weights and tokens", "rename one"],
+            ["ablations", "two of methods, ablations, controls, weights and tokens", "rename one"],
         ),
-        (("methods", "pq"), {"label": "mine"}, ["pq", "two of methods, ablations, weights and tokens", "rename one"]),
+        (("methods", "pq"), {"label": "mine"}, ["pq", "two of methods, ablations, controls, weights and tokens", "rename one"]),
         (("grid", "cells"), ["digits vgg"], ["grid.cells", "'digits vgg'", "lower-case letters, digits and hyphens"]),
     ],
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else None,
@@ -351,7 +361,7 @@ def test_every_drawn_method_that_is_missing_is_named(tmp_path, monkeypatch):
     """SCA too, which an ablation would miss first if it were its base."""
     content = document()
     content["methods"] = {"only-prune": content["methods"]["only-prune"]}
-    content["ablations"]["ablations"]["base"] = "only-prune"
+    content["ablations"]["ablations"]["base"] = content["controls"]["anew"]["of"] = "only-prune"
     assert "methods: sca, random missing" in refusal(tmp_path, monkeypatch, content)
 
 

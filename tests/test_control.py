@@ -87,7 +87,10 @@ def test_literal_trainings_cost_as_dense_ones_and_fixed_masks_are_small_from_the
 def test_equal_cost_means_more_epochs_for_a_smaller_network(smoke, splits, found):
     run = made(smoke, splits, found, widths="uniform", epochs="cost")
     cell = smoke.cells["digits-vgg"]
-    paid, spent = control.training_cost(cell, splits, found), run.cell.train.epochs * control.image_cost(cell, splits, run.widths)
+    paid, spent = (
+        control.training_cost(cell, splits, found),
+        run.cell.train.epochs * control.image_cost(cell, splits, run.widths),
+    )
     assert run.cell.train.epochs > cell.train.epochs == 3
     assert abs(paid - spent) <= control.image_cost(cell, splits, run.widths) / 2
     assert len(run.recipe_epochs) == run.cell.train.epochs  # its rate of learning comes down over all of them

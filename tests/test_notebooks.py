@@ -16,7 +16,7 @@ from lib import config, nbcode
 
 FOLDER = config.ROOT / "notebooks"
 ALL = sorted(FOLDER.glob("*.ipynb"))
-RUN = [path for path in ALL if path.name[0] in "12"]  # 1x compute, 2x figures: DVC runs them; 0x are for reading
+RUN = [path for path in ALL if path.name[0] in "123"]  # 1x compute, 2x and 3x figures: DVC runs them; 0x are for reading
 EACH = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 EACH_RUN = pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 
@@ -30,12 +30,12 @@ def code_lines(source: str) -> int:
 
 
 def test_there_are_notebooks_of_each_band():
-    assert {path.name[0] for path in ALL} == {"0", "1", "2"}
+    assert {path.name[0] for path in ALL} == {"0", "1", "2", "3"}
 
 
 @EACH
 def test_it_is_numbered_and_valid(path):
-    assert re.fullmatch(r"[012]\d_[a-z0-9_]+\.ipynb", path.name)
+    assert re.fullmatch(r"[0-3]\d_[a-z0-9_]+\.ipynb", path.name)
     nbformat.validate(nbformat.read(path, as_version=4))
 
 

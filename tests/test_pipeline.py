@@ -196,6 +196,7 @@ def test_a_matrix_over_a_dict_gives_one_stage_a_key(stages):
     for stage, cells, names in (
         ("channels", study.grid.pruned, study.methods),
         ("ablate", study.grid.ablated, study.ablations),
+        ("controls", study.grid.controlled, study.controls),
         ("weights", study.grid.rewired, study.weights),
     ):
         wanted = itertools.product(cells, names)
@@ -215,6 +216,7 @@ def test_a_stage_writes_where_its_notebook_writes(stages):
         ("dense", study.grid.cells, ["dense"]),
         ("channels", study.grid.pruned, study.methods),
         ("ablate", study.grid.ablated, study.ablations),
+        ("controls", study.grid.controlled, study.controls),
         ("weights", study.grid.rewired, study.weights),
     ):
         written = [sorted(inside(found, found.outs)) for name, found in stages.items() if name.startswith(f"{stage}@")]
@@ -229,11 +231,12 @@ def test_a_stage_writes_where_its_notebook_writes(stages):
 def test_a_stage_that_trains_watches_the_seeds_and_its_own_settings(stages):
     """They are not in its command: without them a new seed, or another setting of a method, would train nothing."""
     study = config.load("quick")
-    groups = {"dense": [], "channels": ["methods"], "ablate": ["ablations"], "weights": ["weights"]}
+    groups = {"dense": [], "channels": ["methods"], "ablate": ["ablations"], "controls": ["controls"], "weights": ["weights"]}
     cells = {
         "dense": study.grid.cells,
         "channels": study.grid.pruned,
         "ablate": study.grid.ablated,
+        "controls": study.grid.controlled,
         "weights": study.grid.rewired,
     }
     for kind, group in groups.items():
@@ -242,7 +245,7 @@ def test_a_stage_that_trains_watches_the_seeds_and_its_own_settings(stages):
                 stage = stages[f"{kind}@{cell}{key}"]
                 [watched] = [set(dep.params) for dep in stage.deps if hasattr(dep, "params")]
                 wanted = {"data", "threads", "grid.seeds", f"cells.{cell}", *(f"{one}.{key[1:]}" for one in group)}
-                assert watched == wanted | ({"methods"} if kind == "ablate" else set()), stage.name
+                assert watched == wanted | ({"methods"} if kind in ("ablate", "controls") else set()), stage.name
 
 
 def test_every_parameter_of_a_notebook_is_passed_by_name(notebook_stages):
@@ -278,7 +281,7 @@ def test_a_stage_watches_nothing_of_lib_that_it_does_not_import(notebook_stages)
 
 def test_a_figure_needs_no_data_no_run_and_no_network(notebook_stages):
     for name, (stage, notebook) in notebook_stages.items():
-        if notebook.startswith("2"):
+        if notebook[0] in "23":
             assert all(
                 dep.startswith(("lib/", "results/", "notebooks/_code/", "params.yaml")) for dep in inside(stage, stage.deps)
             ), name
@@ -290,8 +293,8 @@ def test_a_figure_needs_no_data_no_run_and_no_network(notebook_stages):
 
 
 def test_every_figure_notebook_has_a_stage_that_names_what_it_saves(notebook_stages):
-    figures = {path.stem for path in (config.ROOT / "notebooks").glob("2*.ipynb")}
-    run = {notebook: stage for stage, notebook in notebook_stages.values() if notebook.startswith("2")}
+    figures = {path.stem for path in (config.ROOT / "notebooks").glob("[23]*.ipynb")}
+    run = {notebook: stage for stage, notebook in notebook_stages.values() if notebook[0] in "23"}
     assert set(run) == figures
     for notebook, stage in run.items():
         tree = ast.parse((config.ROOT / "notebooks" / "_code" / f"{notebook}.py").read_text())

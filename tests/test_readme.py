@@ -20,6 +20,6 @@ def test_every_figure_stage_has_its_row():
         assert name in readme.sources()
 
 
-@pytest.mark.parametrize("notebook", sorted(path.stem for path in (ROOT / "notebooks").glob("2*.ipynb")))
+@pytest.mark.parametrize("notebook", sorted(path.stem for path in (ROOT / "notebooks").glob("[23]*.ipynb")))
 def test_every_figure_notebook_asks_a_question(notebook):
     assert readme.question(notebook).endswith("?")

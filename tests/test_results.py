@@ -158,11 +158,13 @@ OTHER = [
 ]
 
 
-@pytest.mark.parametrize("stage", ["dense", "channels", "weights", "tokens"])
+@pytest.mark.parametrize("stage", ["dense", "channels", "controls", "weights", "tokens"])
 @pytest.mark.parametrize("change", OTHER, ids=str)
 def test_results_of_another_recipe_are_refused(study, stage, change):
     """An edit of params.yaml, and the results that were committed before it."""
-    methods = {"dense": ["dense"], "channels": ["only-prune"], "weights": ["pq"], "tokens": ["learned"]}[stage]
+    methods = {"dense": ["dense"], "channels": ["only-prune"], "controls": ["anew"], "weights": ["pq"], "tokens": ["learned"]}[
+        stage
+    ]
     if stage == "tokens":
         if "train" in change:
             change = {"student": change["train"]}

@@ -29,13 +29,13 @@ for (seed, number), run in runs.items():
     print(f"seed {seed}, {points[number].name}: {sum(p.numel() for p in run.net.parameters()):,} parameters, {run.cell.train.epochs} epochs")
 
 # %%
-fig, axes = plt.subplots(1, len(points), figsize=(3.5 * len(points), 3), sharey=True, squeeze=False, layout="constrained")
-for number, ax in enumerate(axes.flat):
-    first = settings.grid.seeds[0], number
-    for shift, (label, width) in enumerate({"dense": found[first]["channels"], "pruned": found[first]["widths"], "control": runs[first].widths}.items()):
-        ax.bar(np.arange(len(width)) + 0.3 * (shift - 1), list(width.values()), width=0.27, label=label)
-    ax.set(title=points[number].name, xlabel="layer", ylabel="channels")
-axes.flat[0].legend()
+first = settings.grid.seeds[0], 0
+shown = {"dense": found[first]["channels"], "pruned": found[first]["widths"], "control": runs[first].widths}
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+for shift, (label, width) in enumerate(shown.items()):
+    ax.bar(np.arange(len(width)) + 0.3 * (shift - 1), list(width.values()), width=0.27, label=label)
+ax.set(title=points[0].name, xlabel="layer", ylabel="channels")
+ax.legend()
 plt.show()
 
 # %%
@@ -50,11 +50,10 @@ for (seed, number), run in runs.items():
 # %%
 fig, axes = plt.subplots(1, len(points), figsize=(3.5 * len(points), 2.7), sharey=True, squeeze=False, layout="constrained")
 for (seed, number), run in runs.items():
-    ax, record = axes.flat[number], found[seed, number]
-    line, = ax.plot([row["epoch"] for row in run.log], [100 * row["validation"] for row in run.log], label=f"control, seed {seed}")
-    ax.plot([row["epoch"] for row in record["log"]], [100 * row["validation"] for row in record["log"]], color=line.get_color(), linestyle=":")
+    ax, look = axes.flat[number], {"color": f"C{seed % 10}"}
+    for log, dashes in ((run.log, "-"), (found[seed, number]["log"], ":")):
+        ax.plot([row["epoch"] for row in log], [100 * row["validation"] for row in log], dashes, **look)
     ax.set(title=f"{points[number].name}; dotted: pruned", xlabel="epoch", ylabel="validation accuracy (%)")
-axes.flat[0].legend()
 plt.show()
 
 # %%
@@ -64,11 +63,13 @@ for (seed, number), point in measured.items():
           f"{point['parameters']['total']:,} parameters, {point['synops']['ac'] / 1e3:.0f} K AC")
 
 # %%
-for seed in settings.grid.seeds:
+for (seed, number), run in runs.items():
     folder = settings.run_folder("controls", cell, method, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    for number, point in enumerate(points):
-        models.save(runs[seed, number].net, folder / f"{number}-ratio-{point.ratio}.pt")
+    models.save(run.net, folder / f"{number}-ratio-{points[number].ratio}.pt")
+
+# %%
+for seed in settings.grid.seeds:
     results.write(settings.result_path("controls", cell, method, seed),
                   {"study": study, "stage": "controls", "cell": cell, "method": method, "seed": seed,
                    "recipe": results.recipe(settings, "controls", cell)}, [measured[seed, number] for number in range(len(points))])
