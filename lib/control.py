@@ -41,7 +41,7 @@ class Control(Run):
     """
 
     def __init__(self, splits: Splits, cell: Cell, point: ControlPoint, seed: int, found: dict):
-        self.control, self.found, self.widths = point, found, found["widths"]
+        self.control, self.found, self.widths, self.asked = point, found, found["widths"], cell
         if point.method.widths == "uniform":
             self.widths = uniform(cell, splits, found["channels"], found["parameters"]["total"])
         if point.method.epochs == "cost":
@@ -50,7 +50,7 @@ class Control(Run):
         super().__init__(splits, cell, None, seed)
 
     def making(self) -> tuple:
-        return type(self), self.splits, self.cell, self.control, self.seed, self.found
+        return type(self), self.splits, self.asked, self.control, self.seed, self.found
 
     def build(self) -> SpikingNet:
         return network(self.cell, self.splits, self.widths)

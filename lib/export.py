@@ -60,7 +60,7 @@ def locate(path: Path) -> Training:
     _, name, stage, folder, seed, file = parts
     study = config.load(name)
     stages = {"dense": ["dense"], "channels": study.methods, "ablate": study.ablations}
-    stages |= {"weights": study.weights, "tokens": study.tokens}
+    stages |= {"controls": study.controls, "weights": study.weights, "tokens": study.tokens}
     methods = pick(stages, stage, f"{path}: stage")
     pairs = {f"{cell}-{method}": (cell, method) for cell in study.cells for method in methods}
     cell, method = pick(pairs, folder, f"{path}: cell and method")

@@ -104,6 +104,15 @@ def test_a_control_trains_and_is_measured_as_every_run(smoke, splits, found):
     assert record["compact_difference"] == 0 and record["synops"]["ac"] > 0
 
 
+def test_another_process_makes_the_same_run(smoke, splits, found):
+    """As one does for each of several devices: the epochs of equal cost are not counted twice."""
+    run = made(smoke, splits, found, widths="uniform", epochs="cost")
+    kind, *given = run.making()
+    again = kind(*given)
+    assert again.cell == run.cell and again.widths == run.widths
+    assert all(torch.equal(a, b) for a, b in zip(again.net.parameters(), run.net.parameters(), strict=True))
+
+
 def test_what_was_found_is_read_from_the_results(smoke, splits, tmp_path, monkeypatch):
     [point] = smoke.points("digits-vgg", "anew")
     monkeypatch.setattr(results, "read", lambda *given: [{"ratio": 0.3}, {"ratio": 0.5, "given": given[1:]}])
