@@ -313,6 +313,7 @@ def test_every_stage_is_found():
         ("dense", "dense", "dense.pt", 0),
         ("channels", "sca-plus", "2-ratio-0.8.pt", 2),
         ("ablate", "ablations", "1-ratio-0.5.pt", 1),
+        ("controls", "anew", "0-ratio-0.5.pt", 0),
         ("weights", "pq-fixed", "0-density-0.4.safetensors", 0),
     ]:
         found = export.locate(Path(place.format(stage, method, file)))
