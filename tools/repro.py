@@ -32,8 +32,9 @@ FINAL = ("error: ", "PapermillExecutionError")  # our own refusal, or a cell tha
 OURS = ("error: ", "ConfigError: ", "DataError: ", "ResultsError: ", "WriteError: ", "TrainingError: ", "Stopped: ")
 FULL = ("OSError: [Errno ", "PermissionError: [Errno ")  # of DVC and papermill, where a disk refuses
 SHOWN = 25  # lines of a failed stage's log
-# SIGTERM is passed on to kernels alone: by it DVC would leave half a dvc.lock, and papermill a kernel
+# SIGTERM is passed on to kernels alone: by it papermill would leave a kernel, and DVC a stage that it has not entered
 HEEDLESS = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh")
+DVC = (sys.executable, str(Path(__file__).with_name("wholelock.py")), "--wait-for-lock")
 STOPPED = "stopped by SIGTERM; every finished epoch is kept: run the same command again, and it goes on from there"
 stopping = threading.Event()
 
@@ -112,7 +113,7 @@ def reproduce(address: str) -> tuple[str, float]:
     started = time.monotonic()
     for _ in range(TRIES):
         with open(log, "w") as file:
-            code = run_to_its_end(["dvc", "--wait-for-lock", "repro", "-s", address], file)
+            code = run_to_its_end([*DVC, "repro", "-s", address], file)
         if code == 0:
             return address, time.monotonic() - started
         if stopping.is_set():
