@@ -19,7 +19,7 @@ import pandas as pd
 from lib.config import ROOT
 from lib.results import write_text
 
-TESTS = ("test_killed.py", "test_faults.py", "test_faults_repro.py")
+TESTS = ("test_killed.py", "test_faults.py", "test_faults_files.py", "test_faults_repro.py")
 REPORT, TABLE = ROOT / "build" / "faults.xml", ROOT / "results" / "benchmarks" / "faults.md"
 HEAD = """What happens to running stages of the smoke study, and what comes of it: real processes, real signals. *Recovered*: no
 file was half-written, and the next run ended with the files (data, results, networks) of an unbroken run, byte for byte.
