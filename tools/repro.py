@@ -148,6 +148,17 @@ def reproduce_all(graph: dict[str, set[str]]) -> None:
             raise
 
 
+def forget_half_a_note() -> None:
+    """DVC notes in place who reads and writes what. After a kill in that moment it would refuse to run; no one is at it now."""
+    note = Path(".dvc/tmp/rwlock")
+    try:
+        json.loads(note.read_text())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        note.unlink(missing_ok=True)
+
+
 def close(pipeline: str) -> None:
     """A plain `dvc repro`, which must find nothing to do. raises: RuntimeError with what it did instead"""
     last = subprocess.run(["dvc", "repro", pipeline], capture_output=True, text=True)
@@ -160,6 +171,7 @@ def main() -> None:
     pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     LOGS.mkdir(parents=True, exist_ok=True)
+    forget_half_a_note()
     graph = order(pipeline)
     first = {address: set() for address, upstream in graph.items() if not upstream}
     if changed := stale(list(graph)):
