@@ -23,7 +23,8 @@ TESTS = ("test_killed.py", "test_faults.py", "test_faults_files.py", "test_fault
 REPORT, TABLE = ROOT / "build" / "faults.xml", ROOT / "results" / "benchmarks" / "faults.md"
 HEAD = """What happens to running stages of the smoke study, and what comes of it: real processes, real signals. *Recovered*: no
 file was half-written, and the next run ended with the files (data, results, networks) of an unbroken run, byte for byte.
-Written by `python tools/faults.py`.
+Of {kills} times `kill -9`, {recovered} were recovered. Written by `python tools/faults.py`,
+in {minutes:.0f} minutes, two tests at a time.
 
 """
 
@@ -67,6 +68,13 @@ def table(reports: list[Path]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def head(reports: list[Path], faults: pd.DataFrame) -> str:
+    kills = faults[faults["fault"].str.startswith("kill -9")]
+    suites = [suite for report in reports for suite in ElementTree.parse(report).iter("testsuite")]
+    minutes = sum(float(suite.get("time")) for suite in suites) / 60
+    return HEAD.format(kills=kills["tried"].sum(), recovered=kills["recovered"].sum(), minutes=minutes)
+
+
 def run() -> int:
     """The tests' exit status. raises: SystemExit if they did not even start"""
     REPORT.unlink(missing_ok=True)
@@ -80,7 +88,8 @@ def run() -> int:
 def main() -> None:
     given = [Path(name) for name in sys.argv[1:]]
     status = 0 if given else run()
-    write_text(TABLE, HEAD + table(given or [REPORT]).to_markdown(index=False, disable_numparse=True) + "\n")
+    faults = table(given or [REPORT])
+    write_text(TABLE, head(given or [REPORT], faults) + faults.to_markdown(index=False, disable_numparse=True) + "\n")
     sys.exit(status)
 
 
