@@ -49,11 +49,11 @@ def shown(line: str) -> str:
 
 
 def table(reports: list[Path]) -> pd.DataFrame:
-    """A row a fault, in the order in which the faults are tested first."""
+    """A row a fault."""
     tried = Counter(properties(reports, "tried"))
     recovered = [json.loads(value) for value in properties(reports, "recovered")]
     rows = []
-    for fault, times in tried.items():
+    for fault, times in sorted(tried.items(), key=lambda each: each[0].lower()):
         ends = [end for end in recovered if end["fault"] == fault]
         rows.append(
             {
