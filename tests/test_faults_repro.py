@@ -69,21 +69,21 @@ def again(folder: Path) -> None:
     repository(folder)
 
 
-def repro(folder: Path) -> subprocess.Popen:
-    """`make repro` of that study, after the setting up."""
+def repro(folder: Path, name: str = "told") -> subprocess.Popen:
+    """`make repro` of that study, after the setting up; name: of the file with what the user is told."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.Popen(
         [sys.executable, "tools/repro.py", str(PIPELINE)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1", "PATH": path, **MARK},
         stdout=subprocess.DEVNULL,
-        stderr=open(folder / "build" / "told", "w"),  # noqa: SIM115, closed with the process
+        stderr=open(folder / "build" / name, "w"),  # noqa: SIM115, closed with the process
     )
 
 
-def told(folder: Path) -> str:
+def told(folder: Path, name: str = "told") -> str:
     """The lines from the error on, without progress bars."""
-    return (folder / "build" / "told").read_text().rpartition("error: ")[2].strip()
+    return (folder / "build" / name).read_text().rpartition("error: ")[2].strip()
 
 
 def finish(folder: Path) -> None:
@@ -145,11 +145,13 @@ def test_make_repro_killed_again_and_again_ends_as_an_unbroken_one(seed, finishe
 def test_two_make_repro_at_once_make_what_one_makes(finished, tmp_path, record_property):
     with trial(record_property, "two `make repro` in one tree") as noted:
         folder = repository(tmp_path / "study")
-        both = [repro(folder), repro(folder)]
-        codes = [one.wait(2 * PATIENCE) for one in both]
+        both = {name: repro(folder, name) for name in ("first", "second")}
+        codes = {name: one.wait(2 * PATIENCE) for name, one in both.items()}
+        words = [told(folder, name) for name, code in codes.items() if code]
+        assert all("another run is at it" in line and "\n" not in line for line in words), words
         finish(folder)
         assert made(folder) == made(finished[0]) and not leftovers(folder)
-        noted.update(kept="all", told=told(folder) if any(codes) else "nothing", lost="the time of the second")
+        noted.update(kept="all", told="; ".join(words) or "nothing", lost="the time of the second")
 
 
 def test_prepared_data_that_changed_are_noticed_and_made_anew(copy, finished, record_property):

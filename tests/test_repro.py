@@ -167,6 +167,13 @@ def test_a_dvc_lock_that_is_not_written_to_its_end_is_as_it_was(repository):
     assert Path("dvc.lock").read_text() == "schema: '2.0'"
 
 
+def test_a_stage_that_another_run_is_at_is_told_in_a_line(tool):
+    said = (
+        "ERROR: failed to reproduce 'raw': 'raw.txt' is busy, it is being blocked by:\n  (PID 1): dvc repro\n\nIf there are no"
+    )
+    assert tool.failure("raw", said).startswith("stage raw: another run is at it") and "\n" not in tool.failure("raw", said)
+
+
 def test_a_closing_repro_that_had_something_to_do_is_a_failure(repository):
     """Else a study that can never be up to date would look done."""
     (repository / "dvc.yaml").write_text(PIPELINE + "    always_changed: true\n")

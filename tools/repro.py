@@ -31,6 +31,8 @@ TRIES = 2  # a kernel may lose the race for a port when many start at once
 FINAL = ("error: ", "PapermillExecutionError")  # our own refusal, or a cell that failed: trying again would not help
 OURS = ("error: ", "ConfigError: ", "DataError: ", "ResultsError: ", "WriteError: ", "TrainingError: ", "Stopped: ")
 FULL = ("OSError: [Errno ", "PermissionError: [Errno ")  # of DVC and papermill, where a disk refuses
+BUSY = "is busy, it is being blocked by"  # DVC's word
+OTHER = "another run is at it, and this one stops; nothing is lost: when that has ended, run again"
 SHOWN = 25  # lines of a failed stage's log
 # SIGTERM is passed on to kernels alone: by it papermill would leave a kernel, and DVC a stage that it has not entered
 HEEDLESS = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh")
@@ -89,6 +91,8 @@ def is_final(text: str) -> bool:
 
 def failure(address: str, text: str) -> str:
     """What is said of a stage that failed and left `text` in its log: our own refusal, else the end of it."""
+    if BUSY in text:
+        return f"stage {address}: {OTHER}"
     ours = [line for line in text.splitlines() if line.startswith((*OURS, *FULL))]
     return f"stage {address} failed; the end of {log_of(address)}:\n" + "\n".join(ours[-1:] or text.splitlines()[-SHOWN:])
 
@@ -161,7 +165,9 @@ def forget_half_a_note() -> None:
 
 def close(pipeline: str) -> None:
     """A plain `dvc repro`, which must find nothing to do. raises: RuntimeError with what it did instead"""
-    last = subprocess.run(["dvc", "repro", pipeline], capture_output=True, text=True)
+    last = subprocess.run([*DVC, "repro", pipeline], capture_output=True, text=True)
+    if BUSY in last.stdout + last.stderr:
+        raise RuntimeError(OTHER)
     if last.returncode != 0 or "up to date" not in last.stdout:
         raise RuntimeError(f"the closing `dvc repro` still had something to do:\n{last.stdout}{last.stderr}")
     print(last.stdout.splitlines()[-1])
