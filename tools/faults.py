@@ -1,6 +1,6 @@
 """Runs the tests of faults, short and slow ones, and writes what they met: results/benchmarks/faults.md.
 
-    python tools/faults.py                    half an hour on 2 cores
+    python tools/faults.py                    20 minutes on 2 cores
     python tools/faults.py build/faults.xml   the table alone, of such runs made before (pytest's --junit-xml)
 
 The numbers and the lines of the table are those of these runs.
