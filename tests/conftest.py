@@ -1,8 +1,10 @@
 import sys
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
+from processes import STAGES, left, ours, unbroken
 
 from lib import config, data
 
@@ -24,6 +26,33 @@ def digits(tmp_path_factory):
 @pytest.fixture(scope="session")
 def few_digits(digits):
     return replace(digits, train=tuple(part[:500] for part in digits.train))
+
+
+@pytest.fixture
+def nothing_left():
+    """A test of processes leaves none running; if it fails, what it has left is ended."""
+    yield
+    found = left([process for process in psutil.process_iter() if ours(process)])
+    for process in found:
+        process.kill()
+    assert not found
+
+
+@pytest.fixture(scope="session")
+def every_stage(tmp_path_factory):
+    return unbroken(tmp_path_factory, *STAGES)
+
+
+@pytest.fixture(scope="session")
+def channels(tmp_path_factory):
+    """The stage alone: it prepares the data itself."""
+    return unbroken(tmp_path_factory, "channels")
+
+
+@pytest.fixture(scope="session")
+def prepared(channels) -> dict[str, bytes]:
+    """What it makes."""
+    return channels.files["channels"]
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,21 +2,27 @@
 
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
+from filelock import FileLock
 
 from lib import config, models, sparse
 from lib.files import load_tensors
 
 TREES = ("lib", "notebooks", "studies")
-PATIENCE = 240  # seconds
+PATIENCE = 900  # seconds: nothing here is asked to be fast
+MARK = {"SNN_FAULTS": str(os.getpid())}  # in the environment of all that these tests start, and of all that those start
 STAGES = {  # the notebook and its parameters; tokens takes the network of dense for its teacher
     "data": ("10_prepare_data", {"name": "digits"}),
     "dense": ("11_train_dense", {"cell": "digits-spikformer"}),
@@ -46,7 +52,7 @@ def start(folder: Path, stage: str, name: str, below: tuple[str, ...] = ()) -> s
         return subprocess.Popen(
             [*below, *command, *(word for key, value in {"study": "smoke", **given}.items() for word in ("-p", key, value))],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", **MARK},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -78,28 +84,78 @@ def family(process: subprocess.Popen) -> list[psutil.Process]:
         return []
 
 
-def kill(process: subprocess.Popen, whom: str = "all") -> None:
-    """SIGKILL to papermill, to its kernel, or to all; waits until none is left. whom: all, first or rest"""
-    alive = []
-    while len(found := family(process)) > len(alive):
-        alive = found
-        for one in alive if whom == "all" else ():
+def hold(process: subprocess.Popen) -> list[psutil.Process]:
+    """Stops it and all below it where they are, so that what they have made can be looked at; returns them."""
+    held = []
+    while len(found := family(process)) > len(held):
+        held = found
+        for one in held:
             with suppress(psutil.NoSuchProcess):
                 one.suspend()  # so that none starts another in between
-    for one in {"all": alive, "first": alive[:1], "rest": alive[1:] or alive}[whom]:
+    return held
+
+
+def go_on(held: list[psutil.Process]) -> None:
+    for one in held:
+        with suppress(psutil.NoSuchProcess):
+            one.resume()
+
+
+def kill(process: subprocess.Popen, whom: str = "all") -> None:
+    """SIGKILL to papermill, to its kernel, or to all; waits until none is left. whom: all, first or rest"""
+    held = hold(process)
+    for one in {"all": held, "first": held[:1], "rest": held[1:] or held}[whom]:
         with suppress(psutil.NoSuchProcess):
             one.kill()
+    go_on(held)
     process.wait(PATIENCE)
-    assert not left(alive), "orphans go on"
+    assert not left(held), "orphans go on"
+
+
+def killed(begin: Callable, seconds: float, chance: random.Random, whom: str = "all", anew: Callable = lambda: None) -> float:
+    """Kills the run that `begin` starts at a random moment of so many seconds; returns when it began. If it ends before that,
+    `anew` takes back what it has made, and the next one has half the time: some moment is early enough on any machine."""
+    while True:
+        begun, process = time.time(), begin()
+        time.sleep(chance.uniform(0, seconds))
+        if process.poll() is None:
+            kill(process, whom)
+        if process.returncode != 0:
+            assert process.returncode == -signal.SIGKILL or whom == "rest", "it failed by itself"
+            return begun
+        anew()
+        seconds /= 2
+
+
+def caught(folder: Path, stage: str, name: str, epochs: int, below: tuple[str, ...] = ()) -> tuple:
+    """A stage that is held where it has kept so many epochs and no more: the process, and all that `hold` holds."""
+    for _ in range(20):
+        process = start(folder, stage, name, below)
+        until(lambda: epochs_kept(folder) >= epochs, process)
+        held = hold(process)
+        if epochs_kept(folder) == epochs and process.poll() is None:
+            return process, held
+        kill(process)  # it was faster than this look at it
+        shutil.rmtree(folder / "build" / "resume", ignore_errors=True)
+        shutil.rmtree(folder / "build" / "smoke" / "results", ignore_errors=True)
+    raise AssertionError(f"it is never seen after epoch {epochs}: {said(folder, name)}")
 
 
 def left(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run after ten seconds; a dead one that nobody has asked for its status does not."""
-    end, found = time.monotonic() + 10, processes
+    """Those that still run after a minute; a dead one that nobody has asked for its status does not."""
+    end, found = time.monotonic() + 60, [one for one in processes if runs(one)]
     while found and time.monotonic() < end:
+        time.sleep(0.1)
         found = [one for one in found if runs(one)]
-        time.sleep(0.05)
     return found
+
+
+def ours(process: psutil.Process) -> bool:
+    """Whether these tests have started it, or something that they have started did."""
+    try:
+        return MARK.items() <= process.environ().items()
+    except (psutil.Error, OSError):
+        return False
 
 
 def runs(process: psutil.Process) -> bool:
@@ -113,7 +169,7 @@ def until(holds, process: subprocess.Popen) -> None:
     """Waits until it holds, or the process has ended."""
     end = time.monotonic() + PATIENCE
     while not holds() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def checkpoint(folder: Path) -> Path | None:
@@ -155,6 +211,50 @@ def assert_whole(folder: Path) -> None:
             READERS[path.suffix](path)
     for path in folder.glob("build/resume/*/*.pt"):
         load_tensors(path)
+
+
+def shared(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that one of pytest's workers makes for all of them; not to be touched."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with FileLock(root / f"{name}.lock"):
+        if not (done := root / f"{name}.done").exists():
+            shutil.rmtree(root / name, ignore_errors=True)  # of a worker that failed
+            make(root / name)
+            done.touch()
+    return root / name
+
+
+@dataclass(frozen=True)
+class Unbroken:
+    """Stages to which nothing happens, one after another in one tree."""
+
+    folder: Path
+    seconds: dict[str, float]  # that each takes
+    files: dict[str, dict[str, bytes]]  # that each adds
+
+    def notebook(self, stage: str) -> str:
+        """As it was executed."""
+        return (self.folder / "build" / f"{stage}.ipynb").read_text()
+
+
+def unbroken(tmp_path_factory, *stages: str) -> Unbroken:
+    def run(folder: Path) -> None:
+        copied(folder)
+        record, before = {}, {}
+        for stage in stages:
+            started = time.monotonic()
+            finish(folder, stage, stage)
+            seconds, after = time.monotonic() - started, made(folder)
+            record[stage] = {"seconds": seconds, "files": sorted(set(after) - set(before))}
+            before = after
+        assert not leftovers(folder) and not list(folder.glob("build/resume/*")), "a finished run keeps nothing to resume"
+        (folder / "record.json").write_text(json.dumps(record))
+
+    folder = shared(tmp_path_factory, "-".join(stages), run)
+    record, content = json.loads((folder / "record.json").read_text()), made(folder)
+    files = {stage: {name: content[name] for name in each["files"]} for stage, each in record.items()}
+    return Unbroken(folder, {stage: each["seconds"] for stage, each in record.items()}, files)
 
 
 @contextmanager

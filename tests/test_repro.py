@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -138,6 +139,39 @@ def test_a_refusal_in_a_notebook_is_all_that_is_shown(repository, kind):
     done = repro()
     assert done.returncode == 1
     assert done.stderr.rstrip().endswith(f"error: stage raw failed; the end of build/logs/raw.log:\n{shown}")
+
+
+def test_dvc_lock_is_replaced_and_half_of_dvcs_notes_are_forgotten(repository):
+    """A kill while they are written leaves a part. Another name of the old dvc.lock shows that it is not written in place."""
+    assert repro().returncode == 0
+    os.link("dvc.lock", "old")
+    old = Path("old").read_text()
+    Path("dvc.yaml").write_text(PIPELINE.replace("echo 1", "echo 2"))
+    Path(".dvc/tmp/rwlock").write_text('{"read": {')  # DVC's own notes are written in place
+    assert repro().returncode == 0
+    assert Path("old").read_text() == old != Path("dvc.lock").read_text() and not list(Path().glob("*.part"))
+
+
+def test_a_dvc_lock_that_is_not_written_to_its_end_is_as_it_was(repository):
+    spec = importlib.util.spec_from_file_location("wholelock", TOOL.with_name("wholelock.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def half(content, file):
+        file.write(content[: len(content) // 2])
+        raise KeyboardInterrupt
+
+    Path("dvc.lock").write_text("schema: '2.0'")
+    with pytest.raises(KeyboardInterrupt):
+        module.beside("dvc.lock", "stages: {a: {cmd: b}}", half)
+    assert Path("dvc.lock").read_text() == "schema: '2.0'"
+
+
+def test_a_stage_that_another_run_is_at_is_told_in_a_line(tool):
+    said = (
+        "ERROR: failed to reproduce 'raw': 'raw.txt' is busy, it is being blocked by:\n  (PID 1): dvc repro\n\nIf there are no"
+    )
+    assert tool.failure("raw", said).startswith("stage raw: another run is at it") and "\n" not in tool.failure("raw", said)
 
 
 def test_a_closing_repro_that_had_something_to_do_is_a_failure(repository):

@@ -23,6 +23,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from repro import LOGS, close, failure, is_final, log_of, needed, stale
 from tqdm import tqdm
+from wholelock import keep_whole
 
 try:
     import ray
@@ -106,6 +107,7 @@ class Head:
 
     def __init__(self, root: str):
         os.chdir(root)  # DVC's addresses are as seen from here
+        keep_whole()
 
     def due(self, address: str, *_recorded) -> bool:
         """Whether DVC would run the stage, now that all it needs is recorded."""

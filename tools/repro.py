@@ -31,9 +31,12 @@ TRIES = 2  # a kernel may lose the race for a port when many start at once
 FINAL = ("error: ", "PapermillExecutionError")  # our own refusal, or a cell that failed: trying again would not help
 OURS = ("error: ", "ConfigError: ", "DataError: ", "ResultsError: ", "WriteError: ", "TrainingError: ", "Stopped: ")
 FULL = ("OSError: [Errno ", "PermissionError: [Errno ")  # of DVC and papermill, where a disk refuses
+BUSY = "is busy, it is being blocked by"  # DVC's word
+OTHER = "another run is at it, and this one stops; nothing is lost: when that has ended, run again"
 SHOWN = 25  # lines of a failed stage's log
-# SIGTERM is passed on to kernels alone: by it DVC would leave half a dvc.lock, and papermill a kernel
+# SIGTERM is passed on to kernels alone: by it papermill would leave a kernel, and DVC a stage that it has not entered
 HEEDLESS = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh")
+DVC = (sys.executable, str(Path(__file__).with_name("wholelock.py")), "--wait-for-lock")
 STOPPED = "stopped by SIGTERM; every finished epoch is kept: run the same command again, and it goes on from there"
 stopping = threading.Event()
 
@@ -88,6 +91,8 @@ def is_final(text: str) -> bool:
 
 def failure(address: str, text: str) -> str:
     """What is said of a stage that failed and left `text` in its log: our own refusal, else the end of it."""
+    if BUSY in text:
+        return f"stage {address}: {OTHER}"
     ours = [line for line in text.splitlines() if line.startswith((*OURS, *FULL))]
     return f"stage {address} failed; the end of {log_of(address)}:\n" + "\n".join(ours[-1:] or text.splitlines()[-SHOWN:])
 
@@ -112,7 +117,7 @@ def reproduce(address: str) -> tuple[str, float]:
     started = time.monotonic()
     for _ in range(TRIES):
         with open(log, "w") as file:
-            code = run_to_its_end(["dvc", "--wait-for-lock", "repro", "-s", address], file)
+            code = run_to_its_end([*DVC, "repro", "-s", address], file)
         if code == 0:
             return address, time.monotonic() - started
         if stopping.is_set():
@@ -147,9 +152,22 @@ def reproduce_all(graph: dict[str, set[str]]) -> None:
             raise
 
 
+def forget_half_a_note() -> None:
+    """DVC notes in place who reads and writes what. After a kill in that moment it would refuse to run; no one is at it now."""
+    note = Path(".dvc/tmp/rwlock")
+    try:
+        json.loads(note.read_text())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        note.unlink(missing_ok=True)
+
+
 def close(pipeline: str) -> None:
     """A plain `dvc repro`, which must find nothing to do. raises: RuntimeError with what it did instead"""
-    last = subprocess.run(["dvc", "repro", pipeline], capture_output=True, text=True)
+    last = subprocess.run([*DVC, "repro", pipeline], capture_output=True, text=True)
+    if BUSY in last.stdout + last.stderr:
+        raise RuntimeError(OTHER)
     if last.returncode != 0 or "up to date" not in last.stdout:
         raise RuntimeError(f"the closing `dvc repro` still had something to do:\n{last.stdout}{last.stderr}")
     print(last.stdout.splitlines()[-1])
@@ -159,6 +177,7 @@ def main() -> None:
     pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     LOGS.mkdir(parents=True, exist_ok=True)
+    forget_half_a_note()
     graph = order(pipeline)
     first = {address: set() for address, upstream in graph.items() if not upstream}
     if changed := stale(list(graph)):
