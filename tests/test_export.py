@@ -296,7 +296,7 @@ def test_what_is_not_there_or_not_whole_is_refused(copied, tmp_path, monkeypatch
         ("runs/smoke/channels/digits-vgg-sca/first/0-ratio-0.5.pt", "no place of a network"),
         (
             "runs/smoke/prune/digits-vgg-sca/0/0-ratio-0.5.pt",
-            "'prune' is not known; known are dense, channels, ablate, weights",
+            "'prune' is not known; known are dense, channels, ablate, controls, weights",
         ),
         ("runs/smoke/channels/digits-vgg-scb/0/0-ratio-0.5.pt", "'digits-vgg-scb' is not known; known are digits-vgg-sca, "),
         ("runs/smoke/channels/digits-vgg-sca/0/best.pt", "'best.pt': must begin with the number"),
