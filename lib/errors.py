@@ -27,13 +27,20 @@ class Stopped(ConfigError):
     """The process was asked to end, and what it had done is kept."""
 
 
+def shown(value) -> str:
+    """A value in a message of one line, cut if it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
+
+
 def pick(table: dict, name: str, where: str):
     """table[name], or a ConfigError that says what there is."""
     if name not in table:
-        raise ConfigError(f"{where}: {name!r} is not known; known are {', '.join(table)}")
+        raise ConfigError(f"{where}: {shown(name)} is not known; known are {', '.join(table)}")
     return table[name]
 
 
+LONGEST = 100  # characters of a value in a message
 KINDS = {"weights": ("rewiring", "tickets", "threshold"), "tokens": ("select", "tickets")}  # lib/settings/method.py
 ALLOWED = {  # pydantic's error types -> what to do, where its own message speaks of Python
     "model_type": "give keys with values, as in params.yaml",
@@ -67,4 +74,4 @@ def _explain(error: dict) -> str:
         return f"{place}: missing; add it"
     text = isinstance(value, str) and kind in ("float_type", "int_type", "bool_type")
     allowed = ALLOWED.get(kind, message[0].lower() + message[1:]) + (", without quotes" if text else "")
-    return f"{place}: {value!r}: {allowed}"
+    return f"{place}: {shown(value)}: {allowed}"

@@ -357,6 +357,13 @@ def test_a_method_is_refused_only_if_it_never_prunes(tmp_path, monkeypatch):
     assert "only-prune (gated) would never prune" in refusal(tmp_path, monkeypatch, content)
 
 
+@pytest.mark.parametrize("path", [("weights", "pq", "densities"), ("cells", "digits-vgg", "net")])
+def test_a_long_value_is_cut(path, tmp_path, monkeypatch):
+    value = "é" * 3000
+    line = refusal(tmp_path, monkeypatch, changed(path, [value] if path[-1] == "densities" else value))
+    assert "é" * 99 + "..." in line
+
+
 def test_every_drawn_method_that_is_missing_is_named(tmp_path, monkeypatch):
     """SCA too, which an ablation would miss first if it were its base."""
     content = document()

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lib import config
@@ -165,6 +167,18 @@ def test_a_dvc_lock_that_is_not_written_to_its_end_is_as_it_was(repository):
     with pytest.raises(KeyboardInterrupt):
         module.beside("dvc.lock", "stages: {a: {cmd: b}}", half)
     assert Path("dvc.lock").read_text() == "schema: '2.0'"
+
+
+def test_the_note_of_a_killed_run_holds_nobody_up(repository):
+    """Until its parent asks for its status, a killed process is still listed; DVC alone would wait for it."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        while psutil.Process(dead.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        info = {"pid": dead.pid, "cmd": "dvc repro -s raw"}
+        Path(".dvc/tmp").mkdir(parents=True, exist_ok=True)
+        Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(Path("raw.txt").absolute()): info}}))
+        assert psutil.pid_exists(dead.pid)
+        assert repro().returncode == 0
 
 
 def test_a_stage_that_another_run_is_at_is_told_in_a_line(tool):

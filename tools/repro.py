@@ -73,7 +73,7 @@ def downstream(graph: dict[str, set[str]], addresses: list[str]) -> dict[str, se
 def stale(addresses: list[str]) -> list[str]:
     """Those of `addresses` that DVC would run."""
     # asked for all stages at once: naming each of thirty takes DVC ten times as long
-    status = subprocess.run(["dvc", "--wait-for-lock", "status", "--json"], capture_output=True, text=True)
+    status = subprocess.run([*DVC, "status", "--json"], capture_output=True, text=True)
     if status.returncode != 0:
         raise RuntimeError(f"`dvc status` failed:\n{status.stderr.strip()}")
     changed = json.loads(status.stdout)

@@ -1,12 +1,16 @@
 """`dvc`, with a dvc.lock that is always whole: `python tools/wholelock.py repro -s data@cifar10`.
 
 DVC writes dvc.lock in place, for about a second a stage where a study has sixty of them. A `kill -9` in that second would leave
-a part: no later run could read it, or it would train again what the lost part knew to be done.
+a part: no later run could read it, or it would train again what the lost part knew to be done. And it notes which process is at
+which file, but takes a killed one, for as long as nobody has asked for its status, for one that is still at it.
 """
 
 import os
 import sys
+from types import SimpleNamespace
 
+import psutil
+from dvc import rwlock
 from dvc.cli import main
 from dvc.utils.serialize import _common
 
@@ -20,9 +24,18 @@ def beside(path, data, dumper, fs=None, **arguments) -> None:
     os.replace(part, os.path.realpath(path))
 
 
+def lives(pid: int) -> bool:
+    """Whether a process is there, and not dead."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def keep_whole() -> None:
     """From now on in this process."""
     _common._dump_data = beside
+    rwlock.psutil = SimpleNamespace(pid_exists=lives)
 
 
 if __name__ == "__main__":
