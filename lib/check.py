@@ -55,13 +55,14 @@ def grid(study: Study) -> None:
             raise ConfigError(f"{where}.data: {', '.join(asked.data)}; its cells need exactly {', '.join(needed)}")
         for cell in asked.cells:
             fits(study, cell)
+            images(study, cell)
         for cell in asked.pruned:
             floors(study, cell, ablated=cell in asked.ablated)
         for cell in asked.rewired:
             rewires(study, cell)
         for cell in asked.selected:
             selects(study, cell)
-        for part in ("pruned", "controlled", "rewired", "selected"):
+        for part in ("pruned", "ablated", "controlled", "rewired", "selected"):
             if asked.cells and not getattr(asked, part):
                 raise ConfigError(f"{where}.{part}: empty: give at least one of {', '.join(asked.cells)}; figures draw it")
     for group, drawn in DRAWN.items():
@@ -108,6 +109,25 @@ def fits(study: Study, cell: str, selector: dict | None = None) -> SpikingNet:
             return models.build(settings.net, classes, shape, settings.T, settings.neuron, settings.width, selector=selector)
     except ValueError as error:
         raise ConfigError(f"cells.{cell}.net: {settings.net} on {settings.data}: {error}") from None
+
+
+def images(study: Study, cell: str) -> None:
+    """Raises ConfigError if no image of a class would be held out, or too few were left for a batch."""
+    settings, classes = study.cells[cell], sources.SHAPES[study.cells[cell].data][1]
+    most = study.data.images.get(settings.data)
+    known = [size for size in (most and most // classes, sources.SMALLEST.get(settings.data)) if size is not None]
+    if not known:
+        return
+    each, share = min(known), study.data.validation
+    held = round(share * each)
+    if held == 0:
+        raise ConfigError(f"data.validation: {share}: holds out none of {each} images a class of {settings.data}; raise it")
+    left = (each - held) * classes
+    for name, recipe in {"train": settings.train, "student": settings.student or settings.train}.items():
+        if recipe.batch > left:
+            raise ConfigError(
+                f"cells.{cell}.{name}.batch: {recipe.batch}: {settings.data} has about {left} images to train on; lower it"
+            )
 
 
 def floors(study: Study, cell: str, ablated: bool) -> None:

@@ -12,7 +12,7 @@ from lib.settings import Cell, ControlPoint, Point
 from lib.train import Run
 
 
-def found(settings: Study, splits: Splits, cell: str, point: ControlPoint, seed: int) -> dict:
+def pruned_record(settings: Study, splits: Splits, cell: str, point: ControlPoint, seed: int) -> dict:
     """The record of the pruned network that a control stands beside; the smoke study trains it here if there is none.
 
     raises: lib.results.ResultsError that says how to make it
@@ -86,11 +86,14 @@ def image_cost(cell: Cell, splits: Splits, widths: dict[str, int]) -> float:
 
 def training_cost(cell: Cell, splits: Splits, found: dict) -> float:
     """What the pruned network's training cost, in passes of `image_cost` summed over its epochs: the whole network's until the
-    first update, then that of the channels kept; in literal mode always the whole one's. Probes are not counted."""
+    first update, then that of the channels kept; always the whole one's in literal mode or if nothing is compacted. Probes are
+    not counted."""
     mode = found["settings"]["mode"]
-    kept = {} if mode == "literal" else {update["epoch"]: update["kept"] for update in found["updates"]}
-    widths, paid = found["widths" if mode == "fixed" else "channels"], 0.0
-    for epoch in range(1, cell.train.epochs + 1):
-        paid += image_cost(cell, splits, widths)
-        widths = kept.get(epoch, widths)
-    return paid
+    whole = mode == "literal" or not cell.prune.compact
+    kept = {} if whole else {update["epoch"]: update["kept"] for update in found["updates"]}
+    begins = found["widths" if mode == "fixed" and not whole else "channels"]
+    ends = [*kept, cell.train.epochs]  # of the stretches of epochs that train one network
+    lengths = [end - begin for begin, end in zip([0, *kept], ends, strict=True)]
+    return sum(
+        length * image_cost(cell, splits, widths) for length, widths in zip(lengths, [begins, *kept.values()], strict=True)
+    )

@@ -30,7 +30,8 @@ def folder(settings: Study, stage: str, cell: str, method: str, seed: int) -> Pa
     if stage == "tokens":  # the teacher
         earlier = sorted(settings.run_folder("dense", cell, "dense", seed).glob("*.pt"))
     if stage == "controls":  # the widths found
-        earlier = [settings.result_path("channels", cell, settings.controls[method].of, seed)]
+        path = settings.result_path("channels", cell, settings.controls[method].of, seed)
+        earlier = [path] if path.exists() else []  # the smoke study finds them itself
     for path in [*sorted((ROOT / "lib").rglob("*.py")), settings.data_path(settings.cells[cell].data), *earlier]:
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

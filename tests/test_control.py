@@ -73,7 +73,10 @@ def test_the_cost_of_a_training_is_that_of_the_networks_it_trained(smoke, splits
     assert [first["epoch"], second["epoch"], cell.train.epochs] == [1, 2, 3]
     networks = [found["channels"], first["kept"], second["kept"]]
     by_hand = sum(control.image_cost(cell, splits, widths) for widths in networks)
-    assert control.training_cost(cell, splits, found) == by_hand
+    assert control.training_cost(cell, splits, found) == pytest.approx(by_hand, rel=1e-12)
+    uncompacted = cell.model_copy(update={"prune": cell.prune.model_copy(update={"compact": False})})
+    whole = cell.train.epochs * control.image_cost(cell, splits, found["channels"])
+    assert control.training_cost(uncompacted, splits, found) == pytest.approx(whole, rel=1e-12)
     assert control.image_cost(cell, splits, second["kept"]) < control.image_cost(cell, splits, found["channels"])
 
 
@@ -116,14 +119,14 @@ def test_another_process_makes_the_same_run(smoke, splits, found):
 def test_what_was_found_is_read_from_the_results(smoke, splits, tmp_path, monkeypatch):
     [point] = smoke.points("digits-vgg", "anew")
     monkeypatch.setattr(results, "read", lambda *given: [{"ratio": 0.3}, {"ratio": 0.5, "given": given[1:]}])
-    assert control.found(smoke, splits, "digits-vgg", point, 4)["given"] == ("channels", "digits-vgg", "sca", 4)
+    assert control.pruned_record(smoke, splits, "digits-vgg", point, 4)["given"] == ("channels", "digits-vgg", "sca", 4)
 
 
 def test_it_says_what_is_missing(splits, monkeypatch):
     quick = config.load("quick")
     [point] = quick.points("digits-vgg", "anew")
     with pytest.raises(results.ResultsError, match="digits-vgg-sca/7.json is missing"):
-        control.found(quick, splits, "digits-vgg", point, 7)
+        control.pruned_record(quick, splits, "digits-vgg", point, 7)
 
 
 def test_networks_of_given_widths_load_again(smoke, splits, found, tmp_path):

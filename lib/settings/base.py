@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Density = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=100_000)]
+LARGEST_SEED = 2**32 - 1  # that NumPy takes
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME)]  # goes into file and stage names
 

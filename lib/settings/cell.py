@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import Density, Name, Positive, Ratio, Settings, list_of
+from lib.settings.base import LARGEST_SEED, Density, Name, Positive, Ratio, Settings, list_of
 
 
 class Data(Settings):
@@ -15,8 +15,8 @@ class Data(Settings):
     """
 
     root: str
-    validation: Annotated[float, Field(gt=0, lt=1)]
-    split_seed: int
+    validation: Annotated[float, Field(ge=0.005, le=0.9)]
+    split_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
     images: dict[Name, Positive] = {}
     frames: dict[Name, Positive] = {}
 

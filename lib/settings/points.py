@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from lib.settings.base import Density, Name, Ratio, Settings, list_of
+from lib.settings.base import LARGEST_SEED, Density, Name, Ratio, Settings, list_of
 from lib.settings.method import Control, Method, TokenMethod, WeightMethod
 
 
@@ -90,4 +90,4 @@ class Grid(Settings):
     controlled: list_of(Name, least=0)
     rewired: list_of(Name, least=0)
     selected: list_of(Name, least=0)
-    seeds: list_of(Annotated[int, Field(ge=0)])
+    seeds: list_of(Annotated[int, Field(ge=0, le=LARGEST_SEED)])

@@ -18,7 +18,7 @@ train.set_up(settings.threads)
 splits = data.open_or_prepare(settings, recipe.data)
 
 # %%
-found = {(seed, number): control.found(settings, splits, cell, point, seed)
+found = {(seed, number): control.pruned_record(settings, splits, cell, point, seed)
          for seed in settings.grid.seeds for number, point in enumerate(points)}
 for (seed, number), record in found.items():
     print(f"seed {seed}, {points[number].method.of} at {points[number].name}: {100 * record['accuracy']:.1f} %, {record['parameters']['total']:,} parameters")

@@ -15,14 +15,16 @@ runs = {stage: results.load(settings, stage, group).query("cell == @cell") for s
 
 # %%
 labels = {name: method.label for name, method in (settings.methods | settings.controls).items()}
-base = runs["channels"].query("method == 'sca'").set_index(["ratio", "seed"])
+base = runs["channels"].set_index(["method", "ratio", "seed"])
+beside = {**dict.fromkeys(settings.methods, "sca"), **{name: one.base for name, one in settings.ablations.items()},
+          **{name: control.of for name, control in settings.controls.items()}}
 rows = pd.concat([runs["channels"].query("method != 'sca'"), runs["ablate"], runs["controls"]], keys=["method", "varied", "control"], names=["group", None])
 rows = rows.reset_index("group").assign(
     label=[", ".join(f"{key} {value}".replace("_", " ") for key, value in row.variant.items()) if row.group == "varied" else labels[row.method]
            for row in rows.reset_index("group").itertuples()])
 
 # %%
-theirs = base.loc[list(zip(rows["ratio"], rows["seed"], strict=True))]
+theirs = base.loc[list(zip(rows["method"].map(beside), rows["ratio"], rows["seed"], strict=True))]
 paired = rows[["group", "ratio", "label", "seed"]].assign(
     points=100 * (rows["accuracy"].to_numpy() - theirs["accuracy"].to_numpy()),
     parameters=[100 * a["total"] / b["total"] for a, b in zip(rows["parameters"], theirs["parameters"], strict=True)],
