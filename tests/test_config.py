@@ -118,7 +118,7 @@ def refusal(folder, monkeypatch, content) -> str:
         (
             ("data", "images"),
             {"digits": 30},
-            ["data.validation: 0.125: holds out none of 3 images a class of digits", "raise it"],
+            ["data.validation: 0.125: holds out none of 3 images a class", "raise"],
         ),
         ((*CELL, "train", "batch"), 1300, ["cells.digits-vgg.train.batch: 1300", "about 1220 images", "lower it"]),
         (("data", "split_seed"), -1, ["data.split_seed", "-1", "greater than or equal to 0"]),
