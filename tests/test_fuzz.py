@@ -70,7 +70,7 @@ def mutated(draw):
             draw(strategies.sampled_from(HOW)),
         )
         if how == "set":
-            parent[path[-1]] = draw(strategies.sampled_from(VALUES))
+            parent[path[-1]] = copy.deepcopy(draw(strategies.sampled_from(VALUES)))
         elif how == "drop":
             del parent[path[-1]]
         elif how == "move":
