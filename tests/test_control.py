@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib import config, control, data, measure, models, results, train
+from lib import config, control, data, measure, models, results, resume, train
 from lib.settings import Control, ControlPoint
 
 
@@ -120,6 +120,15 @@ def test_what_was_found_is_read_from_the_results(smoke, splits, tmp_path, monkey
     [point] = smoke.points("digits-vgg", "anew")
     monkeypatch.setattr(results, "read", lambda *given: [{"ratio": 0.3}, {"ratio": 0.5, "given": given[1:]}])
     assert control.pruned_record(smoke, splits, "digits-vgg", point, 4)["given"] == ("channels", "digits-vgg", "sca", 4)
+
+
+def test_what_a_run_keeps_depends_on_what_was_found(smoke, tmp_path):
+    """And has a place though nothing was found yet: the smoke study's notebook trains it itself."""
+    elsewhere = smoke.model_copy(update={"out": str(tmp_path)})
+    data.open_or_prepare(elsewhere, "digits")
+    before = resume.folder(elsewhere, "controls", "digits-vgg", "anew", 0)
+    results.write_text(elsewhere.result_path("channels", "digits-vgg", "sca", 0), "{}")
+    assert resume.folder(elsewhere, "controls", "digits-vgg", "anew", 0) != before
 
 
 def test_it_says_what_is_missing(splits, monkeypatch):
