@@ -53,6 +53,8 @@ for ax in (accuracy, cost):
         ax.axhline(place - 0.5, color="0.6", linewidth=0.6)
 accuracy.set_yticks(range(len(effects)), [f"{label}, {ratio:g}" for (ratio, _, label), _ in effects])
 accuracy.set(xlabel="test accuracy - SCA's (points)", ylim=(len(effects) - 0.5, -0.5), title="(a) accuracy at equal ratio")
+
+# %%
 cost.set(xlabel="% of SCA's (filled: parameters,\nhollow: SynOps, AC)", xscale="log", title="(b) size and cost")
 cost.xaxis.set_major_locator(plots.LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
 cost.xaxis.set_major_formatter("{x:g}")
