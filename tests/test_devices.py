@@ -51,7 +51,7 @@ class Lively(train.Run):
 
     def build(self):
         torch.manual_seed(self.seed)
-        return make_net()
+        return make_net().to(torch.get_default_dtype())
 
 
 def make(name, splits, fast):
@@ -169,6 +169,23 @@ def work(rank, port, folder):
                 said = str(error)
         (folder / f"{what}-{rank}.txt").write_text(said)
         torch.save({"net": run.net.state_dict(), "log": run.log}, folder / f"{what}-{rank}.pt")
+    mixed(rank, fabric, splits, folder)
+
+
+def mixed(rank, fabric, splits, folder):
+    """A training in mixed precision; float32 beside bfloat16, so it comes last in its process."""
+    torch.set_default_dtype(torch.float32)
+    run, seen = make("sca-compact", in_single(splits), Fast(bf16=True)), set()
+    first = next(module for module in run.net.modules() if isinstance(module, torch.nn.Conv2d))
+    first.register_forward_hook(lambda module, given, out: seen.add(str(out.dtype)) if run.net.training else None)
+    launch.train(run, fabric, folder / "mixed.pt")
+    torch.save({**run.state(), "history": run.pruner.history, "seen": sorted(seen)}, folder / f"mixed-{rank}.pt")
+
+
+def in_single(splits):
+    """Images in float32."""
+    parts = {name: (x[:].float(), y) for name in ("train", "validation") for x, y in [getattr(splits, name)]}
+    return replace(splits, **parts)
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +254,16 @@ def test_both_devices_hold_the_same_bits(name, folder):
     assert apart(one, two) == 0.0
     masks = one["pruner"].get("masks", {})
     assert not masks or 0 < sum(int(mask.sum()) for mask in masks.values()) < sum(mask.numel() for mask in masks.values())
+
+
+def test_two_devices_train_in_mixed_precision_and_hold_the_same_bits(folder):
+    one, two = kept(folder / "mixed-0.pt"), kept(folder / "mixed-1.pt")
+    assert one["seen"] == two["seen"] == ["torch.bfloat16"]
+    assert apart(one, two) == 0.0 and len(one["history"]) > 1 and len(one["log"]) == EPOCHS
+    masks = one["pruner"]["masks"]
+    assert 0 < sum(int(mask.sum()) for mask in masks.values()) < sum(mask.numel() for mask in masks.values())
+    weights = [tensor for name, tensor in one["net"].items() if name.endswith("weight")]
+    assert {tensor.dtype for tensor in weights} == {torch.float32} and all(tensor.isfinite().all() for tensor in weights)
 
 
 @pytest.mark.parametrize("name", RESUMED)
