@@ -115,14 +115,15 @@ def images(study: Study, cell: str) -> None:
     """Raises ConfigError if no image of a class would be held out, or too few were left for a batch."""
     settings, classes = study.cells[cell], sources.SHAPES[study.cells[cell].data][1]
     most = study.data.images.get(settings.data)
-    known = [size for size in (most and most // classes, sources.SMALLEST.get(settings.data)) if size is not None]
+    asked = (most // classes, most // classes * classes) if most else None
+    known = [sizes for sizes in (asked, sources.TRAINING.get(settings.data)) if sizes]
     if not known:
         return
-    each, share = min(known), study.data.validation
+    (each, every), share = map(min, zip(*known, strict=True)), study.data.validation
     held = round(share * each)
     if held == 0:
         raise ConfigError(f"data.validation: {share}: holds out none of {each} images a class of {settings.data}; raise it")
-    left = (each - held) * classes
+    left = round((1 - share) * every)
     for name, recipe in {"train": settings.train, "student": settings.student or settings.train}.items():
         if recipe.batch > left:
             raise ConfigError(

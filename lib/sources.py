@@ -188,12 +188,12 @@ SOURCES: dict[str, Callable[[Path, Ask], Arrays]] = {
     "digits-dvs-sim": digits_dvs_sim,
 }
 
-SMALLEST = {  # training images of the smallest class, of the sets that always have as many
-    "digits": 139,
-    "digits-dvs-sim": 139,
-    "cifar10": 5000,
-    "cifar10-dvs-sim": 5000,
-    "cifar100": 500,
+TRAINING = {  # images of the smallest class, and all, of the sets that always have as many; validation images included
+    "digits": (127, 1438),
+    "digits-dvs-sim": (127, 1438),
+    "cifar10": (5000, 50000),
+    "cifar10-dvs-sim": (5000, 50000),
+    "cifar100": (500, 50000),
 }
 SHAPES = {  # in_shape (C, H, W) of one frame, classes
     "digits": ((1, 8, 8), 10),

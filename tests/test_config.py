@@ -120,7 +120,7 @@ def refusal(folder, monkeypatch, content) -> str:
             {"digits": 30},
             ["data.validation: 0.125: holds out none of 3 images a class", "raise"],
         ),
-        ((*CELL, "train", "batch"), 1300, ["cells.digits-vgg.train.batch: 1300", "about 1220 images", "lower it"]),
+        ((*CELL, "train", "batch"), 1300, ["cells.digits-vgg.train.batch: 1300", "about 1258 images", "lower it"]),
         (("data", "split_seed"), -1, ["data.split_seed", "-1", "greater than or equal to 0"]),
         (("grid", "seeds"), [2**32], ["grid.seeds", "4294967296", "less than or equal to 4294967295"]),
         (("grid", "ablated"), [], ["grid.ablated: empty", "digits-vgg"]),

@@ -327,3 +327,10 @@ def test_the_variable_replaces_the_folder_of_the_parameters(tmp_path, monkeypatc
     assert data.root_folder(Path("here")) == Path("here")
     monkeypatch.setenv("SNN_DATA", str(tmp_path))
     assert data.root_folder(Path("here")) == tmp_path
+
+
+def test_there_are_as_many_digits_as_said():
+    """`lib.check` counts with it before there are any data."""
+    arrays = data.prepare("digits", None, 0.125, 0)
+    made = np.concatenate([arrays["train_y"], arrays["validation_y"]])
+    assert (np.bincount(made).min(), len(made)) == sources.TRAINING["digits"] == sources.TRAINING["digits-dvs-sim"]
