@@ -41,6 +41,7 @@ def pick(table: dict, name: str, where: str):
 
 
 LONGEST = 100  # characters of a value in a message
+MOST = 8  # wrong values in a message
 KINDS = {"weights": ("rewiring", "tickets", "threshold"), "tokens": ("select", "tickets")}  # lib/settings/method.py
 ALLOWED = {  # pydantic's error types -> what to do, where its own message speaks of Python
     "model_type": "give keys with values, as in params.yaml",
@@ -52,10 +53,11 @@ ALLOWED = {  # pydantic's error types -> what to do, where its own message speak
 
 
 def explain(error: ValidationError) -> str:
-    """Every wrong value on one line, each as 'place: value: what is allowed'."""
+    """The wrong values on one line, each as 'place: value: what is allowed', the first `MOST` of them."""
     found = error.errors()
     nested = {each["loc"][:-1] for each in found}  # a list is counted without its wrong items
-    return "; ".join(_explain(each) for each in found if each["type"] != "too_short" or each["loc"] not in nested)
+    wrong = [_explain(each) for each in found if each["type"] != "too_short" or each["loc"] not in nested]
+    return "; ".join(wrong[:MOST]) + (f"; and {len(wrong) - MOST} more" if len(wrong) > MOST else "")
 
 
 def _explain(error: dict) -> str:

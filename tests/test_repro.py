@@ -188,6 +188,15 @@ def test_a_stage_that_another_run_is_at_is_told_in_a_line(tool):
     assert tool.failure("raw", said).startswith("stage raw: another run is at it") and "\n" not in tool.failure("raw", said)
 
 
+def test_a_file_that_a_living_run_is_at_ends_the_second_run_in_a_line(repository):
+    assert repro().returncode == 0
+    info = {"pid": os.getpid(), "cmd": "dvc repro -s raw"}
+    Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(Path("raw.txt").absolute()): info}}))
+    done = repro()
+    assert done.returncode == 1
+    assert "another run is at it" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 def test_a_closing_repro_that_had_something_to_do_is_a_failure(repository):
     """Else a study that can never be up to date would look done."""
     (repository / "dvc.yaml").write_text(PIPELINE + "    always_changed: true\n")

@@ -76,6 +76,8 @@ def stale(addresses: list[str]) -> list[str]:
     forget_half_a_note()
     # asked for all stages at once: naming each of thirty takes DVC ten times as long
     status = subprocess.run([*DVC, "status", "--json"], capture_output=True, text=True)
+    if BUSY in status.stderr:
+        raise RuntimeError(OTHER)
     if status.returncode != 0:
         raise RuntimeError(f"`dvc status` failed:\n{status.stderr.strip()}")
     changed = json.loads(status.stdout)
