@@ -133,6 +133,14 @@ def beside(table: pd.DataFrame, data: str, networks: list[str]) -> tuple[str, pd
     return f"ANOTHER DATA SET than {name(data)}: CIFAR-10, {' and '.join(names)}, published", other
 
 
+def by_channel(data: str) -> pd.DataFrame:
+    """Published points of VGG16 pruned by whole channels on `data` (our name of a data set), where both accuracy and
+    parameters left are printed."""
+    rows = read()
+    channels = rows["granularity"].str.startswith("channel") & rows["network"].eq("VGG16") & rows["definition"].eq("parameters")
+    return rows[channels & rows["data"].eq(name(data))].dropna(subset=["accuracy", "connectivity"])
+
+
 def in_columns(table: pd.DataFrame) -> pd.DataFrame:
     """The published rows under the headers of the comparison; connectivity in a column for each definition, because values of
     different definitions must not be compared."""

@@ -6,7 +6,7 @@ study = "quick"
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import config, plots, results
+from lib import config, plots, published, results
 
 settings = config.load(study)
 cell = settings.grid.pruned[0]
@@ -14,7 +14,7 @@ pruned = results.load(settings, "channels", settings.methods)
 unpruned = results.load(settings, "dense", ["dense"])
 
 # %%
-pruned, unpruned = (rows.assign(accuracy=100 * rows["accuracy"], size=[p["total"] for p in rows["parameters"]],
+pruned, unpruned = (rows.assign(accuracy=100 * rows["accuracy"], size=[p["total"] for p in rows["parameters"]], left=[100 * p["connectivity_all"] for p in rows["parameters"]],
                                 M=[p["total"] / 1e6 for p in rows["parameters"]], K=[ops["ac"] / 1e3 for ops in rows["synops"]])
                     for rows in (pruned, unpruned))
 table, dense = (rows[rows["cell"] == cell] for rows in (pruned, unpruned))
@@ -27,13 +27,20 @@ plots.bars_and_lines(paper, sca, "ratio", "accuracy", {"M": "parameters (M)", "K
 paper.set(xlabel="ratio of channels removed", ylabel="test accuracy (%)", ylim=(0, 102), title="(a) SCA (gated)")
 
 # %%
-panels = ((against_ratio, "ratio", "ratio of channels removed"), (against_size, "size", "parameters"),
+panels = ((against_ratio, "ratio", "ratio of channels removed"), (against_size, "left", "parameters left (%)"),
           (against_ops, "K", "SynOps (K AC a sample)"))
 for letter, (ax, x, label) in zip("bcd", panels, strict=True):
     plots.all_methods(ax, table, dense, x, settings.methods)
     ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) all methods")
 
 # %%
+marks = published.by_channel(settings.cells[cell].data)
+for (method, rows), marker in zip(marks.groupby("method", sort=False), "osd^v", strict=False):
+    against_size.plot(rows["connectivity"], rows["accuracy"], marker + "--", color="0.45", markerfacecolor="none", linewidth=0.8, label=f"{method}, published")
+for level in marks["dense_accuracy"].dropna().unique():
+    against_size.plot(100, level, "*", color="0.45", markerfacecolor="none", markersize=7, label="its dense network, published")
+if len(marks):
+    against_size.legend(fontsize=6)
 plots.size_axis(against_size)
 against_ratio.legend(loc="lower left")
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))

@@ -1,0 +1,61 @@
+# code of 31_fig_collapse.ipynb; written by lib/nbcode.py
+
+study = "quick"
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from lib import config, plots, results
+
+settings = config.load(study)
+cell, ablation = settings.grid.ablated[0], next(iter(settings.ablations.values()))
+table = pd.concat([results.load(settings, "channels", settings.methods), results.load(settings, "ablate", settings.ablations)])
+table = table[(table["cell"] == cell) & (table["ratio"] == ablation.ratio)]
+table["label"] = [", ".join(f"{key} {value}".replace("_", " ") for key, value in row.variant.items()) or settings.methods[row.method].label
+                  for row in table.itertuples()]
+
+# %%
+epochs = pd.DataFrame([
+    {"label": run.label, "seed": run.seed, "epoch": row["epoch"] + (0.0 if when == "before_update" else 0.12), "accuracy (%)": 100 * row[when]}
+    for run in table.itertuples() for row in run.log for when in ("before_update", "validation") if when in row])
+epochs.groupby(["label", "epoch"], sort=False)["accuracy (%)"].mean().unstack(0).round(0)
+
+# %%
+left = pd.DataFrame([{"label": run.label, "seed": run.seed, **{layer: 100 * kept / run.channels[layer] for layer, kept in run.widths.items()}}
+                     for run in table.itertuples()]).set_index(["label", "seed"])
+ends = pd.DataFrame({"thinnest (%)": left.min(axis=1), "accuracy (%)": 100 * table.set_index(["label", "seed"])["accuracy"]})
+shares = left.groupby("label", sort=False).mean()
+shares.assign(**ends.groupby("label").mean()).round(1)
+
+# %%
+fig, axes = plt.subplot_mosaic([["when", "when"], ["where", "end"]], figsize=(180 * plots.MM, 150 * plots.MM))
+for method in ("sca", "only-prune", "sca-plus", "random"):
+    rows = epochs[epochs["label"] == settings.methods[method].label]
+    plots.line(axes["when"], rows, "epoch", "accuracy (%)", "epoch", settings.methods[method].label, **plots.style(method))
+axes["when"].set(xlabel="epoch (at each update: before and after it)", ylabel="validation accuracy (%)", title="(a) what updates take", ylim=(0, 102))
+axes["when"].legend()
+
+# %%
+image = axes["where"].imshow(shares, aspect="auto", vmin=0, vmax=100, cmap="cividis")
+axes["where"].set_yticks(range(len(shares)), shares.index)
+axes["where"].set_xticks(range(len(shares.columns)), shares.columns, rotation=45, ha="right")
+axes["where"].grid(False)
+for (row, column), share in pd.DataFrame(shares.to_numpy()).stack().items():
+    axes["where"].text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=5, color="black" if share > 50 else "white")
+axes["where"].set(title="(b) channels left in each layer (%)")
+
+# %%
+for number, (label, rows) in enumerate(ends.groupby("label", sort=False)):
+    color, marker, _ = plots.SEQUENCE[number % len(plots.SEQUENCE)]
+    face = color if number < len(plots.SEQUENCE) else "white"
+    axes["end"].plot(rows["thinnest (%)"], rows["accuracy (%)"], linestyle="", color=color, marker=marker, markerfacecolor=face, label=label)
+rank = ends["thinnest (%)"].corr(ends["accuracy (%)"], method="spearman")
+axes["end"].set(xlabel="channels left in the thinnest layer (%)", ylabel="test accuracy (%)", title=f"(c) each training; rank correlation {rank:+.2f}")
+axes["end"].legend(fontsize=5, ncols=2)
+
+# %%
+fig.suptitle(f"{plots.cell_title(cell, settings.cells[cell])}, ratio {ablation.ratio}")
+plots.note(fig, study, len(settings.grid.seeds))
+plots.save(fig, settings.figures, "collapse")
+plt.show()
