@@ -1,4 +1,4 @@
-"""What the papers claim and what the controls ask, each answered in a sentence from a study's results, with interval and n.
+"""What the papers claim and what the controls ask, each answered in a sentence from a study's trainings, with interval and n.
 
 A claim sets two ways of training beside each other, seed by seed. Its answer names a paper only where that compares the two.
 """
@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lib import results, stats
-from lib.config import Study
+from lib import stats
 
 SCA, PQ, SPARSE, SKIP = "SCA", "PQ", "SparseSpikformer", "TP-Spikformer"
 
@@ -66,48 +65,6 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # in the papers' order; numbers of 
     "Do tickets gain from selected tokens? (C16)": (Claim("tickets-learned", "tickets-all", SPARSE),),
     "What do tickets cost? (C13)": (Claim("tickets-all", "all", SPARSE, None),),
 }
-SILENT = "How many of the channels that are left never fire? (A12)"
-PLACES = "Where in a Spikformer do the weights go, and is its MLP redundant? (C13)"
-COLLAPSE = "How much of its thinnest layer does a network keep?"
-UPDATE = "From what to what does the first update take validation accuracy?"
-UPDATED = "sca", "only-prune", "sca-plus"
-THINNEST = "sca", "sca-literal", "only-prune", "random", "sca-plus", "normalise True", "score firing_rate", "score bn_gamma"
-
-
-def runs(study: Study) -> pd.DataFrame:
-    """One row a training, with all that was measured; method: of an ablation what it varies; at: what it was asked for, "" if
-    nothing goes; accuracy, density, silent in percent; parameters and synops (AC a sample) as numbers."""
-    stages = {
-        "dense": ["dense"],
-        "channels": study.methods,
-        "ablate": study.ablations,
-        "controls": study.controls,
-        "weights": study.weights,
-        "tokens": study.tokens,
-    }
-    table = pd.concat([results.load(study, stage, methods) for stage, methods in stages.items()], ignore_index=True)
-    every = {name for name, method in study.tokens.items() if method.kind == "select" and method.rule == "all"}
-    return table.assign(
-        method=[varied(run.variant) or run.method for run in table.itertuples()],
-        at=["" if run.method in {"dense"} | every else asked(run) for run in table.itertuples()],
-        accuracy=100 * table["accuracy"],
-        density=100 * table["density"],
-        parameters=[counts["total"] for counts in table["parameters"]],
-        synops=[counts["ac"] for counts in table["synops"]],
-        silent=100 * table["silent"],
-    )
-
-
-def varied(variant) -> str:
-    """{"score": "abs_v"} -> "score abs_v"; "" of what is no ablation."""
-    return ", ".join(f"{key} {value}" for key, value in variant.items()) if isinstance(variant, dict) else ""
-
-
-def asked(run) -> str:
-    """What one training was asked for, as a reader is told it."""
-    if not pd.isna(run.asked) and run.asked < 1:
-        return f"density {100 * run.asked:.3g} %"
-    return f"ratio {run.ratio:g}" if pd.isna(run.rho) else f"rho {run.rho:g}"
 
 
 def pairs(table: pd.DataFrame, claim: Claim) -> pd.DataFrame:
@@ -160,67 +117,3 @@ def sizes(claim: Claim, both: pd.DataFrame) -> str:
         return ""
     shares = [100 * (both[f"{measure}_ours"] / both[f"{measure}_theirs"]).mean() for measure in ("parameters", "synops")]
     return ", {:.0f} % of its parameters, {:.0f} % of its SynOps".format(*shares)
-
-
-def over_runs(table: pd.DataFrame, values: tuple[str, ...], labels: dict[str, str]) -> str:
-    """Means and intervals of shares in percent, of each way of training in each cell."""
-    told = []
-    for (cell, at, method), group in table.groupby(["cell", "at", "method"], sort=False):
-        means = " to ".join("{:.1f} ± {:.1f} %".format(*stats.interval(group[value])) for value in values)
-        told.append(f"{label(method, labels)} {means} at {at} of {cell}")
-    return "; ".join(told)
-
-
-def channels(study: Study, table: pd.DataFrame) -> pd.DataFrame:
-    """The trainings of networks that are pruned by channels, with what is left of the thinnest layer, in percent."""
-    rows = table[table["cell"].isin(study.grid.pruned) & table["widths"].notna() & table["at"].str.startswith("ratio")]
-    rows = rows[rows["method"].isin(THINNEST)]
-    return rows.assign(
-        thinnest=[100 * min(k / run.channels[layer] for layer, k in run.widths.items()) for run in rows.itertuples()]
-    )
-
-
-def places(table: pd.DataFrame, labels: dict[str, str]) -> str:
-    """Where a transformer's weights go: what is left of each kind of layer, and of the MLP beside the whole."""
-    told = []
-    tickets = table[table["kinds"].notna() & table["at"].str.startswith("density")]
-    for (cell, at, method), group in tickets.groupby(["cell", "at", "method"], sort=False):
-        left = pd.DataFrame([{kind: 100 * some / every for kind, (some, every) in kinds.items()} for kinds in group["kinds"]])
-        mean, half = stats.interval(left["MLP"].to_numpy() - group["density"].to_numpy())
-        words = verdict(mean, half, len(group), Claim("", "", SPARSE, False))
-        kinds = ", ".join(f"{kind} {share:.0f}" for kind, share in left.mean().items())
-        beside = f"the MLP {mean:+.1f} ± {half:.1f} against all ({words})"
-        told.append(f"{labels[method]} keep {kinds} % at {at} of {cell}, {beside}")
-    return "; ".join(told)
-
-
-def after_updates(rows: pd.DataFrame) -> pd.DataFrame:
-    """Adds the validation accuracy just before the first update and just after it, in percent."""
-    first = [next((row for row in run.log if "before_update" in row), None) for run in rows.itertuples()]
-    rows = rows[[row is not None for row in first]]
-    first = [row for row in first if row]
-    return rows.assign(before=[100 * row["before_update"] for row in first], after=[100 * row["validation"] for row in first])
-
-
-def answers(study: Study) -> dict[str, str]:
-    """{question: answer}, of the questions that the study's results can answer. raises: ResultsError as `lib.results.load`"""
-    table = runs(study)
-    named = study.methods | study.controls | study.weights | study.tokens
-    labels = {"dense": "dense"} | {name: method.label for name, method in named.items()}
-    pruned = channels(study, table)
-    told = {question: answer(claims, table, labels) for question, claims in QUESTIONS.items()}
-    told[SILENT] = over_runs(pruned, ("silent",), labels)
-    told[PLACES] = places(table, labels)
-    told[COLLAPSE] = over_runs(pruned, ("thinnest",), labels)
-    told[UPDATE] = over_runs(after_updates(pruned[pruned["method"].isin(UPDATED)]), ("before", "after"), labels)
-    return {question: said for question, said in told.items() if said}
-
-
-def as_text(told: dict[str, str]) -> str:
-    """Markdown: a line a question, and how many differences were tried."""
-    number = sum(said.count(" points at ") - said.count("not compared") for said in told.values())
-    lines = [f"- **{question}** {said}." for question, said in told.items()]
-    chance = (
-        f"{number} differences are tried, each by itself at 95 %: about {number / 20:.0f} would be decided by chance alone."
-    )
-    return "\n".join([*lines, "", chance]) + "\n"

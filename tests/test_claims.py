@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lib import claims, config, results, stats
+from lib import claims, config, found, results, stats
 from lib.claims import Claim
 
 LABELS = {"sca": "SCA (gated)", "random": "random"}
@@ -77,20 +77,30 @@ def test_a_short_answer_counts_the_verdicts():
     )
 
 
+def test_networks_of_other_sizes_are_not_matched():
+    sizes = {"sca": 100.0, "near": 109.0, "far": 111.0}
+    table = pd.concat(
+        [rows(name, [3, 4, 5], at=name, parameters=size) for name, size in sizes.items()]
+        + [rows("random", [1, 2, 3], parameters=100.0)]
+    )
+    said = found.matched(table, "parameters", LABELS)
+    assert said.count("points at") == 2 and "far" not in said and "+2.0 ± 0.0 points at 0 K of a (above)" in said
+
+
 @pytest.fixture(scope="module")
 def quick():
     return config.load("quick")
 
 
 def test_the_committed_answers_are_those_of_the_committed_results(quick):
-    assert (quick.results / "claims.md").read_text() == claims.as_text(claims.answers(quick))
+    assert (quick.results / "claims.md").read_text() == found.as_text(found.answers(quick))
 
 
 def test_an_answer_is_what_the_results_say(quick):
     runs = results.load(quick, "channels", ["sca", "random"]).query("cell == 'digits-vgg' and ratio == 0.7")
     ours, theirs = (100 * runs[runs["method"] == name].sort_values("seed")["accuracy"].to_numpy() for name in ("sca", "random"))
     mean, half = stats.interval(ours - theirs)
-    said = claims.answers(quick)["Does prune-and-regrow beat random channels? (A32)"]
+    said = found.answers(quick)["Does prune-and-regrow beat random channels? (A32)"]
     assert f"{mean:+.1f} ± {half:.1f} points at ratio 0.7 of digits-vgg" in said
 
 
@@ -98,7 +108,7 @@ def test_an_answer_is_what_the_results_say(quick):
 def test_what_a_claim_names_is_in_the_study_that_answers_it(study):
     """A slip of the pen in a name would silently drop an answer."""
     settings = config.load(study)
-    variants = {claims.varied(variant) for one in settings.ablations.values() for variant in one.variants}
+    variants = {found.varied(variant) for one in settings.ablations.values() for variant in one.variants}
     known = {"dense", *settings.methods, *settings.controls, *settings.weights, *settings.tokens, *variants}
     named = {name for several in claims.QUESTIONS.values() for claim in several for name in claim[:2]}
     missing = {"quick": {"normalise True", "interval 2", "uniform-longer"}, "small": set()}[study]

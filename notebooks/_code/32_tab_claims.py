@@ -5,13 +5,13 @@ study = "quick"
 # %%
 from IPython.display import Markdown, display
 
-from lib import claims, config, results
+from lib import config, found, results
 
 settings = config.load(study)
-told = claims.answers(settings)
+told = found.answers(settings)
 
 # %%
-text = claims.as_text(told)
+text = found.as_text(told)
 display(Markdown(text))
 
 # %%
