@@ -1,6 +1,6 @@
-"""What the papers claim and what the controls ask, each answered in a sentence from a study's trainings, with interval and n.
+"""What papers claim and controls ask: two ways of training beside each other, seed by seed, with interval and n.
 
-A claim sets two ways of training beside each other, seed by seed. Its answer names a paper only where that compares the two.
+An answer names a paper only where that paper makes the comparison (docs/methods.md); else it says above or below.
 """
 
 from collections import Counter
@@ -10,110 +10,165 @@ import pandas as pd
 
 from lib import stats
 
-SCA, PQ, SPARSE, SKIP = "SCA", "PQ", "SparseSpikformer", "TP-Spikformer"
+SCA, SPARSE = "SCA", "SparseSpikformer"
 
 
 class Claim(NamedTuple):
-    """ours, theirs: names of methods or controls, "dense", or a varied setting of the ablation ("score firing_rate").
+    """ours, theirs: names of methods or controls, "dense", or what an ablation varies ("score abs_v"; "l1" for all its values)
 
-    says: who compares the two; above: what it finds for ours (None: as good as theirs)
+    says, above: who makes the comparison, and whether it finds ours above theirs
+    measure: "accuracy", a difference in points, or "parameters", a difference in percent of theirs
     """
 
     ours: str
     theirs: str
     says: str = ""
-    above: bool | None = True
+    above: bool = True
+    measure: str = "accuracy"
 
 
-QUESTIONS: dict[str, tuple[Claim, ...]] = {  # in the papers' order; numbers of items as in docs/methods.md
-    "What does removing channels cost? (A29)": (Claim("sca", "dense"), Claim("sca-plus", "dense")),
-    "Does prune-and-regrow beat only-prune? (A32)": (Claim("sca", "only-prune", SCA), Claim("sca-plus", "only-prune", SCA)),
+class Difference(NamedTuple):
+    """One claim, tried in one place: mean and half width of paired differences, the verdict, and what differs beside them."""
+
+    ours: str
+    theirs: str
+    cell: str
+    at: str
+    mean: float
+    half: float
+    unit: str
+    words: str
+    more: str = ""
+
+
+QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as in docs/methods.md
+    "What does removing channels cost? (1.7)": (Claim("sca", "dense"), Claim("sca-plus", "dense")),
+    "Does prune-and-regrow beat only-prune? (A32)": (Claim("sca", "only-prune", SCA), Claim("sca-literal", "only-prune", SCA)),
     "Does only-prune beat random channels? (A32)": (Claim("only-prune", "random", SCA),),
-    "Does prune-and-regrow beat random channels? (A32)": (Claim("sca", "random", SCA), Claim("sca-plus", "random", SCA)),
-    "What does S + |V|, which the code uses, change against |V|, which the text prints? (A10-A12)": (
-        Claim("sca", "score abs_v"),
+    "Does prune-and-regrow beat random channels? (A32)": (Claim("sca", "random", SCA), Claim("sca-literal", "random", SCA)),
+    "Do only-prune and random keep more parameters at an equal ratio? (A32)": (
+        Claim("only-prune", "sca", SCA, True, "parameters"),
+        Claim("random", "sca", SCA, True, "parameters"),
     ),
-    "Is S + |V| a better score than firing rate, BN gamma or filter L1? (A12)": (
-        Claim("sca", "score firing_rate"),
-        Claim("sca", "score bn_gamma"),
-        Claim("sca", "score filter_l1"),
+    "What does sca+, our schedule of the same parts, gain? (A22, A24)": (
+        Claim("sca-plus", "sca"),
+        Claim("sca-plus", "only-prune"),
+        Claim("sca-plus", "random"),
     ),
-    "What does ranking inside each layer's own scale change? (A22)": (Claim("normalise True", "sca"),),
+    "What does |V|, which the text prints, change against S + |V|, which the code uses? (A10-A12)": (
+        Claim("score abs_v", "sca"),
+    ),
+    "Are firing rate, BN gamma or filter L1 better scores than S + |V|? (A12)": (
+        Claim("score firing_rate", "sca"),
+        Claim("score relu_h", "sca"),
+        Claim("score bn_gamma", "sca"),
+        Claim("score filter_l1", "sca"),
+    ),
+    "Are they better than |V|? (A10, A12)": (
+        Claim("score firing_rate", "score abs_v"),
+        Claim("score bn_gamma", "score abs_v"),
+        Claim("score filter_l1", "score abs_v"),
+    ),
+    "What does dividing scores by their layer's mean change? (A22)": (Claim("normalise", "sca"),),
     "Gated or literal: does freezing what is masked matter? (A20-A22)": (Claim("sca", "sca-literal"),),
-    "Does the L1 term help? (A25)": (Claim("sca", "l1 0.0"),),
-    "Does a larger regrown fraction help? (A15)": (Claim("regrow 0.2", "sca"),),
-    "Do rarer updates help? (A16)": (Claim("interval 2", "sca"),),
-    "What does sca+ gain? (A22, A24)": (Claim("sca-plus", "sca"),),
+    "What does another L1 change? (A25)": (Claim("l1", "sca"),),
+    "What does another regrown fraction change? (A15)": (Claim("regrow", "sca"),),
+    "What does another interval between updates change? (A16)": (Claim("interval", "sca"),),
     "Is it the weights or the widths that pruning finds? (A34)": (Claim("sca", "anew"),),
     "Does SCA beat a dense network of equal parameters, or of equal training cost? (A34)": (
         Claim("sca", "uniform"),
         Claim("sca", "uniform-longer"),
     ),
-    "What do sparse weights cost? (B15)": (Claim("pq", "dense"),),
-    "Does PQ beat its controls at equal density? (B16)": (
+    "What do sparse weights cost? (2.6)": (Claim("pq", "dense"),),
+    "Does PQ beat controls that its paper does not show, at equal density? (2.6, B16)": (
         Claim("pq", "pq-fixed"),
         Claim("pq", "pq-random"),
-        Claim("pq", "esl", PQ),
+        Claim("pq", "esl"),
         Claim("pq", "one-shot"),
     ),
-    "Are learned tokens better than random ones, or than attention's choice? (C6)": (
+    "Are learned tokens better than random ones, or than attention's choice? (3.6)": (
         Claim("learned", "random-tokens", SPARSE),
         Claim("learned", "attention"),
     ),
-    "What do dropped tokens cost beside all tokens, trained on as long? (C11)": (Claim("learned", "all", SPARSE, None),),
-    "What does skipping cost, which trains nothing?": (Claim("skip", "dense", SKIP, None),),
-    "Do tickets gain from selected tokens? (C16)": (Claim("tickets-learned", "tickets-all", SPARSE),),
-    "What do tickets cost? (C13)": (Claim("tickets-all", "all", SPARSE, None),),
+    "What do dropped tokens cost beside all tokens, trained on as long?": (Claim("learned", "all"),),
+    "What does skipping cost, which trains nothing? (3.7)": (Claim("skip", "dense"),),
+    "Do tickets gain from selected tokens, as on CIFAR-10? (3.6)": (Claim("tickets-learned", "tickets-all", SPARSE),),
+    "What do tickets cost beside all weights, trained on as long?": (Claim("tickets-all", "all"),),
 }
+VARIED = {  # what an ablation replaces in SCA, in words
+    "score": "SCA by {}",
+    "normalise": "SCA, scores divided by their layer's mean",
+    "l1": "SCA with L1 {}",
+    "regrow": "SCA that regrows {}",
+    "interval": "SCA updated every {} epochs",
+}
+SCORES = {"abs_v": "|V|", "firing_rate": "firing rate", "bn_gamma": "BN gamma", "filter_l1": "filter L1", "relu_h": "max(H, 0)"}
+
+
+def label(name: str, labels: dict[str, str]) -> str:
+    """A method's label, or an ablation in words: "score abs_v" -> "SCA by |V|"."""
+    key, _, value = name.partition(" ")
+    return labels[name] if name in labels else VARIED[key].format(SCORES.get(value, value))
+
+
+def verdict(mean: float, half: float, n: int, says: str = "", above: bool = True) -> str:
+    """In words: what an interval says, and whether a paper says so, too."""
+    if not abs(mean) > half:
+        return f"undecided at n={n}"
+    if not says:
+        return "above" if mean > 0 else "below"
+    return f"{'agrees' if above == (mean > 0) else 'disagrees'} with {says}"
 
 
 def pairs(table: pd.DataFrame, claim: Claim) -> pd.DataFrame:
     """The trainings that a claim sets beside each other: cell, at, seed, and each measure with _ours and _theirs."""
-    ours, theirs = (table[table["method"] == name] for name in claim[:2])
+    names = table["method"]
+    ours, theirs = (table[(names == name) | names.str.startswith(f"{name} ")] for name in claim[:2])
     whole = theirs["at"].eq("").all()  # theirs is asked for nothing, and stands beside ours at everything
     on = ["cell", "seed"] if whole else ["cell", "at", "seed"]
-    return ours.merge(theirs.drop(columns="at") if whole else theirs, on=on, suffixes=("_ours", "_theirs"))
+    return ours.merge(
+        theirs.drop(columns="at") if whole else theirs, on=on, suffixes=("_ours", "_theirs"), validate="many_to_one"
+    )
 
 
-def verdict(mean: float, half: float, n: int, claim: Claim) -> str:
-    """In words: what an interval says of a claim."""
-    if not abs(mean) > half:
-        return f"undecided at n={n}"
-    if not claim.says:
-        return "above" if mean > 0 else "below"
-    return f"{'agrees' if claim.above == (mean > 0) else 'disagrees'} with {claim.says}"
+def compare(claim: Claim, table: pd.DataFrame, labels: dict[str, str]) -> list[Difference]:
+    """A claim in every cell and at everything asked; empty if the study has not tried it."""
+    made = []
+    for (cell, at, ours), both in pairs(table, claim).groupby(["cell", "at", "method_ours"], sort=False):
+        mine, other = both[f"{claim.measure}_ours"], both[f"{claim.measure}_theirs"]
+        percent = claim.measure == "parameters"
+        mean, half = stats.interval(100 * (mine / other - 1) if percent else mine - other)
+        words, more = verdict(mean, half, len(both), claim.says, claim.above), ""
+        if at.startswith("ratio") and not percent:
+            shares = [100 * (both[f"{size}_ours"] / both[f"{size}_theirs"]).mean() for size in ("parameters", "synops")]
+            more = "{:.0f} % of the parameters, {:.0f} % of the SynOps".format(*shares)
+        if at.startswith("density"):
+            left, wanted = both["density_ours"].mean(), 100 * both["asked_ours"].mean()
+            more = f"{left:.3g} % of the weights are left" if abs(left - wanted) > 0.1 else ""
+            if both["density_theirs"].max() < 99.9 and abs(left - both["density_theirs"].mean()) > 0.1:
+                words = "not compared: at other densities"
+        names = (label(ours, labels), label(claim.theirs, labels))
+        made.append(Difference(*names, cell, at, mean, half, "% parameters" if percent else "points", words, more))
+    return made
 
 
-def compare(claim: Claim, table: pd.DataFrame, labels: dict[str, str]) -> tuple[str, list[str]]:
-    """Both names with the paired difference in every cell and at everything asked, and the verdicts; empty if none was run."""
-    told, verdicts = [], []
-    for (cell, at), both in pairs(table, claim).groupby(["cell", "at"], sort=False):
-        mean, half = stats.interval(both["accuracy_ours"] - both["accuracy_theirs"])
-        words = verdict(mean, half, len(both), claim)
-        apart = (both["density_ours"] - both["density_theirs"]).mean()
-        if at.startswith("density") and both["density_theirs"].max() < 99.9 and abs(apart) > 0.1:
-            words = f"not compared, {apart:+.1f} points of density apart"
-        told.append(f"{mean:+.1f} ± {half:.1f} points at {at} of {cell} ({words}{sizes(claim, both)})")
-        verdicts.append(words)
-    names = " against ".join(label(name, labels) for name in claim[:2])
-    return f"{names} {', '.join(told)}" if told else "", verdicts
+def answer(tried: list[Difference]) -> str:
+    """For each two names the range of means and how often each verdict is given, in italics; then every difference."""
+    short, told = [], []
+    for names in dict.fromkeys((each.ours, each.theirs) for each in tried):
+        same = [each for each in tried if (each.ours, each.theirs) == names]
+        low, high = (pick(each.mean for each in same) for pick in (min, max))
+        means = f"{low:+.1f}" if f"{low:+.1f}" == f"{high:+.1f}" else f"{low:+.1f} to {high:+.1f}"
+        counts = Counter(each.words for each in same).most_common()
+        words = ", ".join(words if len(same) == 1 else f"{words} ({number} of {len(same)})" for words, number in counts)
+        short.append(f"{' against '.join(names)} {means} {same[0].unit}, {words}")
+        told.append(f"{' against '.join(names)} {', '.join(map(shown, same))}")
+    return f"*{'; '.join(short)}.* {'; '.join(told)}" if tried else ""
 
 
-def answer(claims: tuple[Claim, ...], table: pd.DataFrame, labels: dict[str, str]) -> str:
-    """How often each verdict is given, then every comparison; "" if the study has none."""
-    told, verdicts = zip(*(compare(claim, table, labels) for claim in claims), strict=True)
-    counts = Counter(words for each in verdicts for words in each)
-    short = ", ".join(words if len(counts) == 1 else f"{words} ({number})" for words, number in counts.most_common())
-    return f"*{short[:1].upper()}{short[1:]}.* {'; '.join(filter(None, told))}" if counts else ""
-
-
-def label(name: str, labels: dict[str, str]) -> str:
-    return labels.get(name, f"SCA with {name.replace('_', ' ')}")
-
-
-def sizes(claim: Claim, both: pd.DataFrame) -> str:
-    """Where a ratio alone would mislead: what share of the other's parameters and SynOps (AC) is left."""
-    if claim.ours not in ("sca", "sca-plus") or claim.theirs in ("random", "anew", "uniform", "uniform-longer"):
-        return ""
-    shares = [100 * (both[f"{measure}_ours"] / both[f"{measure}_theirs"]).mean() for measure in ("parameters", "synops")]
-    return ", {:.0f} % of its parameters, {:.0f} % of its SynOps".format(*shares)
+def shown(each: Difference) -> str:
+    """+1.0 ± 0.5 points at ratio 0.5 of a cell (above, ...)"""
+    half = f"± {each.half:.1f}" if each.half == each.half else "(one seed)"
+    return (
+        f"{each.mean:+.1f} {half} {each.unit} at {each.at} of {each.cell} ({', '.join(filter(None, (each.words, each.more)))})"
+    )

@@ -1,6 +1,7 @@
 """One style for all figures: a colour, a marker and a line for each method; sizes in millimetres; files that do not change
 unless the picture does."""
 
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -107,6 +108,11 @@ def panels(count: int, height_mm: float = 68) -> tuple[Figure, list[Axes]]:
     for spare in axes[count:]:
         spare.remove()
     return fig, axes[:count]
+
+
+def in_order(layers) -> list[str]:
+    """Names of layers with their numbers in order: conv2 before conv10 (a JSON file has them by the alphabet)."""
+    return sorted(layers, key=lambda name: [part.zfill(5) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
 
 
 def cell_title(name: str, cell: Cell) -> str:

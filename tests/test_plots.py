@@ -195,3 +195,8 @@ def test_every_axis_of_a_committed_figure_is_labelled(code, monkeypatch):
     assert not list(itertools.chain.from_iterable(map(unlabelled, saved)))
     texts = " ".join(text.get_text() for fig in saved for text in fig.texts)
     assert re.search(r"n = \d+", texts), "the figure does not say n: call plots.note"
+
+
+def test_layers_are_in_the_order_of_their_numbers():
+    names = ["conv1", "conv10", "conv2", "stack.2.a", "stack.11.a"]
+    assert plots.in_order(names) == ["conv1", "conv2", "conv10", "stack.2.a", "stack.11.a"]

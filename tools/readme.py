@@ -104,7 +104,7 @@ def findings() -> str:
 
 def real() -> str:
     """Test accuracy of each channel method at each ratio, on real images."""
-    return wide(lambda table: table["asked (%)"].isna() & table["rho"].isna(), "ratio", "ratio {:g}", "small")
+    return wide(lambda table: table["cell"].isin(table.loc[table["ratio"] > 0, "cell"]), "ratio", "ratio {:g}", "small")
 
 
 def found() -> str:
@@ -113,7 +113,7 @@ def found() -> str:
 
 
 def verdicts() -> str:
-    """The same, each question with its verdict alone."""
+    """The same, each question with the range of its differences and the verdicts."""
     return "\n".join(re.findall(r"^- \*\*.*?\*\* \*.*?\*", found(), flags=re.MULTILINE))
 
 
@@ -123,7 +123,7 @@ PARTS = {each.__name__: each for each in (sources, numbers, densities, tokens, t
 def filled(text: str) -> str:
     return re.sub(
         r"(<!-- (\w+) -->\n).*?(<!-- end -->)",
-        lambda part: f"{part[1]}{PARTS[part[2]]()}\n{part[3]}" if part[2] in PARTS else part[0],
+        lambda part: f"{part[1]}{PARTS[part[2]]()}\n{part[3]}",
         text,
         flags=re.DOTALL,
     )

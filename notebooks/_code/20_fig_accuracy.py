@@ -35,10 +35,10 @@ for letter, (ax, x, label) in zip("bcd", panels, strict=True):
 
 # %%
 marks = published.by_channel(settings.cells[cell].data)
-for (method, rows), marker in zip(marks.groupby("method", sort=False), "osd^v", strict=False):
+for (method, rows), marker in zip(marks.groupby("method", sort=False), "osd^v"[:marks["method"].nunique()], strict=True):
     against_size.plot(rows["connectivity"], rows["accuracy"], marker + "--", color="0.45", markerfacecolor="none", linewidth=0.8, label=f"{method}, published")
 for level in marks["dense_accuracy"].dropna().unique():
-    against_size.plot(100, level, "*", color="0.45", markerfacecolor="none", markersize=7, label="its dense network, published")
+    against_size.plot(100, level, "*", color="0.45", markerfacecolor="none", markersize=7, label=f"{marks['method'][marks['dense_accuracy'] == level].iloc[0]}, dense, published")
 if len(marks):
     against_size.legend(fontsize=6)
 plots.size_axis(against_size)

@@ -18,6 +18,7 @@ sca, ratio = table[table["method"] == "sca"], settings.cells[cell].ratios[0]
 widths = pd.DataFrame([{"layer": layer, "ratio": row.ratio, "kept": kept}
                        for row in sca.itertuples() for layer, kept in row.widths.items()])
 full = pd.Series(sca["channels"].iloc[0])
+full = full[plots.in_order(full.index)]
 widths.groupby(["ratio", "layer"], sort=False)["kept"].mean().unstack(0).assign(dense=full).round(1)
 
 # %%

@@ -25,7 +25,7 @@ epochs.groupby(["label", "epoch"], sort=False)["accuracy (%)"].mean().unstack(0)
 left = pd.DataFrame([{"label": run.label, "seed": run.seed, **{layer: 100 * kept / run.channels[layer] for layer, kept in run.widths.items()}}
                      for run in table.itertuples()]).set_index(["label", "seed"])
 ends = pd.DataFrame({"thinnest (%)": left.min(axis=1), "accuracy (%)": 100 * table.set_index(["label", "seed"])["accuracy"]})
-shares = left.groupby("label", sort=False).mean()
+shares = left[plots.in_order(left.columns)].groupby("label", sort=False).mean()
 shares.assign(**ends.groupby("label").mean()).round(1)
 
 # %%
@@ -37,7 +37,7 @@ axes["when"].set(xlabel="epoch (at each update: before and after it)", ylabel="v
 axes["when"].legend()
 
 # %%
-image = axes["where"].imshow(shares, aspect="auto", vmin=0, vmax=100, cmap="cividis")
+axes["where"].imshow(shares, aspect="auto", vmin=0, vmax=100, cmap="cividis")
 axes["where"].set_yticks(range(len(shares)), shares.index)
 axes["where"].set_xticks(range(len(shares.columns)), shares.columns, rotation=45, ha="right")
 axes["where"].grid(False)
@@ -46,12 +46,19 @@ for (row, column), share in pd.DataFrame(shares.to_numpy()).stack().items():
 axes["where"].set(title="(b) channels left in each layer (%)")
 
 # %%
-for number, (label, rows) in enumerate(ends.groupby("label", sort=False)):
-    color, marker, _ = plots.SEQUENCE[number % len(plots.SEQUENCE)]
-    face = color if number < len(plots.SEQUENCE) else "white"
-    axes["end"].plot(rows["thinnest (%)"], rows["accuracy (%)"], linestyle="", color=color, marker=marker, markerfacecolor=face, label=label)
-rank = ends["thinnest (%)"].corr(ends["accuracy (%)"], method="spearman")
-axes["end"].set(xlabel="channels left in the thinnest layer (%)", ylabel="test accuracy (%)", title=f"(c) each training; rank correlation {rank:+.2f}")
+named = {settings.methods[name].label: name for name in settings.methods}
+spare = iter(plots.SEQUENCE * 2)
+for label, rows in ends.groupby("label", sort=False):
+    look = plots.style(named[label], list(settings.methods)) if label in named else dict(zip(("color", "marker"), next(spare), strict=False))
+    face = look["color"] if label in named else "white"
+    axes["end"].plot(rows["thinnest (%)"], rows["accuracy (%)"], **look | {"linestyle": "", "markerfacecolor": face}, label=label)
+
+# %%
+ranked = ends.drop(index=[settings.methods[name].label for name in settings.methods if settings.methods[name].mode == "fixed"], level="label")
+means = ranked.groupby("label").mean()
+rank = means["thinnest (%)"].corr(means["accuracy (%)"], method="spearman")
+axes["end"].set(xlabel="channels left in the thinnest layer (%)", ylabel="test accuracy (%)")
+axes["end"].set_title(f"(c) each training; rank correlation {rank:+.2f}\n(means of the {len(means)} ways that rank all layers together)")
 axes["end"].legend(fontsize=5, ncols=2)
 
 # %%

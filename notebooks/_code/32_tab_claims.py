@@ -5,13 +5,13 @@ study = "quick"
 # %%
 from IPython.display import Markdown, display
 
-from lib import config, found, results
+from lib import config, findings, results
 
 settings = config.load(study)
-told = found.answers(settings)
+told, tried = findings.answers(settings)
 
 # %%
-text = found.as_text(told)
+text = findings.as_text(told, tried)
 display(Markdown(text))
 
 # %%
