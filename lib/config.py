@@ -4,7 +4,6 @@ Names of scores, networks and the like are looked up by `lib.check`, so that thi
 no criterion and an edit of one remakes no figure.
 """
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -142,7 +141,7 @@ class Study(Settings):
         interval = method.interval or (cell.prune and cell.prune.interval)
         return method.model_copy(update={"l1": cell.train.l1 if method.l1 is None else method.l1, "interval": interval})
 
-    @cached_property
+    @property
     def folder(self) -> Path:
         return ROOT / self.out
 

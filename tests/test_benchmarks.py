@@ -33,11 +33,12 @@ def test_the_plain_network_is_the_studys_vgg16_without_the_study():
 
 
 def test_a_plain_step_trains():
+    torch.manual_seed(1)
     net = plain.vgg16(0.125)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     x, y = nets.batch(16)
-    losses = [plain.train_step(net, x, y, 2, optimizer) for _ in range(12)]
-    assert sum(losses[-3:]) < sum(losses[:3])
+    losses = [plain.train_step(net, x, y, 2, optimizer) for _ in range(20)]
+    assert sum(losses[-5:]) < sum(losses[:5]) - 0.1
 
 
 def test_ratios_are_of_the_same_round():
