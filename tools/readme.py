@@ -1,5 +1,4 @@
-"""Fills the generated parts of README.md and of the first notebook, between `<!-- name -->` and `<!-- end -->`, from dvc.yaml,
-notebooks and results.
+"""Fills the generated parts of README.md, between `<!-- name -->` and `<!-- end -->`, from dvc.yaml, notebooks and results.
 
 `python tools/readme.py` writes them; a test holds that they are up to date.
 """
@@ -15,7 +14,6 @@ from lib.config import ROOT
 from lib.files import whole
 
 README = ROOT / "README.md"
-START = ROOT / "notebooks" / "00_start_here.ipynb"
 COLUMNS = ["accuracy (%)", "± (95 %)", "density (%)", "asked (%)"]
 
 
@@ -75,9 +73,9 @@ def tickets() -> str:
     return wide(lambda table: table["asked (%)"].lt(100) & table["rho"].notna(), "asked (%)", "density {:.3g} %")
 
 
-def wide(rows, column: str, title: str, study: str = "quick") -> str:
-    """The chosen rows of a study's summary, a column for each value of `column`."""
-    table = pd.read_csv(ROOT / "results" / study / "summary.csv")
+def wide(rows, column: str, title: str) -> str:
+    """The chosen rows of the quick study's summary, a column for each value of `column`."""
+    table = pd.read_csv(ROOT / "results/quick/summary.csv")
     table = table[rows(table)].fillna({"rho": 1.0})
     table["shown"] = [
         f"{mean:.1f} ± {half:.1f}" + (f" (at {density:.3g} %)" if abs(density - asked) > 0.1 else "")
@@ -102,22 +100,7 @@ def findings() -> str:
     return "\n".join([*decided, rest, chance])
 
 
-def real() -> str:
-    """Test accuracy of each channel method at each ratio, on real images."""
-    return wide(lambda table: table["cell"].isin(table.loc[table["ratio"] > 0, "cell"]), "ratio", "ratio {:g}", "small")
-
-
-def found() -> str:
-    """What the small study answers, whole."""
-    return (ROOT / "results/small/claims.md").read_text().strip()
-
-
-def verdicts() -> str:
-    """The same, each question with the range of its differences and the verdicts."""
-    return "\n".join(re.findall(r"^- \*\*.*?\*\* \*.*?\*", found(), flags=re.MULTILINE))
-
-
-PARTS = {each.__name__: each for each in (sources, numbers, densities, tokens, tickets, findings, real, found, verdicts)}
+PARTS = {each.__name__: each for each in (sources, numbers, densities, tokens, tickets, findings)}
 
 
 def filled(text: str) -> str:
@@ -129,16 +112,6 @@ def filled(text: str) -> str:
     )
 
 
-def filled_notebook(text: str) -> str:
-    """The same in each cell of a notebook; nothing else of it is touched."""
-    notebook = json.loads(text)
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown":
-            cell["source"] = filled("".join(cell["source"])).splitlines(keepends=True)
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-
-
 if __name__ == "__main__":
-    for path, fill in ((README, filled), (START, filled_notebook)):
-        with whole(path) as beside:
-            beside.write_text(fill(path.read_text()))
+    with whole(README) as beside:
+        beside.write_text(filled(README.read_text()))
