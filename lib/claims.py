@@ -36,6 +36,7 @@ class Difference(NamedTuple):
     at: str
     mean: float
     half: float
+    n: int
     unit: str
     words: str
     more: str = ""
@@ -86,11 +87,26 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as 
         Claim("pq", "esl"),
         Claim("pq", "one-shot"),
     ),
+    "Does PQ beat other methods for single weights, at equal density? (2.7)": (
+        Claim("pq", "set"),
+        Claim("pq", "rigl"),
+        Claim("pq", "granet"),
+        Claim("pq", "lottery"),
+        Claim("pq", "grad-r"),
+        Claim("pq", "stds"),
+    ),
+    "What does each part of PQ change? (2.6)": (
+        Claim("pq", "pq-neuron"),
+        Claim("pq", "pq-literal"),
+        Claim("pq", "pq-shrink"),
+        Claim("pq", "pq-gradual"),
+    ),
     "Are learned tokens better than random ones, or than attention's choice? (3.6)": (
         Claim("learned", "random-tokens", SPARSE),
         Claim("learned", "attention"),
     ),
     "What do dropped tokens cost beside all tokens, trained on as long?": (Claim("learned", "all"),),
+    "What does that training give by itself?": (Claim("all", "dense"),),
     "What does skipping cost, which trains nothing? (3.7)": (Claim("skip", "dense"),),
     "Do tickets gain from selected tokens, as on CIFAR-10? (3.6)": (Claim("tickets-learned", "tickets-all", SPARSE),),
     "What do tickets cost beside all weights, trained on as long?": (Claim("tickets-all", "all"),),
@@ -103,6 +119,11 @@ VARIED = {  # what an ablation replaces in SCA, in words
     "interval": "SCA updated every {} epochs",
 }
 SCORES = {"abs_v": "|V|", "firing_rate": "firing rate", "bn_gamma": "BN gamma", "filter_l1": "filter L1", "relu_h": "max(H, 0)"}
+
+
+def varied(variant) -> str:
+    """{"score": "abs_v"} -> "score abs_v"; "" of what is no ablation."""
+    return ", ".join(f"{key} {value}" for key, value in variant.items()) if isinstance(variant, dict) else ""
 
 
 def label(name: str, labels: dict[str, str]) -> str:
@@ -140,35 +161,60 @@ def compare(claim: Claim, table: pd.DataFrame, labels: dict[str, str]) -> list[D
         mean, half = stats.interval(100 * (mine / other - 1) if percent else mine - other)
         words, more = verdict(mean, half, len(both), claim.says, claim.above), ""
         if at.startswith("ratio") and not percent:
-            shares = [100 * (both[f"{size}_ours"] / both[f"{size}_theirs"]).mean() for size in ("parameters", "synops")]
-            more = "{:.0f} % of the parameters, {:.0f} % of the SynOps".format(*shares)
+            more = f"{share(both, 'parameters')} of the parameters, {share(both, 'synops')} of the SynOps"
+        if at.startswith("rho"):
+            more = f"{share(both, 'energy')} of the energy"
         if at.startswith("density"):
             left, wanted = both["density_ours"].mean(), 100 * both["asked_ours"].mean()
-            more = f"{left:.3g} % of the weights are left" if abs(left - wanted) > 0.1 else ""
+            more = f"{left:.3g} % of the weights" if abs(left - wanted) > 0.1 else ""
             if both["density_theirs"].max() < 99.9 and abs(left - both["density_theirs"].mean()) > 0.1:
                 words = "not compared: at other densities"
         names = (label(ours, labels), label(claim.theirs, labels))
-        made.append(Difference(*names, cell, at, mean, half, "% parameters" if percent else "points", words, more))
+        made.append(Difference(*names, cell, at, mean, half, len(both), "% parameters" if percent else "points", words, more))
     return made
 
 
-def answer(tried: list[Difference]) -> str:
-    """For each two names the range of means and how often each verdict is given, in italics; then every difference."""
-    short, told = [], []
+def share(both: pd.DataFrame, size: str) -> str:
+    """Ours in percent of theirs, mean over seeds."""
+    return f"{100 * (both[f'{size}_ours'] / both[f'{size}_theirs']).mean():.0f} %"
+
+
+def sentence(tried: list[Difference]) -> str:
+    """For each two names the differences, each with its interval, and how often each verdict is given; "" of none."""
+    told = []
     for names in dict.fromkeys((each.ours, each.theirs) for each in tried):
         same = [each for each in tried if (each.ours, each.theirs) == names]
-        low, high = (pick(each.mean for each in same) for pick in (min, max))
-        means = f"{low:+.1f}" if f"{low:+.1f}" == f"{high:+.1f}" else f"{low:+.1f} to {high:+.1f}"
         counts = Counter(each.words for each in same).most_common()
         words = ", ".join(words if len(same) == 1 else f"{words} ({number} of {len(same)})" for words, number in counts)
-        short.append(f"{' against '.join(names)} {means} {same[0].unit}, {words}")
-        told.append(f"{' against '.join(names)} {', '.join(map(shown, same))}")
-    return f"*{'; '.join(short)}.* {'; '.join(told)}" if tried else ""
+        told.append(f"{' against '.join(names)} {', '.join(map(shown, same))} {same[0].unit} ({where(same)}): {words}")
+    return "; ".join(told)
+
+
+def where(tried: list[Difference]) -> str:
+    """ratio 0.5, 0.7 of a cell; ratio 0.5 of another"""
+    places = {cell: [each.at for each in tried if each.cell == cell] for cell in (each.cell for each in tried)}
+    kinds = {cell: at[0].partition(" ")[0] + " " for cell, at in places.items()}
+    short = {cell: ", ".join([at[0], *(each.removeprefix(kinds[cell]) for each in at[1:])]) for cell, at in places.items()}
+    return "; ".join(" of ".join(filter(None, (at, cell))) for cell, at in short.items())
 
 
 def shown(each: Difference) -> str:
-    """+1.0 ± 0.5 points at ratio 0.5 of a cell (above, ...)"""
-    half = f"± {each.half:.1f}" if each.half == each.half else "(one seed)"
-    return (
-        f"{each.mean:+.1f} {half} {each.unit} at {each.at} of {each.cell} ({', '.join(filter(None, (each.words, each.more)))})"
+    """+1.0 ± 0.5"""
+    return f"{each.mean:+.1f} ± {each.half:.1f}" if each.n > 1 else f"{each.mean:+.1f} (one seed)"
+
+
+def as_table(tried: list[Difference]) -> pd.DataFrame:
+    """A row a difference, in words."""
+    return pd.DataFrame(
+        {
+            "ours": each.ours,
+            "against": each.theirs,
+            "network and data": each.cell,
+            "at": each.at,
+            "difference (95 %)": f"{shown(each)} {each.unit}",
+            "n": each.n,
+            "verdict": each.words,
+            "ours has": each.more,
+        }
+        for each in tried
     )

@@ -1,4 +1,6 @@
-"""What a study found: its results in one table, and every question that they can answer, in a line each."""
+"""What a study found: its results in one table, and every question that they can answer, in a sentence each."""
+
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -25,31 +27,26 @@ EQUAL = {
 }
 UNITS = {"parameters": "parameters", "synops": "AC"}
 MATCHED = 0.1  # of a size, by which two networks may differ and still count as equally large
-SILENT = "How many of the channels that are left fire on none of the images on which costs are counted? (A12)"
-SCORED = (
-    "sca",
-    "sca-literal",
-    "only-prune",
-    "random",
-    "sca-plus",
-    "score abs_v",
-    "score firing_rate",
-    "score bn_gamma",
-    "score filter_l1",
-)
-PLACES = (
-    "Where in a Spikformer do the weights go, and is its MLP more redundant than its attention, as SparseSpikformer argues?"
-)
-KINDS = "stem", "q", "k", "v", "projection", "MLP", "selector", "head"
+PLACES = "Is the MLP of a Spikformer more redundant than its attention, as SparseSpikformer argues? (3.6)"
+KEPT = "Where in a Spikformer do the weights go? (3.6)"
+KINDS = ["stem", "q", "k", "v", "projection", "MLP", "selector", "head"]
 ATTENTION = ["q", "k", "v", "projection"]
+SILENT = "How many of the channels that are left fire on none of the images on which costs are counted? (A12)"
 COLLAPSE = "How much of its thinnest layer does a network keep?"
 UPDATE = "From what to what does the first update take validation accuracy?"
-UPDATED = "sca", "only-prune", "sca-plus"
+
+
+class Answer(NamedTuple):
+    """One sentence with numbers, the table behind it, and the differences that it tried."""
+
+    sentence: str
+    table: pd.DataFrame
+    tried: list[Difference]
 
 
 def runs(study: Study) -> pd.DataFrame:
     """One row a training, with all that was measured; method: of an ablation what it varies; at: what it was asked for, "" if
-    nothing goes; accuracy, density, silent in percent; parameters and synops (AC a sample) as numbers."""
+    nothing goes; accuracy, density, silent in percent; parameters, synops (AC a sample) and energy as numbers."""
     stages = {
         "dense": ["dense"],
         "channels": study.methods,
@@ -63,19 +60,15 @@ def runs(study: Study) -> pd.DataFrame:
     table = table.reindex(columns=table.columns.union(MEASURED, sort=False))
     every = {name for name, method in study.tokens.items() if method.kind == "select" and method.rule == "all"}
     return table.assign(
-        method=[varied(run.variant) or run.method for run in table.itertuples()],
+        method=[claims.varied(run.variant) or run.method for run in table.itertuples()],
         at=["" if run.method in {"dense"} | every else asked(run) for run in table.itertuples()],
         accuracy=100 * table["accuracy"],
         density=100 * table["density"],
         parameters=[counts["total"] for counts in table["parameters"]],
         synops=[counts["ac"] for counts in table["synops"]],
+        energy=table["energy_pj"],
         silent=100 * table["silent"],
     )
-
-
-def varied(variant) -> str:
-    """{"score": "abs_v"} -> "score abs_v"; "" of what is no ablation."""
-    return ", ".join(f"{key} {value}" for key, value in variant.items()) if isinstance(variant, dict) else ""
 
 
 def asked(run) -> str:
@@ -94,13 +87,34 @@ def pruned(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def over_seeds(table: pd.DataFrame, values: tuple[str, ...], labels: dict[str, str]) -> str:
-    """Means and intervals of shares in percent, of each way of training in each cell."""
+def over_seeds(table: pd.DataFrame, values: list[str]) -> pd.DataFrame:
+    """Mean of each value over seeds, half of its interval, and n, of each way of training in each cell."""
+    groups = table.groupby(["method", "cell", "at"], sort=False)[values]
+    halves = groups.agg(lambda seeds: stats.interval(seeds)[1]).add_suffix(" ±")
+    return pd.concat([groups.mean(), halves, groups.size().rename("n")], axis="columns").reset_index()
+
+
+def ranges(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> str:
+    """Of each way of training, from which to which mean (%) its values go, over all cells and all that was asked for."""
     told = []
-    for (cell, at, method), group in table.groupby(["cell", "at", "method"], sort=False):
-        means = " to ".join("{:.1f} ± {:.1f} %".format(*stats.interval(group[value])) for value in values)
-        told.append(f"{claims.label(method, labels)} {means} {f'at {at} ' * bool(at)}of {cell}")
+    for method, rows in means.groupby("method", sort=False):
+        ends = {value: sorted({f"{end:.1f}" for end in (rows[value].min(), rows[value].max())}, key=float) for value in values}
+        shown = [f"{value} {' to '.join(numbers)} %" for value, numbers in ends.items() if "nan" not in numbers]
+        told.append(f"{claims.label(method, labels)}: {', '.join(shown)}")
     return "; ".join(told)
+
+
+def in_words(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> pd.DataFrame:
+    """Those means as a table to read."""
+    shown = {
+        f"{value} (%, ± 95 %)": [
+            "" if pd.isna(mean) else f"{mean:.1f} ± {half:.1f}"
+            for mean, half in means[[value, f"{value} ±"]].itertuples(index=False)
+        ]
+        for value in values
+    }
+    methods = [claims.label(method, labels) for method in means["method"]]
+    return pd.DataFrame({"method": methods, "network and data": means["cell"], "at": means["at"], **shown, "n": means["n"]})
 
 
 def matched(table: pd.DataFrame, measure: str, labels: dict[str, str]) -> list[Difference]:
@@ -116,25 +130,29 @@ def matched(table: pd.DataFrame, measure: str, labels: dict[str, str]) -> list[D
         mean, half = stats.interval(rows["accuracy_ours"] - rows["accuracy_theirs"])
         names = (f"{claims.label(ours, labels)} ({at})", f"{claims.label(theirs, labels)} ({other})")
         place = f"{rows['size_ours'].mean() / 1e3:.0f} K {UNITS[measure]}"
-        made.append(Difference(*names, cell, place, mean, half, "points", claims.verdict(mean, half, len(rows))))
+        made.append(Difference(*names, cell, place, mean, half, len(rows), "points", claims.verdict(mean, half, len(rows))))
     return made
 
 
-def places(table: pd.DataFrame, labels: dict[str, str]) -> tuple[str, list[Difference]]:
-    """What is left of each kind of a transformer's layers, in percent; and the share left of its MLP beside its attention's."""
-    told, made = [], []
+def places(table: pd.DataFrame, labels: dict[str, str]) -> list[Difference]:
+    """What is left of the weights of a transformer's MLP, beside what is left of its attention's."""
+    made = []
     tickets = table[table["kinds"].notna() & table["at"].str.startswith("density")]
     for (cell, at, method), group in tickets.groupby(["cell", "at", "method"], sort=False):
-        left = pd.DataFrame([{kind: 100 * some / every for kind, (some, every) in kinds.items()} for kinds in group["kinds"]])
         attention = [100 * sum(k[n][0] for n in ATTENTION) / sum(k[n][1] for n in ATTENTION) for k in group["kinds"]]
-        mean, half = stats.interval(left["MLP"].to_numpy() - attention)
+        mlp = [100 * k["MLP"][0] / k["MLP"][1] for k in group["kinds"]]
+        mean, half = stats.interval([a - b for a, b in zip(mlp, attention, strict=True)])
         words = claims.verdict(mean, half, len(group), SPARSE, above=False)
-        made.append(
-            Difference(f"the MLP, {labels[method]},", "attention", cell, at, mean, half, "% of its weights left", words)
-        )
-        kinds = ", ".join(f"{kind} {left[kind].mean():.0f}" for kind in KINDS if kind in left)
-        told.append(f"{labels[method]} keep {kinds} % at {at} of {cell}")
-    return "; ".join(told), made
+        names = (f"the MLP, {labels[method]},", "attention")
+        made.append(Difference(*names, cell, at, mean, half, len(group), "% of its weights left", words))
+    return made
+
+
+def kept(table: pd.DataFrame) -> pd.DataFrame:
+    """A transformer's tickets, with what is left of each kind of its layers, in percent."""
+    rows = table[table["kinds"].notna() & table["at"].str.startswith("density")]
+    left = [{kind: 100 * some / every for kind, (some, every) in kinds.items()} for kinds in rows["kinds"]]
+    return pd.concat([rows, pd.DataFrame(left, rows.index, columns=KINDS)], axis="columns")
 
 
 def after_updates(rows: pd.DataFrame) -> pd.DataFrame:
@@ -148,8 +166,8 @@ def after_updates(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def answers(study: Study) -> tuple[dict[str, str], list[Difference]]:
-    """{question: answer} of the questions that the study's results can answer, and all differences tried.
+def answers(study: Study) -> dict[str, Answer]:
+    """{question: answer} of the questions that the study's results can answer.
 
     raises: lib.results.ResultsError if one run of the grid cannot be had
     """
@@ -163,23 +181,37 @@ def answers(study: Study) -> tuple[dict[str, str], list[Difference]]:
     }
     for question, measure in EQUAL.items():
         tried[question] = matched(channels[channels["method"].isin(study.methods)], measure, labels)
-    kept, tried[PLACES] = places(table, labels)
-    told = {question: claims.answer(made) for question, made in tried.items()}
-    told[PLACES] += f"; {kept}" * bool(kept)
+    tried[PLACES] = places(table, labels)
     whole = table[table["method"].eq("dense") & table["cell"].isin(study.grid.pruned)]
-    told[SILENT] = over_seeds(pd.concat([whole, channels[channels["method"].isin(SCORED)]]), ("silent",), labels)
-    told[COLLAPSE] = over_seeds(channels, ("thinnest",), labels)
-    told[UPDATE] = over_seeds(after_updates(channels[channels["method"].isin(UPDATED)]), ("before", "after"), labels)
-    return {question: said for question, said in told.items() if said}, [each for made in tried.values() for each in made]
+    shares = {
+        KEPT: (kept(table), KINDS),
+        SILENT: (pd.concat([whole, channels]), ["silent"]),
+        COLLAPSE: (channels, ["thinnest"]),
+        UPDATE: (after_updates(channels), ["before", "after"]),
+    }
+    answered = {
+        question: Answer(claims.sentence(made), claims.as_table(made), made) for question, made in tried.items() if made
+    }
+    for question, (rows, values) in shares.items():
+        if len(rows):
+            means = over_seeds(rows, values)
+            answered[question] = Answer(ranges(means, values, labels), in_words(means, values, labels), [])
+    return answered
 
 
-def as_text(told: dict[str, str], tried: list[Difference]) -> str:
-    """Markdown: a line a question, and how many differences were tried and decided."""
-    compared = [each for each in tried if "not compared" not in each.words]
+def as_text(answered: dict[str, Answer]) -> str:
+    """Markdown: a sentence a question, how many differences were tried and decided, and the tables behind the sentences."""
+    compared = [each for answer in answered.values() for each in answer.tried if "not compared" not in each.words]
     decided = [each for each in compared if "undecided" not in each.words]
-    lines = [f"- **{question}** {said}." for question, said in told.items()]
+    lines = [f"- **{question}** {answer.sentence}." for question, answer in answered.items()]
     chance = (
         f"{len(compared)} differences are tried, each by itself at 95 %, and {len(decided)} are decided; "
         f"if nothing differed, about {len(compared) / 20:.0f} would be."
     )
-    return "\n".join([*lines, "", chance]) + "\n"
+    tables = [f"### {question}\n\n{as_rows(answer.table)}\n" for question, answer in answered.items()]
+    return "\n".join([*lines, "", chance, "", "## Every number", "", *tables])
+
+
+def as_rows(table: pd.DataFrame) -> str:
+    """Markdown; a bar in a name, as in |V|, does not end its column."""
+    return table.map(lambda shown: str(shown).replace("|", r"\|")).to_markdown(index=False, disable_numparse=True)

@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
 from lib import claims, config, findings, published, results, stats
 from lib.claims import Claim
@@ -30,8 +32,9 @@ def rows(method: str, accuracies, at: str = "ratio 0.5", cell: str = "a", **more
     )
 
 
-def told(claim: Claim, *tables: pd.DataFrame) -> list[str]:
-    return [claims.shown(each) for each in claims.compare(claim, pd.concat(tables), LABELS)]
+def told(claim: Claim, *tables: pd.DataFrame) -> list[tuple[str, ...]]:
+    shown = claims.as_table(claims.compare(claim, pd.concat(tables), LABELS))
+    return list(shown[["difference (95 %)", "at", "verdict", "ours has"]].itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize(
@@ -55,23 +58,36 @@ def test_an_interval_of_no_width_at_zero_is_undecided():
 
 
 def test_one_seed_has_no_interval():
+    sizes = "100 % of the parameters, 100 % of the SynOps"
     assert told(Claim("sca", "random"), rows("sca", [3.0]), rows("random", [1.0])) == [
-        "+2.0 (one seed) points at ratio 0.5 of a (undecided at n=1, 100 % of the parameters, 100 % of the SynOps)"
+        ("+2.0 (one seed) points", "ratio 0.5", "undecided at n=1", sizes)
     ]
 
 
 def test_trainings_are_paired_by_seed_whatever_their_order():
     ours, theirs = rows("sca", [10.0, 20.0, 30.0]), rows("random", [9.0, 19.0, 29.0], parameters=100.0)
+    sizes = "50 % of the parameters, 100 % of the SynOps"
     assert told(Claim("sca", "random", "SCA"), ours, theirs[::-1]) == [
-        "+1.0 ± 0.0 points at ratio 0.5 of a (agrees with SCA, 50 % of the parameters, 100 % of the SynOps)"
+        ("+1.0 ± 0.0 points", "ratio 0.5", "agrees with SCA", sizes)
     ]
+
+
+def test_a_difference_is_decided_where_a_paired_t_test_decides():
+    rng = np.random.default_rng(0)
+    decided = []
+    for _ in range(50):
+        ours, theirs = rng.normal(10, 10, 5), rng.normal(0, 10, 5)
+        [made] = claims.compare(Claim("sca", "random"), pd.concat([rows("sca", ours), rows("random", theirs)]), LABELS)
+        decided.append(scipy_stats.ttest_rel(ours, theirs).pvalue < 0.05)
+        assert ("undecided" not in made.words) == decided[-1]
+    assert 0 < sum(decided) < 50
 
 
 def test_sizes_are_compared_in_percent_of_theirs():
     made = told(
         Claim("sca", "random", "SCA", False, "parameters"), rows("sca", [1, 2, 3]), rows("random", [1, 2, 3], parameters=100.0)
     )
-    assert made == ["-50.0 ± 0.0 % parameters at ratio 0.5 of a (agrees with SCA)"]
+    assert made == [("-50.0 ± 0.0 % parameters", "ratio 0.5", "agrees with SCA", "")]
 
 
 def test_the_dense_network_stands_beside_every_ratio():
@@ -81,7 +97,7 @@ def test_the_dense_network_stands_beside_every_ratio():
         rows("sca", [1, 2, 4], at="ratio 0.7"),
         rows("dense", [5, 5, 5], at="", synops=40.0),
     )
-    assert len(made) == 2 and "at ratio 0.7 of a" in made[1] and "50 % of the SynOps" in made[0]
+    assert [at for _, at, _, _ in made] == ["ratio 0.5", "ratio 0.7"] and "50 % of the SynOps" in made[0][3]
 
 
 def test_each_value_of_a_setting_is_compared_and_named():
@@ -103,15 +119,23 @@ def test_only_equal_densities_are_compared():
 
 
 def test_nothing_is_said_of_what_was_not_run():
-    assert claims.compare(Claim("sca", "anew"), rows("sca", [1, 2, 3]), LABELS) == [] and claims.answer([]) == ""
+    assert claims.compare(Claim("sca", "anew"), rows("sca", [1, 2, 3]), LABELS) == [] and claims.sentence([]) == ""
 
 
-def test_an_answer_begins_with_the_range_and_the_verdicts():
+def test_a_sentence_gives_every_difference_its_place_and_the_verdicts():
     table = [rows("sca", [1, 2, 3], at=at) for at in ("ratio 0.5", "ratio 0.7")] + [rows("random", [0, 1, 2])]
     made = claims.compare(Claim("sca", "random", "SCA"), pd.concat([*table, rows("random", [9, 0, 6], at="ratio 0.7")]), LABELS)
-    assert claims.answer(made).startswith(
-        "*SCA (gated) against random -3.0 to +1.0 points, agrees with SCA (1 of 2), undecided at n=3 (1 of 2).* "
+    assert claims.sentence(made) == (
+        "SCA (gated) against random +1.0 ± 0.0, -3.0 ± 12.4 points (ratio 0.5, 0.7 of a): "
+        "agrees with SCA (1 of 2), undecided at n=3 (1 of 2)"
     )
+
+
+def test_places_are_named_once_a_cell_and_nothing_is_named_where_nothing_was_asked():
+    made = [
+        claims.Difference("a", "b", cell, at, 1.0, 0.5, 3, "points", "above") for cell, at in [("x", "ratio 0.5"), ("y", "")]
+    ]
+    assert claims.where([made[0], made[0]._replace(at="ratio 0.7"), made[1]]) == "ratio 0.5, 0.7 of x; y"
 
 
 def test_networks_of_other_sizes_or_equal_ratios_are_not_matched():
@@ -126,9 +150,23 @@ def test_networks_of_other_sizes_or_equal_ratios_are_not_matched():
 def test_the_mlp_is_set_beside_the_attention():
     kinds = {"q": [1, 10], "k": [1, 10], "v": [1, 10], "projection": [5, 10], "MLP": [10, 100], "head": [9, 10]}
     table = rows("t", [1, 2, 3], at="density 10 %").assign(kinds=[kinds] * 3)
-    kept, [made] = findings.places(table, LABELS)
-    assert kept == "tickets keep q 10, k 10, v 10, projection 50, MLP 10, head 90 % at density 10 % of a"
+    [made] = findings.places(table, LABELS)
     assert (made.mean, made.words) == (-10.0, "agrees with SparseSpikformer")
+    left = findings.kept(table)
+    assert [left[kind].iloc[0] for kind in ("q", "projection", "MLP", "head")] == [10.0, 50.0, 10.0, 90.0]
+    assert left["selector"].isna().all()  # a network without one
+
+
+def test_what_is_not_there_is_not_told():
+    means = findings.over_seeds(rows("sca", [1, 2, 3]).assign(MLP=[9.0, 10.0, 11.0], selector=math.nan), ["MLP", "selector"])
+    assert findings.ranges(means, ["MLP", "selector"], LABELS) == "SCA (gated): MLP 10.0 %"
+    told = findings.in_words(means, ["MLP", "selector"], LABELS).iloc[0]
+    assert told["MLP (%, ± 95 %)"] == "10.0 ± 2.5" and told["selector (%, ± 95 %)"] == "" and told["n"] == 3
+
+
+def test_a_bar_in_a_name_does_not_end_its_column():
+    table = pd.DataFrame({"method": ["SCA by |V|"], "n": [3]})
+    assert findings.as_rows(table).splitlines()[-1].replace(r"\|", "").count("|") == 3
 
 
 def test_what_an_update_takes_is_read_at_the_first_one():
@@ -140,10 +178,12 @@ def test_what_an_update_takes_is_read_at_the_first_one():
 
 def test_differences_are_counted_once_and_those_not_compared_never():
     made = [
-        claims.Difference("a", "b", "c", "d", 1.0, 0.5, "points", words)
+        claims.Difference("a", "b", "c", "d", 1.0, 0.5, 3, "points", words)
         for words in ("above", "undecided at n=3", "not compared: x")
     ]
-    assert "2 differences are tried, each by itself at 95 %, and 1 are decided" in findings.as_text({"Q?": "x"}, made)
+    assert "2 differences are tried, each by itself at 95 %, and 1 are decided" in findings.as_text(
+        {"Q?": findings.Answer("x", claims.as_table(made), made)}
+    )
 
 
 def test_papers_are_named_only_where_they_compare():
@@ -175,34 +215,37 @@ def quick():
     "left_out", [("ablations", "tokens"), ("controls", "weights"), ("ablations", "controls", "weights", "tokens")]
 )
 def test_a_study_without_a_group_is_told_too(quick, left_out):
-    answered, _ = findings.answers(quick.model_copy(update=dict.fromkeys(left_out, {})))
+    answered = findings.answers(quick.model_copy(update=dict.fromkeys(left_out, {})))
     assert "Does only-prune beat random channels? (A32)" in answered
 
 
 def test_the_committed_answers_are_those_of_the_committed_results(quick):
-    assert (quick.results / "claims.md").read_text() == findings.as_text(*findings.answers(quick))
+    assert (quick.results / "claims.md").read_text() == findings.as_text(findings.answers(quick))
 
 
 def test_an_answer_is_what_the_results_say(quick):
     runs = results.load(quick, "channels", ["sca", "random"]).query("cell == 'digits-vgg' and ratio == 0.7")
     ours, theirs = (100 * runs[runs["method"] == name].sort_values("seed")["accuracy"].to_numpy() for name in ("sca", "random"))
     mean, half = stats.interval(ours - theirs)
-    answered, _ = findings.answers(quick)
-    assert (
-        f"{mean:+.1f} ± {half:.1f} points at ratio 0.7 of digits-vgg"
-        in answered["Does prune-and-regrow beat random channels? (A32)"]
-    )
+    answered = findings.answers(quick)
+    said, table, _ = answered["Does prune-and-regrow beat random channels? (A32)"]
+    there = (table["network and data"] == "digits-vgg") & (table["at"] == "ratio 0.7") & (table["ours"] == "SCA (gated)")
+    shown = f"{mean:+.1f} ± {half:.1f}"
+    assert table.loc[there, "difference (95 %)"].tolist() == [f"{shown} points"] and shown in said
+
+
+ONLY_QUICK = ["set", "rigl", "granet", "lottery", "grad-r", "stds", "pq-neuron", "pq-literal", "pq-shrink", "pq-gradual"]
 
 
 @pytest.mark.parametrize("study", ["quick", "small"])
 def test_every_setting_that_is_varied_is_asked_about(study):
     """A slip of the pen in a name would silently drop an answer."""
     settings = config.load(study)
-    variants = {findings.varied(variant) for one in settings.ablations.values() for variant in one.variants}
+    variants = {claims.varied(variant) for one in settings.ablations.values() for variant in one.variants}
     named = {name for asked in claims.QUESTIONS.values() for claim in asked for name in claim[:2]}
     for variant in variants:
         assert {variant, variant.split()[0]} & named and claims.label(variant, {})
     known = {"dense", *settings.methods, *settings.controls, *settings.weights, *settings.tokens, *variants}
     keys = {variant.split()[0] for variant in variants}
-    unrun = {"quick": {"normalise", "uniform-longer", "score relu_h"}, "small": {"score relu_h"}}[study]
+    unrun = {"quick": {"normalise", "uniform-longer", "score relu_h"}, "small": {"score relu_h", *ONLY_QUICK}}[study]
     assert named - known - keys == unrun

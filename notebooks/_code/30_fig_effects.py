@@ -6,7 +6,7 @@ study = "quick"
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import config, plots, results
+from lib import claims, config, plots, results
 
 settings = config.load(study)
 cell = settings.grid.controlled[0]
@@ -20,8 +20,7 @@ beside = {**dict.fromkeys(settings.methods, "sca"), **{name: one.base for name, 
           **{name: control.of for name, control in settings.controls.items()}}
 rows = pd.concat([runs["channels"].query("method != 'sca'"), runs["ablate"], runs["controls"]], keys=["method", "varied", "control"], names=["group", None])
 rows = rows.reset_index("group").assign(
-    label=[", ".join(f"{key} {value}".replace("_", " ") for key, value in row.variant.items()) if row.group == "varied" else labels[row.method]
-           for row in rows.reset_index("group").itertuples()])
+    label=[claims.label(claims.varied(row.variant) or row.method, labels) for row in rows.reset_index("group").itertuples()])
 
 # %%
 theirs = base.loc[list(zip(rows["method"].map(beside), rows["ratio"], rows["seed"], strict=True))]

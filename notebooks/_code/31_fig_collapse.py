@@ -6,14 +6,14 @@ study = "quick"
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import config, plots, results
+from lib import claims, config, plots, results
 
 settings = config.load(study)
 cell, ablation = settings.grid.ablated[0], next(iter(settings.ablations.values()))
 table = pd.concat([results.load(settings, "channels", settings.methods), results.load(settings, "ablate", settings.ablations)])
 table = table[(table["cell"] == cell) & (table["ratio"] == ablation.ratio)]
-table["label"] = [", ".join(f"{key} {value}".replace("_", " ") for key, value in row.variant.items()) or settings.methods[row.method].label
-                  for row in table.itertuples()]
+labels = {name: method.label for name, method in settings.methods.items()}
+table["label"] = [claims.label(claims.varied(row.variant) or row.method, labels) for row in table.itertuples()]
 
 # %%
 epochs = pd.DataFrame([

@@ -8,10 +8,10 @@ from IPython.display import Markdown, display
 from lib import config, findings, results
 
 settings = config.load(study)
-told, tried = findings.answers(settings)
+answered = findings.answers(settings)
 
 # %%
-text = findings.as_text(told, tried)
+text = findings.as_text(answered)
 display(Markdown(text))
 
 # %%
