@@ -1,0 +1,28 @@
+"""What a trained network is and costs, read off the network itself."""
+
+from lib.measure.activity import firing
+from lib.measure.cost import energy, flops, picojoules, synops
+from lib.measure.evaluate import accuracy, difference, hits, run
+from lib.measure.report import COST_IMAGES, PROOF_IMAGES, numerics, report
+from lib.measure.size import by_kind, count_parameters, count_synapses, parameters, weights_left
+
+__all__ = [
+    "COST_IMAGES",
+    "PROOF_IMAGES",
+    "accuracy",
+    "by_kind",
+    "count_parameters",
+    "count_synapses",
+    "difference",
+    "energy",
+    "firing",
+    "flops",
+    "hits",
+    "numerics",
+    "parameters",
+    "picojoules",
+    "report",
+    "run",
+    "synops",
+    "weights_left",
+]

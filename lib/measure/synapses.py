@@ -1,0 +1,79 @@
+"""The synapses of each layer: which of its weights are left, and what reaches them while the network runs."""
+
+from contextlib import contextmanager
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lib.models import Edge, SpikingNet
+from lib.models.spikformer import Product
+from lib.pruning import kept_entries
+
+
+def reached(net: SpikingNet, edge: Edge, events: Tensor, masks: dict[str, Tensor]) -> float:
+    """Events times the surviving synapses that each reaches, summed. events: [N, ...] as the layer's input."""
+    module = net.get_submodule(edge.module)
+    kept = kept_entries(module.weight, (edge.makes, edge.reads) + (None,) * (module.weight.dim() - 2), masks)
+    fan_out = (
+        (kept & (module.weight != 0)).double().sum(0, keepdim=True)
+    )  # one output stands for all; a weight of 0 is no synapse
+    if isinstance(module, nn.Conv2d):
+        return F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation).sum().item()
+    return F.linear(events.double(), fan_out).sum().item()
+
+
+@contextmanager
+def one_step(net: SpikingNet):
+    """The network with T = 1: then a layer meets each of its positions once an image."""
+    net.T, T = 1, net.T
+    net.use(net.fast)
+    try:
+        yield
+    finally:
+        net.T = T
+        net.use(net.fast)
+
+
+@contextmanager
+def inputs_of(net: SpikingNet):
+    """{module of each edge: [its inputs, time and batch merged to [T*N, ...], call by call]} while the net runs."""
+    seen = {edge.module: [] for edge in net.edges()}
+
+    def keep(name, dims):
+        def hook(module, args):
+            x = args[0].detach()
+            seen[name].append(x.flatten(0, x.dim() - dims - 1))
+
+        return hook
+
+    hooks = [
+        net.get_submodule(name).register_forward_pre_hook(
+            keep(name, 3 if isinstance(net.get_submodule(name), nn.Conv2d) else 1)
+        )
+        for name in seen
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def products_of(net: SpikingNet):
+    """{each product of two activations: pairs of events that meet in it} while the net runs. Both sides count events, so each
+    pair is one AC, as many times as there are events in it."""
+    met = {name: 0.0 for name, module in net.named_modules() if isinstance(module, Product)}
+
+    def keep(name):
+        def hook(module, args, out):
+            met[name] += out.detach().double().sum().item()
+
+        return hook
+
+    hooks = [net.get_submodule(name).register_forward_hook(keep(name)) for name in met]
+    try:
+        yield met
+    finally:
+        for hook in hooks:
+            hook.remove()
