@@ -113,12 +113,19 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as 
 }
 VARIED = {  # what an ablation replaces in SCA, in words
     "score": "SCA by {}",
-    "normalise": "SCA, scores divided by their layer's mean",
+    "normalise": "SCA, normalised scores",
     "l1": "SCA with L1 {}",
     "regrow": "SCA that regrows {}",
     "interval": "SCA updated every {} epochs",
 }
-SCORES = {"abs_v": "|V|", "firing_rate": "firing rate", "bn_gamma": "BN gamma", "filter_l1": "filter L1", "relu_h": "max(H, 0)"}
+SCORES = {
+    "spike_abs_v": "S + |V|",
+    "abs_v": "|V|",
+    "firing_rate": "firing rate",
+    "bn_gamma": "BN gamma",
+    "filter_l1": "filter L1",
+    "relu_h": "max(H, 0)",
+}
 
 
 def varied(variant) -> str:

@@ -3,6 +3,7 @@ unless the picture does."""
 
 import re
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -221,7 +222,7 @@ def dots(ax: Axes, table: pd.DataFrame, x: str, y: str, own) -> None:
             markerfacecolor=BLUE if value == own else "white",
         )
         ax.scatter([place + 0.15] * len(seeds), seeds, s=7, alpha=0.45, color=BLUE, linewidths=0.7)
-    ax.set_xticks(range(len(values)), [f"{value}".replace("_", "\n") for value in values])
+    ax.set_xticks(range(len(values)), [fill(f"{value}", 7) for value in values])
     ax.set_xlim(-0.5, len(values) - 0.5)
 
 
@@ -245,12 +246,13 @@ def legend_above(fig: Figure, ax: Axes) -> None:
     fig.legend(handles, labels, loc="outside upper center", ncols=columns, handlelength=3.5, frameon=False)
 
 
+PROCEDURE = "; shows the procedure, not the papers' numbers"
+APART = {"paper": "", "small": "; short trainings of small networks, not the papers' numbers"}
+
+
 def note(fig: Figure, study: str, seeds: int, drawn: str = "bars: 95 % interval (Student's t)") -> None:
-    """What the figure is drawn from, inside it; all but the paper study say that they show the procedure."""
-    text = f"study {study}; n = {seeds} seeds; {drawn}"
-    if study != "paper":
-        text += "; shows the procedure, not the papers' numbers"
-    fig.supxlabel(text, fontsize=6, color="0.35")
+    """What the figure is drawn from, inside it, and how far that is from the papers."""
+    fig.supxlabel(f"study {study}; n = {seeds} seeds; {drawn}{APART.get(study, PROCEDURE)}", fontsize=6, color="0.35")
 
 
 def save(fig: Figure, folder: Path, name: str) -> Path:

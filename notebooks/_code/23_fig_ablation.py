@@ -6,7 +6,7 @@ study = "quick"
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import config, plots, results
+from lib import claims, config, plots, results
 
 settings = config.load(study)
 cell = settings.grid.pruned[0]
@@ -17,7 +17,7 @@ varied = results.load(settings, "ablate", settings.ablations).query("cell == @ce
 name, ablation = next(iter(settings.ablations.items()))
 base = table[(table["method"] == ablation.base) & (table["ratio"] == ablation.ratio)]
 shown = [(part, group) for part in plots.PART for group in (base, varied[[part in variant for variant in varied["variant"]]])]
-parts = pd.DataFrame([{"part": part, "value": row.settings[part], "accuracy": 100 * row.accuracy, "K": row.parameters["total"] / 1e3}
+parts = pd.DataFrame([{"part": part, "value": claims.SCORES.get(row.settings[part], row.settings[part]), "accuracy": 100 * row.accuracy, "K": row.parameters["total"] / 1e3}
                       for part, group in shown for row in group.itertuples()])
 parts.groupby(["part", "value"])[["accuracy", "K"]].agg(["mean", "std"]).round(1)
 
@@ -34,13 +34,16 @@ for ax, y, label in ((axes[0], "accuracy", "test accuracy (%)"), (axes[1], "K", 
 # %%
 axes[0].set_title("(a) regrowth: accuracy")
 axes[1].set_title("(b) regrowth: parameters left")
-axes[0].set_ylim(0, 102)
 axes[0].legend()
 
 # %%
 for ax, letter, (part, group) in zip(axes[2:], "cdef", parts.groupby("part", sort=False), strict=True):
-    plots.dots(ax, group, "value", "accuracy", base["settings"].iloc[0][part])
-    ax.set(xlabel=plots.PART[part], ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) SCA at ratio {ablation.ratio}")
+    own = base["settings"].iloc[0][part]
+    plots.dots(ax, group, "value", "accuracy", claims.SCORES.get(own, own))
+    ax.set(xlabel=plots.PART[part], ylabel="test accuracy (%)", title=f"({letter}) SCA at ratio {ablation.ratio}")
+for same in (axes[:1], axes[2:]):
+    low, high = zip(*(ax.get_ylim() for ax in same), strict=True)
+    plt.setp(same, ylim=(max(0, min(low)), min(102, max(high))))
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
 plots.note(fig, study, len(settings.grid.seeds))
 plots.save(fig, settings.figures, "ablation")

@@ -60,7 +60,7 @@ cost.xaxis.set_major_formatter("{x:g}")
 cost.xaxis.set_minor_formatter(plots.NullFormatter())
 
 # %%
-accuracy.legend(loc="best")
+accuracy.legend(loc="lower center", bbox_to_anchor=(0.5, 1.05), ncols=3)
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
 plots.note(fig, study, len(settings.grid.seeds), "bars: 95 % interval of the paired difference; small marks: seeds")
 plots.save(fig, settings.figures, "effects")

@@ -29,11 +29,11 @@ shares = left[plots.in_order(left.columns)].groupby("label", sort=False).mean()
 shares.assign(**ends.groupby("label").mean()).round(1)
 
 # %%
-fig, axes = plt.subplot_mosaic([["when", "when"], ["where", "end"]], figsize=(180 * plots.MM, 150 * plots.MM))
+fig, axes = plt.subplot_mosaic([["when", "when"], ["where", "end"], ["names", "names"]], figsize=(180 * plots.MM, 170 * plots.MM), height_ratios=(4, 4, 1.2))
 for method in ("sca", "only-prune", "sca-plus", "random"):
     rows = epochs[epochs["label"] == settings.methods[method].label]
     plots.line(axes["when"], rows, "epoch", "accuracy (%)", "epoch", settings.methods[method].label, **plots.style(method))
-axes["when"].set(xlabel="epoch (at each update: before and after it)", ylabel="validation accuracy (%)", title="(a) what updates take", ylim=(0, 102))
+axes["when"].set(xlabel="epoch (at each update: before and after it)", ylabel="validation accuracy (%)", title="(a) what updates take", ylim=(0, None))
 axes["when"].legend()
 
 # %%
@@ -47,7 +47,7 @@ axes["where"].set(title="(b) channels left in each layer (%)")
 
 # %%
 named = {settings.methods[name].label: name for name in settings.methods}
-spare = iter(plots.SEQUENCE * 2)
+spare = iter([*plots.SEQUENCE, *((color, "X") for color, *_ in plots.SEQUENCE)])
 for label, rows in ends.groupby("label", sort=False):
     look = plots.style(named[label], list(settings.methods)) if label in named else dict(zip(("color", "marker"), next(spare), strict=False))
     face = look["color"] if label in named else "white"
@@ -58,8 +58,9 @@ ranked = ends.drop(index=[settings.methods[name].label for name in settings.meth
 means = ranked.groupby("label").mean()
 rank = means["thinnest (%)"].corr(means["accuracy (%)"], method="spearman")
 axes["end"].set(xlabel="channels left in the thinnest layer (%)", ylabel="test accuracy (%)")
-axes["end"].set_title(f"(c) each training; rank correlation {rank:+.2f}\n(means of the {len(means)} ways that rank all layers together)")
-axes["end"].legend(fontsize=5, ncols=2)
+axes["end"].set_title(f"(c) each training; rank correlation of the means\nof {len(means)} that rank all layers together: {rank:+.2f}")
+axes["names"].legend(*axes["end"].get_legend_handles_labels(), loc="center", fontsize=6, ncols=4, title="in (c)")
+axes["names"].axis("off")
 
 # %%
 fig.suptitle(f"{plots.cell_title(cell, settings.cells[cell])}, ratio {ablation.ratio}")
