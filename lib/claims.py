@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib import stats
 
-SCA, SPARSE = "SCA", "SparseSpikformer"
+SCA, SPARSE, LIU = "SCA", "SparseSpikformer", "Liu et al."
 
 
 class Claim(NamedTuple):
@@ -49,7 +49,9 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as 
     "Does prune-and-regrow beat random channels? (A32)": (Claim("sca", "random", SCA), Claim("sca-literal", "random", SCA)),
     "Do only-prune and random keep more parameters at an equal ratio? (A32)": (
         Claim("only-prune", "sca", SCA, True, "parameters"),
+        Claim("only-prune", "sca-literal", SCA, True, "parameters"),
         Claim("random", "sca", SCA, True, "parameters"),
+        Claim("random", "sca-literal", SCA, True, "parameters"),
     ),
     "What does sca+, our schedule of the same parts, gain? (A22, A24)": (
         Claim("sca-plus", "sca"),
@@ -59,14 +61,15 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as 
     "What does |V|, which the text prints, change against S + |V|, which the code uses? (A10-A12)": (
         Claim("score abs_v", "sca"),
     ),
-    "Are firing rate, BN gamma or filter L1 better scores than S + |V|? (A12)": (
+    "Are other scores better than S + |V|? (A12)": (
         Claim("score firing_rate", "sca"),
         Claim("score relu_h", "sca"),
         Claim("score bn_gamma", "sca"),
         Claim("score filter_l1", "sca"),
     ),
-    "Are they better than |V|? (A10, A12)": (
+    "Are other scores better than |V|? (A10, A12)": (
         Claim("score firing_rate", "score abs_v"),
+        Claim("score relu_h", "score abs_v"),
         Claim("score bn_gamma", "score abs_v"),
         Claim("score filter_l1", "score abs_v"),
     ),
@@ -75,13 +78,13 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as 
     "What does another L1 change? (A25)": (Claim("l1", "sca"),),
     "What does another regrown fraction change? (A15)": (Claim("regrow", "sca"),),
     "What does another interval between updates change? (A16)": (Claim("interval", "sca"),),
-    "Is it the weights or the widths that pruning finds? (A34)": (Claim("sca", "anew"),),
+    "Do the weights that pruning leaves beat its widths, trained anew? (A34)": (Claim("sca", "anew", LIU, False),),
     "Does SCA beat a dense network of equal parameters, or of equal training cost? (A34)": (
         Claim("sca", "uniform"),
         Claim("sca", "uniform-longer"),
     ),
     "What do sparse weights cost? (2.6)": (Claim("pq", "dense"),),
-    "Does PQ beat controls that its paper does not show, at equal density? (2.6, B16)": (
+    "Does PQ beat its controls, at equal density? (2.6, B16)": (
         Claim("pq", "pq-fixed"),
         Claim("pq", "pq-random"),
         Claim("pq", "esl"),
@@ -101,7 +104,7 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as 
         Claim("pq", "pq-shrink"),
         Claim("pq", "pq-gradual"),
     ),
-    "Are learned tokens better than random ones, or than attention's choice? (3.6)": (
+    "Are learned tokens better than random ones (printed for rho 0.8 to 0.6), or than attention's choice? (3.6)": (
         Claim("learned", "random-tokens", SPARSE),
         Claim("learned", "attention"),
     ),
@@ -116,7 +119,7 @@ VARIED = {  # what an ablation replaces in SCA, in words
     "normalise": "SCA, normalised scores",
     "l1": "SCA with L1 {}",
     "regrow": "SCA that regrows {}",
-    "interval": "SCA updated every {} epochs",
+    "interval": "SCA, {}-epoch interval",
 }
 SCORES = {
     "spike_abs_v": "S + |V|",

@@ -22,13 +22,13 @@ MEASURED = [
     "silent",
 ]  # not every stage has each
 EQUAL = {
-    "At equal parameters, whatever the ratios, who is better?": "parameters",
-    "At equal SynOps (AC a sample)?": "synops",
+    "At equal parameters and unequal ratios, who is better?": "parameters",
+    "At equal SynOps (AC a sample) and unequal ratios?": "synops",
 }
 UNITS = {"parameters": "parameters", "synops": "AC"}
-MATCHED = 0.1  # of a size, by which two networks may differ and still count as equally large
-PLACES = "Is the MLP of a Spikformer more redundant than its attention, as SparseSpikformer argues? (3.6)"
-KEPT = "Where in a Spikformer do the weights go? (3.6)"
+MATCHED = 0.15  # of a size, by which two networks may differ and still count as equally large
+PLACES = "Is the MLP of a Spikformer more redundant than its attention, as SparseSpikformer argues? (C19)"
+KEPT = "Where in a Spikformer do the weights go? (C19)"
 KINDS = ["stem", "q", "k", "v", "projection", "MLP", "selector", "head"]
 ATTENTION = ["q", "k", "v", "projection"]
 SILENT = "How many of the channels that are left fire on none of the images on which costs are counted? (A12)"
@@ -95,13 +95,13 @@ def over_seeds(table: pd.DataFrame, values: list[str]) -> pd.DataFrame:
 
 
 def ranges(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> str:
-    """Of each way of training, from which to which mean (%) its values go, over all cells and all that was asked for."""
-    told = []
-    for method, rows in means.groupby("method", sort=False):
+    """Of each way of training, from which to which mean (%) its values go in a cell, over all that was asked for."""
+    told = {}
+    for (cell, method), rows in means.groupby(["cell", "method"], sort=False):
         ends = {value: sorted({f"{end:.1f}" for end in (rows[value].min(), rows[value].max())}, key=float) for value in values}
         shown = [f"{value} {' to '.join(numbers)} %" for value, numbers in ends.items() if "nan" not in numbers]
-        told.append(f"{claims.label(method, labels)}: {', '.join(shown)}")
-    return "; ".join(told)
+        told.setdefault(cell, []).append(f"{claims.label(method, labels)} {', '.join(shown)}")
+    return ". ".join(f"{cell}: {'; '.join(each)}" for cell, each in told.items())
 
 
 def in_words(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> pd.DataFrame:
@@ -130,7 +130,10 @@ def matched(table: pd.DataFrame, measure: str, labels: dict[str, str]) -> list[D
         mean, half = stats.interval(rows["accuracy_ours"] - rows["accuracy_theirs"])
         names = (f"{claims.label(ours, labels)} ({at})", f"{claims.label(theirs, labels)} ({other})")
         place = f"{rows['size_ours'].mean() / 1e3:.0f} K {UNITS[measure]}"
-        made.append(Difference(*names, cell, place, mean, half, len(rows), "points", claims.verdict(mean, half, len(rows))))
+        more = f"{claims.share(rows, 'parameters')} of the parameters, {claims.share(rows, 'synops')} of the SynOps"
+        made.append(
+            Difference(*names, cell, place, mean, half, len(rows), "points", claims.verdict(mean, half, len(rows)), more)
+        )
     return made
 
 

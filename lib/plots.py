@@ -59,7 +59,13 @@ SEQUENCE = [
     (SKY, "P", "--"),
 ]  # ratios or layers, in order
 HATCH = ["", "//", "..", "xx", "\\\\", "++"]
-PART = {"score": "score", "l1": "L1 strength", "regrow": "regrown fraction", "interval": "epochs between updates"}
+PART = {
+    "score": "score",
+    "normalise": "scores divided by their layer's mean",
+    "l1": "L1 strength",
+    "regrow": "regrown fraction",
+    "interval": "epochs between updates",
+}
 SPARE = [(PURPLE, "v", "--"), (PURPLE, "P", "-."), (PURPLE, "<", ":"), (PURPLE, ">", "-")]
 RC = {
     "font.family": "DejaVu Sans",

@@ -159,7 +159,7 @@ def test_the_mlp_is_set_beside_the_attention():
 
 def test_what_is_not_there_is_not_told():
     means = findings.over_seeds(rows("sca", [1, 2, 3]).assign(MLP=[9.0, 10.0, 11.0], selector=math.nan), ["MLP", "selector"])
-    assert findings.ranges(means, ["MLP", "selector"], LABELS) == "SCA (gated): MLP 10.0 %"
+    assert findings.ranges(means, ["MLP", "selector"], LABELS) == "a: SCA (gated) MLP 10.0 %"
     told = findings.in_words(means, ["MLP", "selector"], LABELS).iloc[0]
     assert told["MLP (%, ± 95 %)"] == "10.0 ± 2.5" and told["selector (%, ± 95 %)"] == "" and told["n"] == 3
 
@@ -194,6 +194,9 @@ def test_papers_are_named_only_where_they_compare():
         ("only-prune", "random", "SCA"),
         ("only-prune", "sca", "SCA"),
         ("random", "sca", "SCA"),
+        ("only-prune", "sca-literal", "SCA"),
+        ("random", "sca-literal", "SCA"),
+        ("sca", "anew", "Liu et al."),
         ("learned", "random-tokens", "SparseSpikformer"),
         ("tickets-learned", "tickets-all", "SparseSpikformer"),
     }
@@ -219,8 +222,10 @@ def test_a_study_without_a_group_is_told_too(quick, left_out):
     assert "Does only-prune beat random channels? (A32)" in answered
 
 
-def test_the_committed_answers_are_those_of_the_committed_results(quick):
-    assert (quick.results / "claims.md").read_text() == findings.as_text(findings.answers(quick))
+@pytest.mark.parametrize("study", ["quick", "small"])
+def test_the_committed_answers_are_those_of_the_committed_results(study):
+    settings = config.load(study)
+    assert (settings.results / "claims.md").read_text() == findings.as_text(findings.answers(settings))
 
 
 def test_an_answer_is_what_the_results_say(quick):

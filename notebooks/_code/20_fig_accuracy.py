@@ -31,7 +31,8 @@ panels = ((against_ratio, "ratio", "ratio of channels removed"), (against_size, 
           (against_ops, "K", "SynOps (K AC a sample)"))
 for letter, (ax, x, label) in zip("bcd", panels, strict=True):
     plots.all_methods(ax, table, dense, x, settings.methods)
-    ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 102), title=f"({letter}) all methods")
+    low, high = ax.get_ylim()
+    ax.set(xlabel=label, ylabel="test accuracy (%)", ylim=(max(low, 0), min(high, 101.9)), title=f"({letter}) all methods")
 
 # %%
 marks = published.by_channel(settings.cells[cell].data)
@@ -40,7 +41,8 @@ for (method, rows), marker in zip(marks.groupby("method", sort=False), "osd^v"[:
 for level in marks["dense_accuracy"].dropna().unique():
     against_size.plot(100, level, "*", color="0.45", markerfacecolor="none", markersize=7, label=f"{marks['method'][marks['dense_accuracy'] == level].iloc[0]}, dense, published")
 if len(marks):
-    against_size.legend(fontsize=6)
+    against_size.set_ylim(top=100)
+    against_size.legend(handles=[line for line in against_size.lines if line.get_label().endswith("published")], fontsize=6, loc="center", bbox_to_anchor=(0.45, 0.68))
 plots.size_axis(against_size)
 against_ratio.legend(loc="lower left")
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))

@@ -16,14 +16,14 @@ varied = results.load(settings, "ablate", settings.ablations).query("cell == @ce
 # %%
 name, ablation = next(iter(settings.ablations.items()))
 base = table[(table["method"] == ablation.base) & (table["ratio"] == ablation.ratio)]
-shown = [(part, group) for part in plots.PART for group in (base, varied[[part in variant for variant in varied["variant"]]])]
+shown = [(part, group) for part in plots.PART if any(part in variant for variant in varied["variant"]) for group in (base, varied[[part in variant for variant in varied["variant"]]])]
 parts = pd.DataFrame([{"part": part, "value": claims.SCORES.get(row.settings[part], row.settings[part]), "accuracy": 100 * row.accuracy, "K": row.parameters["total"] / 1e3}
                       for part, group in shown for row in group.itertuples()])
 parts.groupby(["part", "value"])[["accuracy", "K"]].agg(["mean", "std"]).round(1)
 
 # %%
 table = table.assign(accuracy=100 * table["accuracy"], K=[p["total"] / 1e3 for p in table["parameters"]])
-fig, axes = plots.figure(180, 115, 2, 3)
+fig, axes = plots.panels(2 + parts["part"].nunique(), 58)
 
 # %%
 for ax, y, label in ((axes[0], "accuracy", "test accuracy (%)"), (axes[1], "K", "parameters (K)")):
@@ -37,7 +37,7 @@ axes[1].set_title("(b) regrowth: parameters left")
 axes[0].legend()
 
 # %%
-for ax, letter, (part, group) in zip(axes[2:], "cdef", parts.groupby("part", sort=False), strict=True):
+for ax, letter, (part, group) in zip(axes[2:], "cdefg", parts.groupby("part", sort=False), strict=False):
     own = base["settings"].iloc[0][part]
     plots.dots(ax, group, "value", "accuracy", claims.SCORES.get(own, own))
     ax.set(xlabel=plots.PART[part], ylabel="test accuracy (%)", title=f"({letter}) SCA at ratio {ablation.ratio}")

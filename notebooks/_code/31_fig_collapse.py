@@ -30,7 +30,7 @@ shares.assign(**ends.groupby("label").mean()).round(1)
 
 # %%
 fig, axes = plt.subplot_mosaic([["when", "when"], ["where", "end"], ["names", "names"]], figsize=(180 * plots.MM, 170 * plots.MM), height_ratios=(4, 4, 1.2))
-for method in ("sca", "only-prune", "sca-plus", "random"):
+for method in ("sca", "sca-literal", "only-prune", "sca-plus", "random"):
     rows = epochs[epochs["label"] == settings.methods[method].label]
     plots.line(axes["when"], rows, "epoch", "accuracy (%)", "epoch", settings.methods[method].label, **plots.style(method))
 axes["when"].set(xlabel="epoch (at each update: before and after it)", ylabel="validation accuracy (%)", title="(a) what updates take", ylim=(0, None))
