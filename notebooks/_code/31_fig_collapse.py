@@ -33,8 +33,8 @@ fig, axes = plt.subplot_mosaic([["when", "when"], ["where", "end"], ["names", "n
 for method in ("sca", "sca-literal", "only-prune", "sca-plus", "random"):
     rows = epochs[epochs["label"] == settings.methods[method].label]
     plots.line(axes["when"], rows, "epoch", "accuracy (%)", "epoch", settings.methods[method].label, **plots.style(method))
-axes["when"].set(xlabel="epoch (at each update: before and after it)", ylabel="validation accuracy (%)", title="(a) what updates take", ylim=(0, None))
-axes["when"].legend()
+axes["when"].set(xlabel="epoch (at each update: before and after it)", ylabel="validation accuracy (%)", title="(a) what updates take", ylim=(0, min(102, axes["when"].get_ylim()[1])))
+plots.legend_beside(axes["when"])
 
 # %%
 axes["where"].imshow(shares, aspect="auto", vmin=0, vmax=100, cmap="cividis")
