@@ -239,7 +239,20 @@ def test_an_answer_is_what_the_results_say(quick):
     assert table.loc[there, "difference (95 %)"].tolist() == [f"{shown} points"] and shown in said
 
 
-ONLY_QUICK = ["set", "rigl", "granet", "lottery", "grad-r", "stds", "pq-neuron", "pq-literal", "pq-shrink", "pq-gradual"]
+ONLY_QUICK = [
+    "esl",
+    "one-shot",
+    "set",
+    "rigl",
+    "granet",
+    "lottery",
+    "grad-r",
+    "stds",
+    "pq-neuron",
+    "pq-literal",
+    "pq-shrink",
+    "pq-gradual",
+]
 
 
 @pytest.mark.parametrize("study", ["quick", "small"])

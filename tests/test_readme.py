@@ -1,5 +1,6 @@
 """README: its generated parts are those that the pipeline, the notebooks and the results give now."""
 
+import json
 import sys
 
 import pytest
@@ -13,6 +14,13 @@ import readme  # noqa: E402
 def test_generated_parts_are_up_to_date():
     text = (ROOT / "README.md").read_text()
     assert readme.filled(text) == text, "run `python tools/readme.py`"
+
+
+def test_the_first_notebook_says_what_the_results_say():
+    text = readme.START.read_text()
+    assert readme.filled_notebook(text) == text, "run `python tools/readme.py`"
+    cells = ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
+    assert len([cell for cell in cells if "## What we found" in cell and readme.found() in cell]) == 1
 
 
 def test_every_figure_stage_has_its_row():

@@ -1,4 +1,5 @@
-"""Fills the generated parts of README.md, between `<!-- name -->` and `<!-- end -->`, from dvc.yaml, notebooks and results.
+"""Fills the generated parts of README.md and of the first notebook, between `<!-- name -->` and `<!-- end -->`, from dvc.yaml,
+notebooks and results.
 
 `python tools/readme.py` writes them; a test holds that they are up to date.
 """
@@ -14,6 +15,16 @@ from lib.config import ROOT
 from lib.files import whole
 
 README = ROOT / "README.md"
+START = ROOT / "notebooks" / "00_start_here.ipynb"
+UNSAID = (
+    "What does dividing scores",
+    "What does another interval",
+    "Are other scores better than S",
+    "Do the weights that pruning leaves",
+    "Does SCA beat a dense network",
+    "At equal parameters",
+    "At equal SynOps",
+)
 COLUMNS = ["accuracy (%)", "± (95 %)", "density (%)", "asked (%)"]
 
 
@@ -73,9 +84,9 @@ def tickets() -> str:
     return wide(lambda table: table["asked (%)"].lt(100) & table["rho"].notna(), "asked (%)", "density {:.3g} %")
 
 
-def wide(rows, column: str, title: str) -> str:
-    """The chosen rows of the quick study's summary, a column for each value of `column`."""
-    table = pd.read_csv(ROOT / "results/quick/summary.csv")
+def wide(rows, column: str, title: str, study: str = "quick") -> str:
+    """The chosen rows of a study's summary, a column for each value of `column`."""
+    table = pd.read_csv(ROOT / "results" / study / "summary.csv")
     table = table[rows(table)].fillna({"rho": 1.0})
     table["shown"] = [
         f"{mean:.1f} ± {half:.1f}" + (f" (at {density:.3g} %)" if abs(density - asked) > 0.1 else "")
@@ -87,20 +98,28 @@ def wide(rows, column: str, title: str) -> str:
     return found.rename(columns={value: title.format(value) for value in found.columns[2:]}).to_markdown(index=False)
 
 
-def findings() -> str:
-    """The comparisons that name a winner, and how many name none."""
-    text = (ROOT / "results/quick/comparisons.md").read_text()
-    lines = [line for line in text.splitlines() if line.startswith("- ") and "not compared" not in line]
-    decided = [line for line in lines if "undecided" not in line]
-    apart = text.count("not compared")
-    rest = f"- the other {len(lines) - len(decided)} comparisons: undecided; {apart} are not made, as the densities differ"
-    chance = (
-        f"- each is tried by itself, at 95 %: about {len(lines) / 20:.0f} of all {len(lines)} would be named by chance alone"
-    )
-    return "\n".join([*decided, rest, chance])
+def real() -> str:
+    """Test accuracy of each channel method at each ratio, on real images."""
+    return wide(lambda table: table["cell"].isin(table.loc[table["ratio"] > 0, "cell"]), "ratio", "ratio {:g}", "small")
 
 
-PARTS = {each.__name__: each for each in (sources, numbers, densities, tokens, tickets, findings)}
+def found() -> str:
+    """What the small study answers: a sentence a question."""
+    return (ROOT / "results/small/claims.md").read_text().split("## Every number")[0].strip()
+
+
+def verdicts() -> str:
+    """Its differences without the numbers: who was set beside whom, and what the interval says."""
+    return "\n".join(re.sub(r" [+-]\d[^:]*:", ":", line) for line in found().splitlines() if " against " in line)
+
+
+def unsaid() -> str:
+    """Of what the small study answers, with numbers, that on which the papers are silent."""
+    lines = found().splitlines()
+    return "\n".join(next(line for line in lines if line.startswith(f"- **{question}")) for question in UNSAID)
+
+
+PARTS = {each.__name__: each for each in (sources, numbers, densities, tokens, tickets, real, found, verdicts, unsaid)}
 
 
 def filled(text: str) -> str:
@@ -112,6 +131,16 @@ def filled(text: str) -> str:
     )
 
 
+def filled_notebook(text: str) -> str:
+    """The same in each cell of a notebook; nothing else of it is touched."""
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = filled("".join(cell["source"])).splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
-    with whole(README) as beside:
-        beside.write_text(filled(README.read_text()))
+    for path, fill in ((README, filled), (START, filled_notebook)):
+        with whole(path) as beside:
+            beside.write_text(fill(path.read_text()))
