@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib import stats
 
-SCA, SPARSE, LIU = "SCA", "SparseSpikformer", "Liu et al."
+SCA, SPARSE, LIU = "SCA", "SparseSpikformer", "Liu et al. (2019)"
 
 
 class Claim(NamedTuple):

@@ -196,7 +196,7 @@ def test_papers_are_named_only_where_they_compare():
         ("random", "sca", "SCA"),
         ("only-prune", "sca-literal", "SCA"),
         ("random", "sca-literal", "SCA"),
-        ("sca", "anew", "Liu et al."),
+        ("sca", "anew", "Liu et al. (2019)"),
         ("learned", "random-tokens", "SparseSpikformer"),
         ("tickets-learned", "tickets-all", "SparseSpikformer"),
     }
