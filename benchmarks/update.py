@@ -47,8 +47,8 @@ def main() -> None:
     made, point = provenance(), settings.points(CELL, METHOD)[-1]
     text = (
         f"{CELL} of the small study, {settings.methods[METHOD].label} at {point.name}: validation accuracy (%), mean ± half of "
-        "the 95 % interval over seeds. *Measured anew*: statistics of batch normalisation, of the network that the update "
-        f"leaves, from {BATCHES} training batches. torch {made['torch']}. Written by `python benchmarks/update.py`.\n\n"
+        f"the 95 % interval over seeds. *Measured anew*: statistics of batch normalisation from {BATCHES} training batches of "
+        f"the network that the update leaves. torch {made['torch']}. Written by `python benchmarks/update.py`.\n\n"
         f"{shown.to_markdown()}\n"
     )
     write_text(ROOT / "results" / "benchmarks" / "update.md", text)

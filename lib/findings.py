@@ -22,8 +22,8 @@ MEASURED = [
     "silent",
 ]  # not every stage has each
 EQUAL = {
-    "At equal parameters and unequal ratios, who is better?": "parameters",
-    "At equal SynOps (AC a sample) and unequal ratios?": "synops",
+    "At equal parameters (within 15 %) and unequal ratios, who is better?": "parameters",
+    "At equal SynOps (AC a sample, within 15 %) and unequal ratios?": "synops",
 }
 UNITS = {"parameters": "parameters", "synops": "AC"}
 MATCHED = 0.15  # of a size, by which two networks may differ and still count as equally large

@@ -37,7 +37,7 @@ axes[1].set_title("(b) regrowth: parameters left")
 axes[0].legend()
 
 # %%
-for ax, letter, (part, group) in zip(axes[2:], "cdefg", parts.groupby("part", sort=False), strict=False):
+for ax, letter, (part, group) in zip(axes[2:], "cdefgh"[:len(axes) - 2], parts.groupby("part", sort=False), strict=True):
     own = base["settings"].iloc[0][part]
     plots.dots(ax, group, "value", "accuracy", claims.SCORES.get(own, own))
     ax.set(xlabel=plots.PART[part], ylabel="test accuracy (%)", title=f"({letter}) SCA at ratio {ablation.ratio}")
