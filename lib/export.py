@@ -1,7 +1,8 @@
 """A network to take away: `python -m lib.export runs/quick/channels/digits-vgg-sca-plus/0/0-ratio-0.5.pt [--to FOLDER]`.
 
 Writes network.onnx, network.nir where NIR has a node for each layer, and network.json, which says how to feed them, what they
-score and cost, and where they come from. Nothing is written unless the files give what the network gives.
+score and cost, and where they come from. Nothing is written unless the files give what the network gives. A network file that
+lies outside runs/ is exported, too; network.json then says what cannot be known of it.
 """
 
 import argparse
@@ -18,13 +19,15 @@ from torch import Tensor
 
 from lib import config, data, formats, measure, models, results, sparse, train
 from lib.config import Study
-from lib.data import Splits
+from lib.data import Images
 from lib.errors import ConfigError, pick
 from lib.files import whole
 from lib.formats import agreement, share
 from lib.models import SpikingNet
 
 LAYOUT = "runs/<study>/<stage>/<cell>-<method>/<seed>/<file>, as `make repro` leaves it"
+RANDOM = 100  # images on which a network is tried whose data set is not known
+UNKNOWN = ["training", "accuracy", "cost", "normalisation of the images"]  # of a network file by itself
 PACKAGES = ("onnx", "onnxscript", "onnxruntime", "nir", "nirtorch")
 
 
@@ -52,10 +55,12 @@ class Training(NamedTuple):
         return {**self._asdict(), "study": self.study.study}
 
 
-def locate(path: Path) -> Training:
-    """Whose network lies at `path`. raises: ConfigError if that is no place of a network"""
+def locate(path: Path) -> Training | None:
+    """Whose network lies at `path`; None if it lies outside runs/. raises: ConfigError if it is a wrong place under runs/"""
     parts = path.absolute().parts[-6:]
-    if len(parts) < 6 or parts[0] != "runs" or not parts[4].isdecimal():
+    if len(parts) < 6 or parts[0] != "runs":
+        return None
+    if not parts[4].isdecimal():
         raise ConfigError(f"{path}: no place of a network; give {LAYOUT}")
     _, name, stage, folder, seed, file = parts
     study = config.load(name)
@@ -107,21 +112,6 @@ def belong(net: SpikingNet, images: Tensor, right: float, training: Training, po
             )
 
 
-def feeding(net: SpikingNet, splits: Splits) -> dict:
-    """What the input is: which dimensions, and how pixels become it."""
-    images, shape = splits.test[0], ["N", *net.in_shape]
-    if images.events:
-        return {"name": "images", "shape": [net.T, *shape], "dtype": "float32", "values": "events of each frame, as counted"}
-    return {
-        "name": "images",
-        "shape": shape,
-        "dtype": "float32",
-        "values": "(pixel / 255 - mean) / std, of each channel",
-        "mean": images.shift.flatten().tolist(),
-        "std": images.scale.flatten().tolist(),
-    }
-
-
 def commit() -> str | None:
     """Of this repository, '-dirty' if files differ from it; None where there is no git."""
     try:
@@ -131,14 +121,14 @@ def commit() -> str | None:
         return None
 
 
-def make(net: SpikingNet, splits: Splits, expected: Tensor) -> tuple[dict[str, bytes], dict[str, dict]]:
-    """{format: file} and {format: its digest, how far it is from the network, what it gets right; or why there is none}.
+def make(net: SpikingNet, images, labels: Tensor | None = None) -> tuple[dict[str, bytes], dict]:
+    """{format: file}, and what network.json says of each: its digest, how far it is from the network, what it gets right; or
+    why there is none.
 
-    expected: the network's logits of the test images
+    images, labels: to try them on; labels None: not known
     raises: ConfigError if no format can hold the network, or if what a file holds is not the network
     """
-    images, labels = splits.test
-    few = images[: measure.PROOF_IMAGES].double()
+    few, expected = images[: measure.PROOF_IMAGES].double(), logits_of(net, images)
     exact, files, checked = measure.run(models.clone(net, torch.float64), few), {}, {}
     for kind, (write_and_run, use) in formats.FORMATS.items():
         try:
@@ -149,7 +139,7 @@ def make(net: SpikingNet, splits: Splits, expected: Tensor) -> tuple[dict[str, b
         checked[kind] = {
             "use": use,
             "sha256": hashlib.sha256(files[kind]).hexdigest(),
-            "accuracy": share(logits.argmax(1), labels),
+            "accuracy": None if labels is None else share(logits.argmax(1), labels),
             "apart": agreement(kind, (found, exact), (logits, expected)),
         }
     if not files:
@@ -157,33 +147,49 @@ def make(net: SpikingNet, splits: Splits, expected: Tensor) -> tuple[dict[str, b
     return files, checked
 
 
+def logits_of(net: SpikingNet, images) -> Tensor:
+    return torch.cat([measure.run(net, batch) for batch in images.split(formats.BATCH)])
+
+
+def known(net: SpikingNet, training: Training) -> tuple[dict, Images, Tensor]:
+    """What the result says of the network, and the test images and labels. raises: ConfigError if it is another network's"""
+    point, cell = read_point(training), training.study.cells[training.cell]
+    images, labels = data.open_or_prepare(training.study, cell.data).test
+    net.use(cell.fast)
+    right = share(logits_of(net, images).argmax(1), labels)
+    belong(net, images[: measure.COST_IMAGES], right, training, point)
+    about = {
+        "training": training.identity,
+        "settings": {key: point[key] for key in ("ratio", "asked", "rho", "variant", "settings") if key in point},
+        "recipe": results.recipe(training.study, training.stage, training.cell),
+        "accuracy": {"result": point["accuracy"], "network": right},
+        **{key: point[key] for key in ("parameters", "synops", "energy_pj", "widths")},
+        "trained_with": json.loads(training.result.read_text())["made_with"],
+    }
+    return about, images, labels
+
+
+def alone(net: SpikingNet) -> tuple[dict, Images | Tensor, None]:
+    """The same of a network that lies outside runs/: nothing is known, and it is tried on random images or events."""
+    generator = torch.Generator().manual_seed(0)
+    if formats.counts_events(net):
+        images = Images(torch.poisson(torch.full((RANDOM, net.T, *net.in_shape), 0.5), generator).to(torch.uint8))
+    else:
+        images = torch.randn(RANDOM, *net.in_shape, generator=generator)
+    return {"training": None, "unknown": UNKNOWN, "accuracy": None}, images, None
+
+
 def export(path: Path, folder: Path) -> dict:
     """Writes the network at `path` into `folder`, network.json last: a folder that has one is whole. Returns what it says.
 
     raises: ConfigError, and nothing is written
     """
-    training = locate(path)
-    net, point = read_network(path), read_point(training)
-    cell = training.study.cells[training.cell]
-    splits = data.open_or_prepare(training.study, cell.data)
-    images, labels = splits.test
-    net.use(cell.fast)
-    expected = torch.cat([measure.run(net, batch) for batch in images.split(formats.BATCH)])
-    right = share(expected.argmax(1), labels)
-    belong(net, images[: measure.COST_IMAGES], right, training, point)
-    files, checked = make(net, splits, expected)
-    about = {
-        "training": training.identity,
-        "settings": {key: point[key] for key in ("ratio", "asked", "rho", "variant", "settings") if key in point},
-        "recipe": results.recipe(training.study, training.stage, training.cell),
-        "network": net.spec,
-        "files": checked,
-        "accuracy": {"result": point["accuracy"], "network": right},
-        **{key: point[key] for key in ("parameters", "synops", "energy_pj", "widths")},
-        "trained_with": json.loads(training.result.read_text())["made_with"],
-        "made_with": {**results.provenance(), **{name: version(name) for name in PACKAGES}, "commit": commit()},
-    }
-    return write(folder, files, {**results.rounded(about), "input": feeding(net, splits)})
+    training, net = locate(path), read_network(path)
+    about, images, labels = known(net, training) if training else alone(net)
+    files, checked = make(net, images, labels)
+    made_with = {**results.provenance(), **{name: version(name) for name in PACKAGES}, "commit": commit()}
+    about |= {"network": net.spec, "files": checked, "made_with": made_with}
+    return write(folder, files, {**results.rounded(about), "input": formats.feeding(net, images)})
 
 
 def write(folder: Path, files: dict[str, bytes], about: dict) -> dict:
@@ -197,29 +203,40 @@ def write(folder: Path, files: dict[str, bytes], about: dict) -> dict:
 
 
 def line(kind: str, about: dict) -> str:
+    """What is said of one file."""
     found = about["files"][kind]
     if "refused" in found:
         return f"no network.{kind}: {found['refused']}"
     exact, rough = found["apart"]["float64"], found["apart"]["float32"]
+    right = f"{found['accuracy']:.2%} right, the network {about['accuracy']['network']:.2%}; " if about["accuracy"] else ""
     return (
-        f"network.{kind}: {found['accuracy']:.2%} right, the network {about['accuracy']['network']:.2%}; logits apart by "
+        f"network.{kind}: {right}logits apart by "
         f"{exact['largest_difference']:.2g} in float64, {rough['largest_difference']:.2g} in float32; "
         f"of {rough['images']} images {rough['same_class']:.2%} get the same class, in {rough['flipped']} a spike flips"
     )
 
 
+def place(path: Path, training: Training | None) -> Path:
+    """Where an export goes if nothing else is asked for."""
+    name = path.absolute().with_suffix("").parts[-5 if training else -1 :]
+    return config.ROOT.joinpath("build", "export", *name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.export", description="Writes a trained network as ONNX and NIR.")
-    parser.add_argument("network", type=Path, help=LAYOUT)
-    parser.add_argument("--to", type=Path, help="folder to write to; build/export/<study>/... if not given")
+    parser.add_argument("network", type=Path, help=f"{LAYOUT}; or a network file that lies elsewhere")
+    parser.add_argument("--to", type=Path, help="folder to write to; under build/export/ if not given")
     given = parser.parse_args()
     try:
         training = locate(given.network)
-        train.set_up(training.study.threads)
-        folder = given.to or config.ROOT.joinpath("build", "export", *given.network.absolute().with_suffix("").parts[-5:])
+        train.set_up(training.study.threads if training else 1)
+        folder = given.to or place(given.network, training)
         about = export(given.network, folder)
     except (ConfigError, OSError) as error:
         sys.exit(f"error: {error}")
+    if not training:
+        unknown = ", ".join(UNKNOWN)
+        print(f"{given.network} lies outside runs/: tried on {RANDOM} random images; not known are {unknown}")
     print(f"{folder}:", *(line(kind, about) for kind in formats.FORMATS), sep="\n  ")
 
 

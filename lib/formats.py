@@ -12,9 +12,11 @@ from onnx.reference import ReferenceEvaluator
 from spikingjelly.activation_based import layer, neuron
 from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
 from torch import Tensor, nn
+from torch.nn.modules.utils import _pair
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from lib import models
+from lib.data import Images
 from lib.errors import ConfigError
 from lib.models import Site, SpikingNet
 from lib.models.vgg import VGG
@@ -27,7 +29,10 @@ BATCH = 500  # images at a time
 # by millionths: there only the class is asked for, of so many of the images, as those between two classes may go either way.
 EXACT, SAME_CLASS, FLIPPED = 1e-9, 0.95, 1e-3
 DT = 1e-4  # seconds a time step, in which NIR gives its constants; what SpikingJelly and snnTorch read if they are told nothing
-CHAIN = (layer.Conv2d, layer.Linear, layer.AvgPool2d, layer.Flatten, nn.Linear)  # what NIR has a node for, beside neurons
+OPSET = 18  # of ONNX; tried with onnxruntime 1.15, 1.17, 1.18, 1.19 and what constraints.txt pins
+IR_VERSION = 8  # that which came with it; onnxruntime 1.17 refuses the one that the exporter writes
+NO_LEAK = 2.0**64  # time constant, in steps: v / NO_LEAK is below the rounding of v, so that nothing leaks
+CHAIN = (layer.Conv2d, layer.Linear, layer.Flatten, nn.Linear)  # what NIR has a node for, beside pools and neurons
 
 
 class NoForm(ConfigError):
@@ -56,18 +61,31 @@ def to_onnx(net: SpikingNet, batch: Tensor, dtype: torch.dtype = torch.float32) 
     with warnings.catch_warnings(action="ignore"):  # of memories that are no buffers: they are reset before each pass
         # not optimised: the optimiser takes an addition to all channels of a stream for an assignment (onnxscript 0.7.2)
         made = torch.onnx.export(
-            plain(net, dtype),
+            fold_linear_bn(plain(net, dtype)),
             (batch.to(dtype),),
             input_names=["images"],
             output_names=["logits"],
             dynamic_shapes=free,
+            opset_version=OPSET,
             optimize=False,
             verbose=False,
         )
     model = made.model_proto
+    model.ir_version = IR_VERSION
     for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
         part.ClearField("metadata_props")  # where in whose folders each operator was called: most of a small file
     return model
+
+
+def fold_linear_bn(net: SpikingNet) -> SpikingNet:
+    """BN of fully connected layers goes into their weights, in place: the optimiser of onnxruntime 1.17 to 1.19
+    takes such a pair for one on [N, features], and stops at the T that stands before it."""
+    stack = getattr(net, "stack", ())
+    for number, module in enumerate(stack):
+        if isinstance(module, nn.BatchNorm1d):
+            stack[number - 1] = fuse_linear_bn_eval(stack[number - 1], module)
+            stack[number] = nn.Identity()
+    return net
 
 
 def run_onnx(model: bytes, batches: Iterable[Tensor]) -> Tensor:
@@ -100,6 +118,10 @@ def chain(net: SpikingNet) -> nn.Sequential:
             layers[-1] = fuse_linear_bn_eval(layers[-1], part)
         elif isinstance(part, neuron.BaseNode):
             layers.append(node(part))
+        elif isinstance(part, layer.AvgPool2d):
+            layers.append(pool(part))
+        elif isinstance(part, layer.Flatten):
+            layers.append(layer.Flatten(-3, -1, step_mode="m"))
         elif isinstance(part, CHAIN):
             layers.append(part)
         else:
@@ -107,12 +129,19 @@ def chain(net: SpikingNet) -> nn.Sequential:
     return nn.Sequential(*layers).eval()
 
 
-def node(mine: neuron.IFNode | neuron.LIFNode) -> neuron.BaseNode:
-    """SpikingJelly's neuron of the same constants: its exporter knows a class by itself, not by its parents."""
+def pool(mine: layer.AvgPool2d) -> layer.AvgPool2d:
+    """The same with (height, width) throughout, as NIR defines its sizes: a bare number stops snnTorch."""
+    sizes = (_pair(size) for size in (mine.kernel_size, mine.stride, mine.padding))
+    return layer.AvgPool2d(*sizes, step_mode="m")
+
+
+def node(mine: neuron.IFNode | neuron.LIFNode) -> neuron.LIFNode:
+    """SpikingJelly's LIF of the same constants, the one neuron that all readers take alike: snnTorch 1.0.0 refuses an IF of
+    any dt, and where it does not, it adds a leak. An IF is a LIF that does not leak."""
     shared = {"v_threshold": mine.v_threshold, "v_reset": mine.v_reset, "step_mode": "m"}
     if isinstance(mine, neuron.LIFNode):
         return neuron.LIFNode(tau=mine.tau, decay_input=mine.decay_input, **shared)
-    return neuron.IFNode(**shared)
+    return neuron.LIFNode(tau=NO_LEAK, decay_input=False, **shared)
 
 
 def to_nir(net: SpikingNet, dtype: torch.dtype = torch.float32) -> bytes:
@@ -152,6 +181,26 @@ FORMATS = {  # how to make and run a file, and how its user does
         f"dt = {DT}; input [T, N, C, H, W], a frame a step; its output [T, N, classes], averaged over T, is the logits",
     ),
 }
+
+
+def feeding(net: SpikingNet, images: Images | Tensor) -> dict:
+    """What the input is: which dimensions, and how pixels become it. images: a tensor if the data set is not known"""
+    shape = ["N", *net.in_shape]
+    if counts_events(net):
+        return {"name": "images", "shape": [net.T, *shape], "dtype": "float32", "values": "events of each frame, as counted"}
+    still = {"name": "images", "shape": shape, "dtype": "float32"}
+    if isinstance(images, Tensor):
+        return {**still, "values": "normalised as in its training; with which mean and std, the file does not say"}
+    return {
+        **still,
+        "values": "(pixel / 255 - mean) / std, of each channel",
+        "mean": images.shift.flatten().tolist(),
+        "std": images.scale.flatten().tolist(),
+    }
+
+
+def counts_events(net: SpikingNet) -> bool:
+    return net.edges()[0].unit is not None
 
 
 def agreement(kind: str, exact: tuple[Tensor, Tensor], rough: tuple[Tensor, Tensor]) -> dict:
