@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import AliasEvent
 
 from lib.errors import ConfigError, explain, pick
 from lib.settings import (
@@ -189,10 +190,22 @@ def load(study: str) -> Study:
     return read(home(study))
 
 
+def refuse_shared(text: bytes) -> None:
+    """raises: ConfigError at the first `*alias`: `dvc exp run -S` writes the places that share a value one
+    after another, so that the last one's value is that of all, and ends with exit status 0 whatever it is
+    """
+    for event in YAML(typ="safe").parse(text):
+        if isinstance(event, AliasEvent):
+            where = f"line {event.start_mark.line + 1}: *{event.anchor}"
+            raise ConfigError(f"{where}: places that share a value cannot be set apart; write it out")
+
+
 def read(path: Path) -> Study:
     """A params.yaml, read as DVC reads it (YAML 1.2), checked whole. raises: ConfigError, one line with each wrong value"""
     try:
-        return Study.model_validate(YAML(typ="safe").load(path.read_bytes()))
+        text = path.read_bytes()
+        refuse_shared(text)
+        return Study.model_validate(YAML(typ="safe").load(text))
     except MarkedYAMLError as error:
         raise ConfigError(f"{path.name}, line {error.problem_mark.line + 1}: not valid YAML: {error.problem}") from None
     except YAMLError as error:

@@ -28,10 +28,14 @@ def seed_everything(seed: int) -> torch.Generator:
 
 
 def make_optimizer(net: nn.Module, recipe: Train) -> torch.optim.Optimizer:
+    """The recipe's optimiser. AdamW decays no biases, and no scales and shifts of BN, as timm's, which trains
+    Spikformer, decays no tensor of one dimension (methods C17). SGD decays all, as TET's does (B15)."""
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(
-            net.parameters(), lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay
-        )
+        decayed = [parameter for parameter in net.parameters() if parameter.dim() > 1]
+        others = [parameter for parameter in net.parameters() if parameter.dim() <= 1]
+        groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+        betas = (recipe.momentum, 0.999)
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(net.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 

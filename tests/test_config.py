@@ -291,7 +291,11 @@ def refusal(folder, monkeypatch, content) -> str:
         ((*CELL, "ratios"), [0.5, 0.7, 0.5], ["cells.digits-vgg.ratios", "0.5", "more than once", "once"]),
         (("grid", "seeds"), [0, 1, 1], ["grid.seeds", "1 stands there more than once", "once"]),
         (("grid", "cells"), ["digits-vgg"] * 2, ["grid.cells", "digits-vgg stands there more than once"]),
-        (("ablations", "ablations", "variants"), [{"l1": 0.0}] * 2, ["ablations.ablations.variants", "more than once"]),
+        (
+            ("ablations", "ablations", "variants"),
+            [{"l1": 0.0}, {"l1": 0.0}],
+            ["ablations.ablations.variants", "more than once"],
+        ),
         # characters
         (("study",), "Quick study", ["study", "'Quick study'", "lower-case letters, digits and hyphens"]),
         (("methods", "my method"), {"label": "mine"}, ["methods.my method", "lower-case letters, digits and hyphens"]),

@@ -49,6 +49,27 @@ def test_a_resumed_run_ends_as_an_unbroken_one(method, compact, stop, few_digits
         assert resumed.pruner.history == unbroken.pruner.history
 
 
+@pytest.mark.parametrize("method", ["dense", "sca"])
+def test_a_resumed_run_of_adamw_decays_what_it_decayed_before(method, few_digits, tmp_path):
+    cell = cell_of(epochs=3, optimizer="adamw", lr=0.003, weight_decay=5.0)
+    cell = cell.model_copy(update={"prune": cell.prune.model_copy(update={"compact": True})})
+    point = None if METHODS[method] is None else point_of(0.5)
+    unbroken = train.Run(few_digits, cell, point, 0)
+    for _ in range(3):
+        unbroken.epoch()
+    broken = train.Run(few_digits, cell, point, 0)
+    broken.epoch()
+    broken.checkpoint(tmp_path / "run.pt")
+    resumed = train.Run(few_digits, cell, point, 0)
+    assert resumed.resume(tmp_path / "run.pt")
+    assert [group["weight_decay"] for group in resumed.optimizer.param_groups] == [5.0, 0.0]
+    for _ in range(2):
+        resumed.epoch()
+    assert resumed.log == unbroken.log
+    theirs = unbroken.finish().state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in resumed.finish().state_dict().items())
+
+
 WEIGHTS = {
     "pq": {"kind": "rewiring"},
     "esl": {"kind": "rewiring", "start": None, "ratio": "constant", "rewire": "constant_density", "exchange": 0.3},

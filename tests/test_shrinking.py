@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import batches, make_net, make_pruner
+from helpers import batches, cell_of, make_net, make_pruner
 
 from lib import pruning, train
 
@@ -18,9 +18,11 @@ def run_through(pruner, net, optimizer_of, epochs, steps=3):
     return pruner.net, small, losses
 
 
+RECIPE = cell_of(5, optimizer="adamw", lr=1e-3, weight_decay=0.5).train
 OPTIMIZERS = {
     "sgd": lambda net: torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-2),
     "adam": lambda net: torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-2),
+    "adamw": lambda net: train.make_optimizer(net, RECIPE),  # two groups, and only one of them decays
 }
 
 

@@ -56,7 +56,7 @@ def put(tensor: Tensor, axes: tuple[str | None, ...], masks: Masks, target: Tens
 def compact_optimizer(optimizer: Optimizer, net: SpikingNet, small: SpikingNet, masks: Masks) -> Optimizer:
     """An optimiser of the same kind for `small`, with the kept entries of each state tensor (momentum, moments).
 
-    optimizer: made over `net.parameters()`, one parameter group
+    optimizer: made over `net.parameters()`, in any groups
     """
     return _moved(optimizer, net, small, lambda value, axes, like: take(value, axes, masks), net.axes())
 
@@ -67,9 +67,9 @@ def expand_optimizer(optimizer: Optimizer, small: SpikingNet, net: SpikingNet, m
 
 
 def _moved(optimizer: Optimizer, old: SpikingNet, new: SpikingNet, move, axes) -> Optimizer:
-    [group] = optimizer.param_groups
-    moved = type(optimizer)(new.parameters(), lr=group["lr"])
-    moved.param_groups[0].update({key: value for key, value in group.items() if key != "params"})
+    twins = dict(zip(old.parameters(), new.parameters(), strict=True))
+    groups = [{**group, "params": [twins[p] for p in group["params"]]} for group in optimizer.param_groups]
+    moved = type(optimizer)(groups, lr=groups[0]["lr"])
     for (name, before), after in zip(old.named_parameters(), new.parameters(), strict=True):
         for key, value in optimizer.state.get(before, {}).items():
             shaped = isinstance(value, Tensor) and value.shape == before.shape
