@@ -58,7 +58,9 @@ class Control(Run):
 
 def network(cell: Cell, splits: Splits, widths: dict[str, int]) -> SpikingNet:
     """The cell's network, untrained. widths: {site: channels}"""
-    return models.build(cell.net, splits.classes, splits.in_shape, cell.T, cell.neuron, cell.width, widths)
+    return models.build(
+        cell.net, splits.classes, splits.in_shape, cell.T, cell.neuron, cell.width, widths, events=splits.events
+    )
 
 
 def uniform(cell: Cell, splits: Splits, channels: dict[str, int], parameters: int) -> dict[str, int]:

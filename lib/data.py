@@ -65,6 +65,11 @@ class Splits:
         """(C, H, W) of an image or of one event frame."""
         return tuple(self.train[0][:1].shape[-3:])
 
+    @property
+    def events(self) -> bool:
+        """Whether frames of event counts, not images: whole numbers, an event in them is an AC (methods 0.1)."""
+        return isinstance(self.train[0], Images) and self.train[0].events
+
 
 def root_folder(root: Path) -> Path:
     """Where the raw data sets lie: the variable SNN_DATA, else `root`."""

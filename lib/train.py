@@ -132,8 +132,8 @@ class Run:
 
     def build(self) -> SpikingNet:
         """The network to start from."""
-        cell = self.cell
-        return models.build(cell.net, self.splits.classes, self.splits.in_shape, cell.T, cell.neuron, cell.width)
+        cell, splits = self.cell, self.splits
+        return models.build(cell.net, splits.classes, splits.in_shape, cell.T, cell.neuron, cell.width, events=splits.events)
 
     def loss(self, net: SpikingNet, x: Tensor, y: Tensor) -> Tensor:
         """What goes down."""

@@ -216,7 +216,7 @@ def test_event_sets_hold_whole_counts_with_time_first_in_a_batch(event_splits):
 
 
 def test_a_network_takes_the_batches_of_an_event_set(event_splits):
-    net = models.build("dvs-digits", 10, event_splits.in_shape, T=4)
+    net = models.build("dvs-digits", 10, event_splits.in_shape, T=4, events=event_splits.events)
     x, y = next(data.batches(*event_splits.train, 20, torch.Generator().manual_seed(0)))
     assert net(x).shape == (20, 10)
     images, labels = event_splits.test

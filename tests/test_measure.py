@@ -183,7 +183,7 @@ def test_masked_and_compact_cost_the_same(neuron, kept, mode):
     net.set_step_mode(mode)
     assert synops(net, x) == synops(small, x)
     assert measure.energy(net, x) == measure.energy(small, x)
-    assert measure.parameters(net, dense) == measure.parameters(small, dense)
+    assert measure.parameters(net, dense, "channels") == measure.parameters(small, dense, "channels")
     for name, rates in measure.firing(net, x).items():
         torch.testing.assert_close(rates, measure.firing(small, x)[name], rtol=0, atol=1e-14)
     assert measure.parameters(small, dense)["total"] == sum(p.numel() for p in small.parameters())
@@ -206,7 +206,7 @@ def test_integer_spikes_cost_an_ac_each():
 def test_connectivity_by_hand_of_two_layers():
     net, dense = Tiny(), Tiny()
     pruning.apply_channel_masks(net, {"first": torch.tensor([True, False]), "second": torch.tensor([True, False, True])})
-    found = measure.parameters(net, dense)
+    found = measure.parameters(net, dense, "channels")
     weights, norms = (2 * 9 + 3 * 2 * 9 + 3 * 16 * 5, 2 * 2 + 3 * 2)
     left = 1 * 9 + 2 * 1 * 9 + 2 * 16 * 5 + 1 * 2 + 2 * 2
     wires, left_wires = 100 * 2 + 100 * 3 * 2 + 240, 100 + 100 * 2 + 160
@@ -224,16 +224,16 @@ def test_connectivity_by_hand_of_two_layers():
 def test_connectivity_over_all_counts_what_no_mask_can_reach():
     net, dense = make_net(), make_net()
     pruning.apply_channel_masks(net, random_masks(net, 0.5))
-    found, hidden = measure.parameters(net, dense), 24
+    found, hidden = measure.parameters(net, dense, "channels"), 24
     fixed = hidden * 2 + hidden * 10 + 10
     assert found["total"] - found["kept"] == fixed == sum(p.numel() for p in dense.parameters()) - found["prunable"]
     wires = measure.count_synapses(dense)
-    assert wires["all"] - wires["prunable"] == hidden * 10
+    assert wires["all"] - wires["channels"] == hidden * 10
 
 
 def test_a_dense_network_is_wholly_connected_and_synapses_are_unrolled():
     dense = make_net()
-    found = measure.parameters(dense, make_net())
+    found = measure.parameters(dense, make_net(), "channels")
     assert [found[key] for key in found if "_" in key] == [1.0] * 4
     taps = {8: 22**2, 4: 10**2, 2: 4**2}
     wires = taps[8] * (4 + 16) + taps[4] * (32 + 64) + taps[2] * (8 * 32 + 2 * 32 * 32) + 32 * 2 * 2 * 24 + 240

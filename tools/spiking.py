@@ -5,9 +5,9 @@ from torch import nn
 
 from lib import models, pruning
 from lib.measure import firing, run
-from lib.models.vgg import EVENTS
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+EVENTS = ("dvs5conv", "vggsnn", "dvs-digits")  # networks that their papers give event frames
 
 
 def in_shape(name):
@@ -19,7 +19,7 @@ def in_shape(name):
 def images(net, n, seed=1):
     """Random images [n, C, H, W]; for an event network random event counts [T, n, 2, H, W]. In the net's precision."""
     generator, dtype = torch.Generator().manual_seed(seed), next(net.parameters()).dtype
-    if net.spec.get("name") in EVENTS:
+    if net.spec.get("events"):
         return torch.poisson(torch.full((net.T, n, *net.in_shape), 0.5), generator).to(dtype)
     return torch.randn(n, *net.in_shape, generator=generator, dtype=dtype)
 
@@ -27,7 +27,7 @@ def images(net, n, seed=1):
 def spiking_net(name, shape, neuron="if", width=1.0, T=4, seed=0, dtype=torch.float64):
     """A network with random BN, the running statistics of random images, and weights large enough that every layer fires."""
     torch.manual_seed(seed)
-    net = models.build(name, 10, shape, T, neuron, width).to(dtype)
+    net = models.build(name, 10, shape, T, neuron, width, events=name in EVENTS).to(dtype)
     gain = 2.0 if neuron == "lif" else 1.0
     for module in net.modules():
         if isinstance(module, BATCH_NORMS):

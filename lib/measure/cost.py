@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from lib.measure.choosing import choices_of
 from lib.measure.evaluate import run
-from lib.measure.synapses import inputs_of, products_of, reached
+from lib.measure.synapses import inputs_of, products_of, reached, synapses_left
 from lib.models import SpikingNet
 from lib.pruning import current_masks
 
@@ -21,28 +22,32 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
     """Synaptic operations a sample, by the counting rule above; on a trained net and on fixed images only.
 
     batch: [N, C, H, W] static images or [T, N, C, H, W] frames
-    returns: {'ac', 'mac', 'mac_x_T', 'layers': {layer: {'ac', 'mac', 'mac_x_T'}}}; masks are honoured
+    returns: {'ac', 'mac', 'mac_x_T', 'layers': {layer: {'ac', 'mac', 'mac_x_T'}}}; masks are honoured; layers: with the
+    products of attention, and `selector.choice.N` where tokens are chosen by what the stream holds
     raises: ValueError if an input that should count events holds anything but whole events
     """
-    with inputs_of(net) as inputs, products_of(net) as products:
+    with inputs_of(net) as inputs, products_of(net) as products, choices_of(net) as choices:
         run(net, batch)
     masks, layers, n = current_masks(net), {}, batch.shape[-4]
     for number, edge in enumerate(net.edges()):
         x = torch.cat(inputs[edge.module])  # a row for each image, and step, and token: [rows, ...]
+        there = synapses_left(net, edge, masks)
         steps = x.unflatten(0, (-1, n))  # of the first layer [T, N, ...]; [1, N, ...] where all T are the same and ran once
         if edge.unit is None:
-            every = reached(net, edge, torch.ones_like(x), masks) / n
+            every = reached(net, edge, torch.ones_like(x), there) / n
             static = number == 0 and torch.equal(steps, steps[:1].expand_as(steps))
             once = every / len(steps) if static else every
             layers[edge.makes or edge.module] = {"ac": 0.0, "mac": once, "mac_x_T": once * (net.T if static else 1)}
         else:
             events, repeats = x.double().abs() / edge.unit, net.T // len(steps) if number == 0 else 1
-            if (events - events.round()).abs().max() > 1e-4:
+            if not torch.allclose(events, events.round(), rtol=1e-6, atol=1e-4):  # a sum in float32 may be large
                 raise ValueError(f"layer {edge.module}: its input is not made of whole events of {edge.unit}")
-            ac = repeats * reached(net, edge, events.round(), masks) / n
+            ac = repeats * reached(net, edge, events.round(), there) / n
             layers[edge.makes or edge.module] = {"ac": ac, "mac": 0.0, "mac_x_T": 0.0}
     for name, ac in products.items():
         layers[name] = {"ac": ac / n, "mac": 0.0, "mac_x_T": 0.0}
+    for name, (ac, mac) in choices.items():
+        layers[name] = {"ac": ac / n, "mac": mac / n, "mac_x_T": mac / n}
     return {**{key: sum(one[key] for one in layers.values()) for key in ("ac", "mac", "mac_x_T")}, "layers": layers}
 
 

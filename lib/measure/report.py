@@ -27,7 +27,7 @@ def report(trained) -> dict:
         "accuracy": accuracy(small, *splits.test),
         "validation": accuracy(small, *splits.validation),
         "loss": trained.log[-1]["loss"] if trained.log else None,
-        "parameters": parameters(small, dense),
+        "parameters": parameters(small, dense, trained.pruner.removes),
         "synops": ops,
         "flops": flops(small, images[..., :1, :, :, :]),
         "energy_pj": picojoules(ops),

@@ -5,54 +5,74 @@ from operator import truediv
 import torch
 
 from lib.measure.evaluate import run
-from lib.measure.synapses import inputs_of, one_step, reached
+from lib.measure.synapses import inputs_of, one_step, reached, synapses_left
 from lib.models import SpikingNet
 from lib.models.spikformer import KINDS
 from lib.pruning import current_masks, kept_entries, prunable_weights
 
 
-def parameters(net: SpikingNet, dense: SpikingNet) -> dict[str, float]:
+def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -> dict[str, float | None]:
     """Parameters left in `net` (masked or compact) and what share of `dense` that is, by both definitions.
 
-    total: all parameters left; prunable: those of `dense` that belong to a prunable channel; kept: how many of these are left
+    removes: what the method may remove (`lib.pruning.Pruner.removes`)
+    total: all parameters left; prunable: those that the method may remove; kept: how many of these are left
     connectivity_*: parameters (weights counted once); synapses_*: weights counted once per output position where they are
-    used; *_prunable over the prunable ones, *_all over all
+    used; *_prunable over the prunable ones, None if the method removes neither; *_all over all
     """
-    left, full = count_parameters(net), count_parameters(dense)
-    wired, fully = count_synapses(net), count_synapses(dense)
+    left, full = count_parameters(net), count_parameters(dense, whole=True)
+    wired, fully = count_synapses(net), count_synapses(dense, whole=True)
+    found = dict.fromkeys(("prunable", "kept", "connectivity_prunable", "synapses_prunable"))
+    if removes is not None:
+        origin = dense if removes == "channels" else net  # whose weights of its token selector may go, too (C14)
+        before = count_parameters(origin, whole=True)[removes]
+        wires = count_synapses(origin, whole=True)[removes]
+        found = {
+            "prunable": before,
+            "kept": left[removes],
+            "connectivity_prunable": left[removes] / before,
+            "synapses_prunable": wired[removes] / wires,
+        }
     return {
         "total": left["all"],
-        "prunable": full["prunable"],
-        "kept": left["prunable"],
-        "connectivity_prunable": share(left["prunable"], full["prunable"]),
         "connectivity_all": left["all"] / full["all"],
-        "synapses_prunable": share(wired["prunable"], fully["prunable"]),
         "synapses_all": wired["all"] / fully["all"],
+        **found,
     }
 
 
-def share(left: int, every: int) -> float:
-    """What is left of nothing (a network without prunable channels) is all of it."""
-    return left / every if every else 1.0
+def count_parameters(net: SpikingNet, whole: bool = False) -> dict[str, int]:
+    """{'all', 'channels', 'weights'}: parameters whose channels are all kept, where a convolution's or linear layer's weight of
+    0 is none; those of them that belong to a prunable channel; those that are such weights.
 
-
-def count_parameters(net: SpikingNet) -> dict[str, int]:
-    """{'all', 'prunable'}: parameters whose channels are all kept; a convolution's or linear layer's weight of 0 is none."""
-    axes, masks, wired = net.axes(), current_masks(net), {id(weight) for weight in prunable_weights(net).values()}
-    left = {
-        name: int((kept_entries(p, axes[name], masks) & (p != 0 if id(p) in wired else True)).expand_as(p).sum())
-        for name, p in net.named_parameters()
+    whole: as if nothing were removed; a weight that was drawn as 0 is one
+    """
+    axes, masks = net.axes(), current_masks(net)
+    weights, left = {id(weight) for weight in prunable_weights(net).values()}, {}
+    for name, p in net.named_parameters():
+        there = kept_entries(p, axes[name], masks) & (p != 0 if id(p) in weights else True)
+        left[name] = p.numel() if whole else int(there.expand_as(p).sum())
+    return {
+        "all": sum(left.values()),
+        "channels": sum(n for name, n in left.items() if any(axes[name])),
+        "weights": sum(left[name] for name, p in net.named_parameters() if id(p) in weights),
     }
-    return {"all": sum(left.values()), "prunable": sum(n for name, n in left.items() if any(axes[name]))}
 
 
-def count_synapses(net: SpikingNet) -> dict[str, int]:
-    """{'all', 'prunable'}: surviving weights of convolutions and linear layers, once per output position (token) of theirs."""
+def count_synapses(net: SpikingNet, whole: bool = False) -> dict[str, int]:
+    """{'all', 'channels', 'weights'}: weights of convolutions and linear layers that are left, once per output position (token)
+    of theirs; those of them that belong to a prunable channel; those that single-weight methods may remove, which is all.
+
+    whole: as in `count_parameters`
+    """
     with one_step(net), inputs_of(net) as inputs:
         run(net, torch.zeros(1, *net.in_shape).to(next(net.parameters())))
-    masks = current_masks(net)
-    count = {edge: round(reached(net, edge, torch.ones_like(torch.cat(inputs[edge.module])), masks)) for edge in net.edges()}
-    return {"all": sum(count.values()), "prunable": sum(n for edge, n in count.items() if edge.makes or edge.reads)}
+    masks, count = current_masks(net), {}
+    for edge in net.edges():
+        weight = net.get_submodule(edge.module).weight
+        there = torch.ones_like(weight, dtype=torch.bool) if whole else synapses_left(net, edge, masks)
+        count[edge] = round(reached(net, edge, torch.ones_like(torch.cat(inputs[edge.module])), there))
+    every = sum(count.values())
+    return {"all": every, "channels": sum(n for edge, n in count.items() if edge.makes or edge.reads), "weights": every}
 
 
 def weights_left(net: SpikingNet) -> dict:

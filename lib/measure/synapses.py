@@ -10,13 +10,16 @@ from lib.models.spikformer import Product
 from lib.pruning import kept_entries
 
 
-def reached(net: SpikingNet, edge: Edge, events: Tensor, masks: dict[str, Tensor]) -> float:
-    """Events times the surviving synapses that each reaches, summed. events: [N, ...] as the layer's input."""
-    module = net.get_submodule(edge.module)
-    kept = kept_entries(module.weight, (edge.makes, edge.reads) + (None,) * (module.weight.dim() - 2), masks)
-    fan_out = (
-        (kept & (module.weight != 0)).double().sum(0, keepdim=True)
-    )  # one output stands for all; a weight of 0 is no synapse
+def synapses_left(net: SpikingNet, edge: Edge, masks: dict[str, Tensor]) -> Tensor:
+    """Bool, of the shape of the layer's weight: True where both channels are kept and the weight is not 0."""
+    weight = net.get_submodule(edge.module).weight
+    kept = kept_entries(weight, (edge.makes, edge.reads) + (None,) * (weight.dim() - 2), masks)
+    return kept & (weight != 0)
+
+
+def reached(net: SpikingNet, edge: Edge, events: Tensor, there: Tensor) -> float:
+    """Events times the synapses that each reaches, summed. events: [N, ...] as the layer's input; there: bool, the synapses"""
+    module, fan_out = net.get_submodule(edge.module), there.double().sum(0, keepdim=True)  # one output stands for all
     if isinstance(module, nn.Conv2d):
         return F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation).sum().item()
     return F.linear(events.double(), fan_out).sum().item()

@@ -29,11 +29,14 @@ def build(
     width: float = 1.0,
     widths: dict[str, int] | None = None,
     selector: dict | None = None,
+    events: bool = False,
 ) -> SpikingNet:
     """An untrained network.
 
     name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1; neuron: 'if' or 'lif'
     selector: of a transformer's tokens, rho and rule of `lib.pruning.tokens.make_selector`; None: all tokens go on
+    events: whether the data set holds event counts, not images (`lib.data.Splits.events`): then an event costs ACs in the first
+    layer, too
     width: multiplies every width; widths: {site: channels} replaces single ones (that is how a compact network is built)
     raises: ValueError that names the value and what is allowed
     """
@@ -52,6 +55,7 @@ def build(
         "width": width,
         "widths": dict(widths or {}),
         "selector": selector,
+        "events": events,
     }
     net = FAMILIES[name](spec)
     unknown = sorted(set(spec["widths"]) - set(net.sites))

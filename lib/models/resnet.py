@@ -74,7 +74,7 @@ class ResNet(SpikingNet):
         neuron, scaled = spec["neuron"], lambda size: max(1, round(size * spec["width"]))
         stream = scaled(stem)
         self.stem = nn.Sequential(conv(self.in_shape[0], stream), layer.BatchNorm2d(stream, step_mode="m"), NEURONS[neuron]())
-        self.blocks, self._edges = nn.ModuleList(), [Edge("stem.0", None, None, None)]
+        self.blocks, self._edges = nn.ModuleList(), [Edge("stem.0", None, None, 1.0 if spec["events"] else None)]
         for width, stride in strides(stages):
             width, path = scaled(width), f"blocks.{len(self.blocks)}"
             inner, outer = f"block{len(self.blocks) + 1}a", f"block{len(self.blocks) + 1}b"
@@ -122,7 +122,7 @@ class PreResNet(SpikingNet):
         read = [spec["widths"].get(name, size) for name, size in zip(names, full, strict=True)]
         self.stream = full[0]
         self.stem = conv(self.in_shape[0], read[0])
-        self.blocks, self._edges = nn.ModuleList(), [Edge("stem", names[0], None, None)]
+        self.blocks, self._edges = nn.ModuleList(), [Edge("stem", names[0], None, 1.0 if spec["events"] else None)]
         for number, (width, stride) in enumerate(plan):
             path, outer = f"blocks.{number}", f"block{number + 1}b"
             inside = spec["widths"].get(outer, width)

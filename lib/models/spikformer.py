@@ -31,7 +31,6 @@ KINDS = {  # part of a layer's name -> kind of layer
 }
 MLP_RATIO = 4
 ATTENTION_THRESHOLD = 0.5
-EVENTS = ("spikformer4-256-dvs",)
 
 
 def attention_node() -> neuron.LIFNode:
@@ -111,7 +110,7 @@ class Spikformer(SpikingNet):
             raise ValueError(
                 f"width {width} of {spec['name']}: {heads} heads and the stem need a multiple of {heads} and 8; change `width`"
             )
-        self.stem, channels, unit = nn.ModuleList(), self.in_shape[0], 1.0 if spec["name"] in EVENTS else None
+        self.stem, channels, unit = nn.ModuleList(), self.in_shape[0], 1.0 if spec["events"] else None
         self._edges = []
         for part, half in zip((8, 4, 2, 1), halved, strict=True):
             self.stem.append(self._stage(channels, width // part, half, unit))
@@ -121,12 +120,9 @@ class Spikformer(SpikingNet):
         for name, module in self.blocks.named_modules(prefix="blocks"):
             if isinstance(module, nn.Linear):
                 self._edges.append(Edge(name, None, None, 1.0))
-        self.side = tuple(side // 2 ** sum(halved) for side in self.in_shape[1:])
-        if 0 in self.side:
-            raise ValueError(f"in_shape {self.in_shape}: too small for the poolings of {spec['name']}")
+        self.side = tuple(-(-side // 2 ** sum(halved)) for side in self.in_shape[1:])  # each pool rounds up
         self.selector = None
         self.head = nn.Linear(width, spec["num_classes"])
-        self._edges.append(Edge("head", None, None, None))
         self.apply(initialise)
 
     def _stage(self, reads: int, makes: int, half: bool, unit: float | None, name: str = "") -> nn.ModuleDict:
@@ -150,12 +146,20 @@ class Spikformer(SpikingNet):
         """Tokens that each block works on."""
         return [self.tokens] * len(self.blocks) if self.selector is None else self.selector.works_on
 
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that the classifier reads."""
+        return self.tokens if self.selector is None else self.selector.tokens_left
+
     def edges(self) -> list[Edge]:
-        """With those of the selector's predictors, which read firing rates: analog."""
-        names = [
-            name for name, module in self.named_modules() if isinstance(module, nn.Linear) and name.startswith("selector.")
+        """The head reads the mean over tokens and steps, and a selector's predictors the mean over steps, all of them sums of
+        events; what a predictor computes of it is analog."""
+        predictors = [
+            Edge(name, None, None, 1 / self.T if name.endswith(".0") else None)
+            for name, module in self.named_modules()
+            if isinstance(module, nn.Linear) and name.startswith("selector.")
         ]
-        return [*self._edges, *(Edge(name, None, None, None) for name in names)]
+        return [*self._edges, Edge("head", None, None, 1 / (self.T * self.tokens_left)), *predictors]
 
     def embed(self, x: Tensor) -> Tensor:
         """Images or frames -> tokens [T, N, L, D], spikes and sums of two spikes."""

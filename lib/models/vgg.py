@@ -20,7 +20,6 @@ LAYOUTS = {  # convolution widths, M / A = 2x2 max / average pooling | widths of
     "vgg-digits": ((8, 8, M, 16, 16, M, 64, 64, 64), (48,)),
     "vgg6-digits": ((8, M, 16, 16, M, 64, 64, 64), ()),
 }
-EVENTS = ("dvs5conv", "vggsnn", "dvs-digits")  # their first layer counts events in frames; the others see an analog image
 
 
 class VGG(SpikingNet):
@@ -29,7 +28,7 @@ class VGG(SpikingNet):
         layout, hidden = LAYOUTS[spec["name"]]
         channels, height, width = self.in_shape
         self.stack = nn.ModuleList()
-        self._edges, reads, unit = [], None, 1.0 if spec["name"] in EVENTS else None
+        self._edges, reads, unit = [], None, 1.0 if spec["events"] else None
         for size in layout:
             if size in (M, A):
                 self.stack.append((layer.MaxPool2d if size == M else layer.AvgPool2d)(2, 2, step_mode="m"))

@@ -49,6 +49,8 @@ class ChannelPruner(Pruner):
     probes: called for the training batches that the growth gradient is read from
     """
 
+    removes = "channels"
+
     def __init__(
         self,
         net: SpikingNet,

@@ -8,7 +8,10 @@ from lib.models import SpikingNet
 class Pruner:
     """net: the network with all that was pruned still in it; trained: the one that the loop trains
     updates: the epochs, counted from 1, after which the structure changes; history: what each update did
+    removes: what it may remove: "channels", "weights" (single ones), or None: nothing
     """
+
+    removes: str | None = None
 
     def __init__(self, net: SpikingNet, updates: list[int] = ()):
         self.net, self.trained, self.updates, self.history = net, net, list(updates), []

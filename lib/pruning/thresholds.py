@@ -39,6 +39,8 @@ class ThresholdPruner(Pruner):
     """final: the density that Grad R's prior asks for. What density the network ends at follows from the training: it is
     measured, not set."""
 
+    removes = "weights"
+
     def __init__(self, net: SpikingNet, method: Threshold, final: float, epochs: int):
         super().__init__(net)
         self.method, self.final, self.epochs, self.done = method, final, epochs, 0

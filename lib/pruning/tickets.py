@@ -25,6 +25,8 @@ def kept_shares(final: float, share: float) -> list[float]:
 class TicketPruner(Pruner):
     """final: the density to end at, in (0, 1]; epochs: of one training. The network reported is the last round's."""
 
+    removes = "weights"
+
     def __init__(self, net: SpikingNet, method: Tickets, final: float, epochs: int):
         self.rounds, self.rewind, self.epochs = kept_shares(final, method.share), method.rewind, epochs
         super().__init__(net, [epochs + round * (epochs - method.rewind) for round in range(len(self.rounds))])

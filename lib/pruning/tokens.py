@@ -39,7 +39,8 @@ def as_mask(index: Tensor, tokens: int) -> Tensor:
 
 
 class Predictor(nn.Sequential):
-    """Log-probabilities [N, L, 2] of keeping and dropping, from the firing rates of a token; analog, so it costs MACs (C7)."""
+    """Log-probabilities [N, L, 2] of keeping and dropping, from the firing rates of a token (C7). Its first layer reads a mean
+    over steps, and costs ACs; its second is analog, and costs MACs (C18)."""
 
     def __init__(self, width: int):
         super().__init__(nn.Linear(width, width // 2), nn.GELU(), nn.Linear(width // 2, 2), nn.LogSoftmax(-1))
@@ -51,7 +52,7 @@ class Selector(nn.Module):
 
     gathered: whether dropped tokens are really left out in eval mode; otherwise they are masked, with the same logits
     decisions: after a forward pass in which tokens are masked, the mask [N, L] of each stage
-    works_on: tokens that each block works on
+    works_on: tokens that each block works on; tokens_left: those that the classifier reads
     """
 
     def __init__(self, net: Spikformer, rho: float, rule: str = "learned"):
@@ -59,6 +60,7 @@ class Selector(nn.Module):
         self.rule, self.gathered, self.stages = rule, True, len(net.blocks) - 1
         self.counts = kept_tokens(net.tokens, rho, self.stages)
         self.works_on = [net.tokens, *self.counts]
+        self.tokens_left = self.works_on[-1]
         self.places = self.noise = None  # where the tokens that are left stood; what 'random' draws for each, at each stage
         self.predictors = nn.ModuleList(Predictor(net.head.in_features) for _ in range(self.stages if rule == "learned" else 0))
         self.decisions: list[Tensor] = []
@@ -123,6 +125,7 @@ class Skipper(nn.Module):
         super().__init__()
         [self.count], self.side, self.rule = kept_tokens(net.tokens, rho, 1), net.side, rule
         self.works_on, self.decisions = [self.count] * len(net.blocks), []
+        self.tokens_left = net.tokens  # who passes by is there again
 
     def forward(self, number: int, blocks: nn.ModuleList, x: Tensor, keep: None) -> tuple[Tensor, None]:
         """x [T, N, L, D] -> the same after block `number`."""

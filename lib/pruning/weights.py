@@ -49,6 +49,8 @@ class WeightPruner(Pruner):
     epochs: length of the training; timing: when updates come, where the method does not say
     """
 
+    removes = "weights"
+
     def __init__(
         self, net: SpikingNet, method: Rewiring, final: float, epochs: int, timing: Rewire, generator: torch.Generator
     ):

@@ -22,7 +22,7 @@ FILES = {"every weight": "dense", "weights left": "sparse"}
 # %%
 flat = pd.DataFrame([{
     "cell": run.cell, "method": run.method, "ratio": run.ratio, "rho": run.rho, "asked (%)": 100 * run.asked, "seed": run.seed, "density (%)": 100 * run.density, "accuracy (%)": 100 * run.accuracy,
-    "parameters (K)": run.parameters["total"] / 1e3, **{f"{name} (%)": 100 * run.parameters[key] for name, key in CONNECTIVITY.items()}, "AC (K)": run.synops["ac"] / 1e3,
+    "parameters (K)": run.parameters["total"] / 1e3, **{f"{name} (%)": 100 * share[key] for share in [pd.Series(run.parameters, dtype=float)] for name, key in CONNECTIVITY.items()}, "AC (K)": run.synops["ac"] / 1e3,
     "MAC (K)": run.synops["mac"] / 1e3, "MAC x T (K)": run.synops["mac_x_T"] / 1e3, "all layers as dense (K)": run.flops / 1e3, "energy (nJ)": run.energy_pj / 1e3, "silent channels (%)": 100 * run.silent,
     **{f"file, {name} (KB)": sizes[key] / 1e3 for name, key in FILES.items() for sizes in [run.bytes] if isinstance(sizes, dict)},
     "masked - removed": run.compact_difference if run.method in removing else float("nan")} for run in runs.itertuples()])
