@@ -18,6 +18,7 @@ class Claim(NamedTuple):
 
     says, above: who makes the comparison, and whether it finds ours above theirs
     measure: "accuracy", a difference in points, or "parameters", a difference in percent of theirs
+    same_end: not compared if the structure changes for the last time in other epochs
     """
 
     ours: str
@@ -25,10 +26,11 @@ class Claim(NamedTuple):
     says: str = ""
     above: bool = True
     measure: str = "accuracy"
+    same_end: bool = False
 
 
 class Difference(NamedTuple):
-    """One claim, tried in one place: mean and half width of paired differences, the verdict, and what differs beside them."""
+    """One claim, tried in one place: mean and half width of n paired differences, the verdict, and what differs beside them."""
 
     ours: str
     theirs: str
@@ -77,7 +79,10 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as 
     "Gated or literal: does freezing what is masked matter? (A20-A22)": (Claim("sca", "sca-literal"),),
     "What does another L1 change? (A25)": (Claim("l1", "sca"),),
     "What does another regrown fraction change? (A15)": (Claim("regrow", "sca"),),
-    "What does another interval between updates change? (A16)": (Claim("interval", "sca"),),
+    "What does another interval between updates change, if the last update falls in the same epoch? (A16)": tuple(
+        Claim("interval", name, same_end=True) for name in ("stop", "sca")
+    ),
+    "What does it change if only the last updates are left out? (A24)": (Claim("stop", "sca"),),
     "Do the weights that pruning leaves beat its widths, trained anew? (A34)": (Claim("sca", "anew", LIU, False),),
     "Does SCA beat a dense network of equal parameters, or of equal training cost? (A34)": (
         Claim("sca", "uniform"),
@@ -108,18 +113,19 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {  # numbers of items and sections as 
         Claim("learned", "random-tokens", SPARSE),
         Claim("learned", "attention"),
     ),
-    "What do dropped tokens cost beside all tokens, trained on as long?": (Claim("learned", "all"),),
+    "What do dropped tokens cost beside all tokens, trained on?": (Claim("learned", "all"),),
     "What does that training give by itself?": (Claim("all", "dense"),),
     "What does skipping cost, which trains nothing? (3.7)": (Claim("skip", "dense"),),
     "Do tickets gain from selected tokens, as on CIFAR-10? (3.6)": (Claim("tickets-learned", "tickets-all", SPARSE),),
-    "What do tickets cost beside all weights, trained on as long?": (Claim("tickets-all", "all"),),
+    "What do tickets cost beside all weights, trained on?": (Claim("tickets-all", "all"),),
 }
-VARIED = {  # what an ablation replaces in SCA, in words
-    "score": "SCA by {}",
-    "normalise": "SCA, normalised scores",
-    "l1": "SCA with L1 {}",
-    "regrow": "SCA that regrows {}",
-    "interval": "SCA, {}-epoch interval",
+VARIED = {  # what an ablation replaces in SCA, in words; stop: a share of the epochs
+    "score": " by {}",
+    "normalise": ", normalised scores",
+    "l1": " with L1 {}",
+    "regrow": " that regrows {}",
+    "interval": ", {}-epoch interval",
+    "stop": ", updates until {}",
 }
 SCORES = {
     "spike_abs_v": "S + |V|",
@@ -138,8 +144,10 @@ def varied(variant) -> str:
 
 def label(name: str, labels: dict[str, str]) -> str:
     """A method's label, or an ablation in words: "score abs_v" -> "SCA by |V|"."""
-    key, _, value = name.partition(" ")
-    return labels[name] if name in labels else VARIED[key].format(SCORES.get(value, value))
+    if name in labels:
+        return labels[name]
+    settings = [setting.partition(" ") for setting in name.split(", ")]
+    return "SCA" + "".join(VARIED[key].format(SCORES.get(value, value)) for key, _, value in settings)
 
 
 def verdict(mean: float, half: float, n: int, says: str = "", above: bool = True) -> str:
@@ -151,21 +159,22 @@ def verdict(mean: float, half: float, n: int, says: str = "", above: bool = True
     return f"{'agrees' if above == (mean > 0) else 'disagrees'} with {says}"
 
 
-def pairs(table: pd.DataFrame, claim: Claim) -> pd.DataFrame:
-    """The trainings that a claim sets beside each other: cell, at, seed, and each measure with _ours and _theirs."""
+def pairs(table: pd.DataFrame, claim: Claim) -> list[pd.DataFrame]:
+    """The trainings that a claim sets beside each other, by places: cell, at, seed, each measure with _ours and _theirs."""
     names = table["method"]
     ours, theirs = (table[(names == name) | names.str.startswith(f"{name} ")] for name in claim[:2])
     whole = theirs["at"].eq("").all()  # theirs is asked for nothing, and stands beside ours at everything
     on = ["cell", "seed"] if whole else ["cell", "at", "seed"]
-    return ours.merge(
-        theirs.drop(columns="at") if whole else theirs, on=on, suffixes=("_ours", "_theirs"), validate="many_to_one"
-    )
+    others = (theirs.drop(columns="at") if whole else theirs).groupby("method", sort=False)
+    beside = [ours.merge(each, on=on, suffixes=("_ours", "_theirs"), validate="many_to_one") for _, each in others]
+    return [rows for both in beside for _, rows in both.groupby(["cell", "at", "method_ours"], sort=False)]
 
 
 def compare(claim: Claim, table: pd.DataFrame, labels: dict[str, str]) -> list[Difference]:
     """A claim in every cell and at everything asked; empty if the study has not tried it."""
     made = []
-    for (cell, at, ours), both in pairs(table, claim).groupby(["cell", "at", "method_ours"], sort=False):
+    for both in pairs(table, claim):
+        cell, at, ours, theirs = both[["cell", "at", "method_ours", "method_theirs"]].iloc[0]
         mine, other = both[f"{claim.measure}_ours"], both[f"{claim.measure}_theirs"]
         percent = claim.measure == "parameters"
         mean, half = stats.interval(100 * (mine / other - 1) if percent else mine - other)
@@ -179,9 +188,18 @@ def compare(claim: Claim, table: pd.DataFrame, labels: dict[str, str]) -> list[D
             more = f"{left:.3g} % of the weights" if abs(left - wanted) > 0.1 else ""
             if both["density_theirs"].max() < 99.9 and abs(left - both["density_theirs"].mean()) > 0.1:
                 words = "not compared: at other densities"
-        names = (label(ours, labels), label(claim.theirs, labels))
+        if both["epochs_ours"].ne(both["epochs_theirs"]).any():
+            words += f", with {against(both, 'epochs')} epochs"
+        if claim.same_end and both["end_ours"].ne(both["end_theirs"]).any():
+            words = f"not compared: last update after epoch {against(both, 'end')}"
+        names = (label(ours, labels), label(theirs, labels))
         made.append(Difference(*names, cell, at, mean, half, len(both), "% parameters" if percent else "points", words, more))
     return made
+
+
+def against(both: pd.DataFrame, what: str) -> str:
+    """Ours and theirs, over the seeds: 10 against 45 to 77"""
+    return " against ".join(stats.span(both[f"{what}_{whose}"]) for whose in ("ours", "theirs"))
 
 
 def share(both: pd.DataFrame, size: str) -> str:
@@ -196,7 +214,9 @@ def sentence(tried: list[Difference]) -> str:
         same = [each for each in tried if (each.ours, each.theirs) == names]
         counts = Counter(each.words for each in same).most_common()
         words = ", ".join(words if len(same) == 1 else f"{words} ({number} of {len(same)})" for words, number in counts)
-        told.append(f"{' against '.join(names)} {', '.join(map(shown, same))} {same[0].unit} ({where(same)}): {words}")
+        some = [each for each in same if each.n]
+        numbers = f" {', '.join(map(shown, some))} {some[0].unit} ({where(some)})" if some else ""
+        told.append(f"{' against '.join(names)}{numbers}: {words}")
     return "; ".join(told)
 
 
@@ -210,7 +230,7 @@ def where(tried: list[Difference]) -> str:
 
 def shown(each: Difference) -> str:
     """+1.0 ± 0.5"""
-    return f"{each.mean:+.1f} ± {each.half:.1f}" if each.n > 1 else f"{each.mean:+.1f} (one seed)"
+    return stats.shown(each.mean, each.half) if each.n > 1 else f"{each.mean:+.1f} (one seed)" if each.n else "-"
 
 
 def as_table(tried: list[Difference]) -> pd.DataFrame:

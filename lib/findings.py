@@ -1,5 +1,6 @@
 """What a study found: its results in one table, and every question that they can answer, in a sentence each."""
 
+import math
 from typing import NamedTuple
 
 import pandas as pd
@@ -22,11 +23,11 @@ MEASURED = [
     "silent",
 ]  # not every stage has each
 EQUAL = {
-    "At equal parameters (within 15 %) and unequal ratios, who is better?": "parameters",
-    "At equal SynOps (AC a sample, within 15 %) and unequal ratios?": "synops",
-}
+    "At equal parameters, along each method's curve from the dense network on, who is better?": "parameters",
+    "At equal SynOps (AC a sample), along those curves?": "synops",
+}  # nearest: by how much the size of the nearest network on the curve differs that was measured
 UNITS = {"parameters": "parameters", "synops": "AC"}
-MATCHED = 0.15  # of a size, by which two networks may differ and still count as equally large
+BEYOND = "not compared: outside the other's curve"
 PLACES = "Is the MLP of a Spikformer more redundant than its attention, as SparseSpikformer argues? (C19)"
 KEPT = "Where in a Spikformer do the weights go? (C19)"
 KINDS = ["stem", "q", "k", "v", "projection", "MLP", "selector", "head"]
@@ -46,7 +47,8 @@ class Answer(NamedTuple):
 
 def runs(study: Study) -> pd.DataFrame:
     """One row a training, with all that was measured; method: of an ablation what it varies; at: what it was asked for, "" if
-    nothing goes; accuracy, density, silent in percent; parameters, synops (AC a sample) and energy as numbers."""
+    nothing goes; accuracy, density, silent in percent; parameters, synops (AC a sample) and energy as numbers; epochs: of the
+    whole training, with those of the dense network that it starts from; end: the epoch of the last update of the structure."""
     stages = {
         "dense": ["dense"],
         "channels": study.methods,
@@ -59,7 +61,11 @@ def runs(study: Study) -> pd.DataFrame:
     table = pd.concat([rows for rows in loaded if len(rows)], ignore_index=True)
     table = table.reindex(columns=table.columns.union(MEASURED, sort=False))
     every = {name for name, method in study.tokens.items() if method.kind == "select" and method.rule == "all"}
+    dense = {(run.cell, run.seed): len(run.log) for run in table.itertuples() if run.method == "dense"}
+    before = [dense[run.cell, run.seed] if run.method in study.tokens else 0 for run in table.itertuples()]
     return table.assign(
+        epochs=[len(log) + earlier for log, earlier in zip(table["log"], before, strict=True)],
+        end=[updates[-1]["epoch"] if isinstance(updates, list) and updates else float("nan") for updates in table["updates"]],
         method=[claims.varied(run.variant) or run.method for run in table.itertuples()],
         at=["" if run.method in {"dense"} | every else asked(run) for run in table.itertuples()],
         accuracy=100 * table["accuracy"],
@@ -117,24 +123,44 @@ def in_words(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> 
     return pd.DataFrame({"method": methods, "network and data": means["cell"], "at": means["at"], **shown, "n": means["n"]})
 
 
-def matched(table: pd.DataFrame, measure: str, labels: dict[str, str]) -> list[Difference]:
-    """Methods beside random channels, and sca+ beside SCA, where both are as large by `measure`, at different ratios."""
-    size = table.groupby(["cell", "method", "at"])[measure].transform("mean")
-    table, made = table.assign(size=size), []
-    both = table.merge(table[table["method"].isin(["random", "sca"])], on=["cell", "seed"], suffixes=("_ours", "_theirs"))
-    near = (both["size_ours"] / both["size_theirs"] - 1).abs() <= MATCHED
-    wanted = both["method_ours"].ne("random") & both["method_theirs"].eq("random") | both["method_ours"].eq("sca-plus")
-    both = both[near & wanted & (both["at_ours"] != both["at_theirs"])]
-    by = ["cell", "method_ours", "at_ours", "method_theirs", "at_theirs"]
-    for (cell, ours, at, theirs, other), rows in both.groupby(by, sort=False):
-        mean, half = stats.interval(rows["accuracy_ours"] - rows["accuracy_theirs"])
-        names = (f"{claims.label(ours, labels)} ({at})", f"{claims.label(theirs, labels)} ({other})")
-        place = f"{rows['size_ours'].mean() / 1e3:.0f} K {UNITS[measure]}"
-        more = f"{claims.share(rows, 'parameters')} of the parameters, {claims.share(rows, 'synops')} of the SynOps"
-        made.append(
-            Difference(*names, cell, place, mean, half, len(rows), "points", claims.verdict(mean, half, len(rows)), more)
-        )
+def matched(table: pd.DataFrame, methods: list[str], measure: str, labels: dict[str, str]) -> list[Difference]:
+    """Methods beside random channels, and sca+ beside SCA, at equal size by `measure`, seed by seed: at each size that ours was
+    measured at, beside the curve of theirs; and at each of theirs, beside the curve of ours."""
+    made = []
+    for ours, theirs in [*((name, "random") for name in methods if name != "random"), ("sca-plus", "sca")]:
+        for _, rows in table.groupby("cell", sort=False):
+            for one, other, sign in ((ours, theirs, 1), (theirs, ours, -1)):
+                curves = rows[rows["method"].isin([other, "dense"])]
+                for _, points in rows[rows["method"].eq(one)].groupby("at", sort=False):
+                    found = at_equal_size(points, curves, measure)
+                    mean, half = stats.interval([sign * gap for gap, _ in found]) if found else (math.nan, math.nan)
+                    whose = "" if sign > 0 else f" of {claims.label(one, labels)}"
+                    place = f"{points['at'].iloc[0]}{whose} ({sizes(points, found, measure)})"
+                    words = claims.verdict(mean, half, len(found)) if found else BEYOND
+                    names = (claims.label(ours, labels), claims.label(theirs, labels))
+                    made.append(Difference(*names, points["cell"].iloc[0], place, mean, half, len(found), "points", words))
     return made
+
+
+def at_equal_size(points: pd.DataFrame, curves: pd.DataFrame, measure: str) -> list[tuple[float, float]]:
+    """Of each training whose size lies within the other's curve of the same seed: its accuracy minus that of the curve at this
+    size (points), and by how much the nearest network that was measured differs in size (%)."""
+    found = []
+    for seed, accuracy, there in points[["seed", "accuracy", measure]].itertuples(index=False):
+        curve = curves[curves["seed"] == seed]
+        gap = accuracy - stats.along(curve[measure], curve["accuracy"], there)
+        found.append((gap, stats.farness(curve[measure], there)))
+    return [(gap, far) for gap, far in found if not math.isnan(gap)]
+
+
+def sizes(points: pd.DataFrame, found: list[tuple[float, float]], measure: str) -> str:
+    """At which size it was compared, and how far from it the nearest network on the curve was measured."""
+    told = [f"{points[measure].mean() / 1e3:.0f} K {UNITS[measure]}"]
+    if found:
+        told.append(f"nearest {stats.span([far for _, far in found], '+')} %")
+    if len(found) < len(points):
+        told.append(f"n={len(found)}")
+    return ", ".join(told)
 
 
 def places(table: pd.DataFrame, labels: dict[str, str]) -> list[Difference]:
@@ -178,14 +204,14 @@ def answers(study: Study) -> dict[str, Answer]:
     named = study.methods | study.controls | study.weights | study.tokens
     labels = {"dense": "dense"} | {name: method.label for name, method in named.items()}
     channels = pruned(study, table)
+    whole = table[table["method"].eq("dense") & table["cell"].isin(study.grid.pruned)]
     tried = {
         question: [each for claim in asked for each in claims.compare(claim, table, labels)]
         for question, asked in claims.QUESTIONS.items()
     }
     for question, measure in EQUAL.items():
-        tried[question] = matched(channels[channels["method"].isin(study.methods)], measure, labels)
+        tried[question] = matched(pd.concat([whole, channels]), list(study.methods), measure, labels)
     tried[PLACES] = places(table, labels)
-    whole = table[table["method"].eq("dense") & table["cell"].isin(study.grid.pruned)]
     shares = {
         KEPT: (kept(table), KINDS),
         SILENT: (pd.concat([whole, channels]), ["silent"]),
@@ -204,7 +230,9 @@ def answers(study: Study) -> dict[str, Answer]:
 
 def as_text(answered: dict[str, Answer]) -> str:
     """Markdown: a sentence a question, how many differences were tried and decided, and the tables behind the sentences."""
-    compared = [each for answer in answered.values() for each in answer.tried if "not compared" not in each.words]
+    compared = [
+        each for answer in answered.values() for each in answer.tried if each.n > 1 and "not compared" not in each.words
+    ]
     decided = [each for each in compared if "undecided" not in each.words]
     lines = [f"- **{question}** {answer.sentence}." for question, answer in answered.items()]
     chance = (

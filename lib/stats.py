@@ -1,4 +1,4 @@
-"""Means over seeds with 95 % intervals."""
+"""Means over seeds with 95 % intervals; values between the measured points of a curve."""
 
 import numpy as np
 from scipy.stats import t
@@ -11,3 +11,30 @@ def interval(values) -> tuple[float, float]:
     if n < 2:
         return values.mean(), float("nan")
     return values.mean(), t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
+
+
+def shown(mean: float, half: float) -> str:
+    """+1.0 ± 0.5; with as many digits (3 at most) as it takes to see which is the larger: +3.88 ± 3.87"""
+    digits = next((n for n in (1, 2, 3) if f"{abs(mean):.{n}f}" != f"{half:.{n}f}"), 1)
+    return f"{mean:+.{digits}f} ± {half:.{digits}f}"
+
+
+def span(values, sign: str = "") -> str:
+    """Whole numbers from the smallest to the largest: "45 to 77"; "45" if they are one."""
+    return " to ".join(dict.fromkeys(f"{end:{sign}.0f}" for end in (min(values), max(values))))
+
+
+def along(sizes, values, size: float) -> float:
+    """The value at `size` of a curve through (sizes, values), linear in log size between its measured points.
+
+    nan outside them: nothing is extrapolated. Sizes are above 0, in any order and one unit.
+    """
+    sizes = np.asarray(sizes, dtype=float)
+    order = np.argsort(sizes)
+    values = np.asarray(values, dtype=float)[order]
+    return float(np.interp(np.log(size), np.log(sizes[order]), values, left=np.nan, right=np.nan))
+
+
+def farness(sizes, size: float) -> float:
+    """By how much percent the one of `sizes` nearest to `size` (by their ratio) differs from it; below 0: it is smaller."""
+    return float(100 * (min(np.asarray(sizes) / size, key=lambda each: abs(np.log(each))) - 1))

@@ -23,7 +23,7 @@ LABELS = {
 
 def rows(method: str, accuracies, at: str = "ratio 0.5", cell: str = "a", **more) -> pd.DataFrame:
     """One training a seed."""
-    numbers = {"density": 100.0, "parameters": 50.0, "synops": 20.0, "asked": math.nan, **more}
+    numbers = {"density": 100.0, "parameters": 50.0, "synops": 20.0, "asked": math.nan, "epochs": 10, "end": 9.0, **more}
     return pd.DataFrame(
         [
             {"cell": cell, "method": method, "at": at, "seed": seed, "accuracy": value, **numbers}
@@ -131,20 +131,55 @@ def test_a_sentence_gives_every_difference_its_place_and_the_verdicts():
     )
 
 
+def test_as_many_digits_are_shown_as_tell_whether_the_interval_holds_zero():
+    """As SCA's widths in the small study: 3.88 ± 3.87 must not read 3.9 ± 3.9."""
+    ours = rows("sca", 3.88 + 3.87 / scipy_stats.t.ppf(0.975, 2) * np.sqrt(3) * np.array([-1.0, 0.0, 1.0]))
+    assert told(Claim("sca", "random"), ours, rows("random", [0.0, 0.0, 0.0]))[0][::2] == ("+3.88 ± 3.87 points", "above")
+
+
+def test_trainings_of_unequal_length_are_said_to_be():
+    theirs = pd.concat([rows("random", [1.0], epochs=45), rows("random", [1.0, 1.0, 1.0], epochs=61)[1:]])
+    [(_, _, words, _)] = told(Claim("sca", "random"), rows("sca", [3, 4, 5]), theirs)
+    assert words == "above, with 10 against 45 to 61 epochs"
+
+
+def test_intervals_are_compared_only_where_the_last_update_falls_in_the_same_epoch():
+    claim = claims.QUESTIONS[next(question for question in claims.QUESTIONS if "interval" in question)]
+    table = pd.concat(
+        [
+            rows("sca", [1, 2, 3]),
+            rows("interval 2", [2, 3, 4], end=8.0),
+            rows("stop 0.8", [3, 4, 5], end=8.0),
+            rows("interval 3, stop 0.9", [5, 6, 7]),
+        ]
+    )
+    made = [(each.ours, each.theirs, each.words) for one in claim for each in claims.compare(one, table, LABELS)]
+    assert made == [
+        ("SCA, 2-epoch interval", "SCA, updates until 0.8", "below"),
+        (
+            "SCA, 3-epoch interval, updates until 0.9",
+            "SCA, updates until 0.8",
+            "not compared: last update after epoch 9 against 8",
+        ),
+        ("SCA, 2-epoch interval", "SCA (gated)", "not compared: last update after epoch 8 against 9"),
+        ("SCA, 3-epoch interval, updates until 0.9", "SCA (gated)", "above"),
+    ]
+
+
+def test_what_was_measured_in_no_seed_is_counted_and_not_printed():
+    made = [claims.Difference("a", "b", "x", "ratio 0.5", 1.0, 0.5, 3, "points", "above")]
+    none = made[0]._replace(at="ratio 0.7", mean=math.nan, half=math.nan, n=0, words="not compared: x")
+    assert claims.sentence([none, *made]) == (
+        "a against b +1.0 ± 0.5 points (ratio 0.5 of x): not compared: x (1 of 2), above (1 of 2)"
+    )
+    assert claims.sentence([none]) == "a against b: not compared: x"
+
+
 def test_places_are_named_once_a_cell_and_nothing_is_named_where_nothing_was_asked():
     made = [
         claims.Difference("a", "b", cell, at, 1.0, 0.5, 3, "points", "above") for cell, at in [("x", "ratio 0.5"), ("y", "")]
     ]
     assert claims.where([made[0], made[0]._replace(at="ratio 0.7"), made[1]]) == "ratio 0.5, 0.7 of x; y"
-
-
-def test_networks_of_other_sizes_or_equal_ratios_are_not_matched():
-    sizes = {"ratio 0.3": 100.0, "ratio 0.4": 114e3, "ratio 0.6": 116e3, "ratio 0.5": 100e3}
-    table = [rows("sca", [3, 4, 5], at=at, parameters=size) for at, size in sizes.items()]
-    made = findings.matched(pd.concat([*table, rows("random", [1, 2, 3], parameters=100e3)]), "parameters", LABELS)
-    assert [(each.ours, each.theirs, each.mean, each.at) for each in made] == [
-        ("SCA (gated) (ratio 0.4)", "random (ratio 0.5)", 2.0, "114 K parameters")
-    ]
 
 
 def test_the_mlp_is_set_beside_the_attention():
@@ -265,5 +300,5 @@ def test_every_setting_that_is_varied_is_asked_about(study):
         assert {variant, variant.split()[0]} & named and claims.label(variant, {})
     known = {"dense", *settings.methods, *settings.controls, *settings.weights, *settings.tokens, *variants}
     keys = {variant.split()[0] for variant in variants}
-    unrun = {"quick": {"normalise", "uniform-longer", "score relu_h"}, "small": {"score relu_h", *ONLY_QUICK}}[study]
+    unrun = {"quick": {"normalise", "uniform-longer", "score relu_h", "stop"}, "small": {"score relu_h", *ONLY_QUICK}}[study]
     assert named - known - keys == unrun

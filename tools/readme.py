@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import prose
 from ruamel.yaml import YAML
 
 from lib.config import ROOT
@@ -119,7 +120,9 @@ def unsaid() -> str:
     return "\n".join(next(line for line in lines if line.startswith(f"- **{question}")) for question in UNSAID)
 
 
-PARTS = {each.__name__: each for each in (sources, numbers, densities, tokens, tickets, real, found, verdicts, unsaid)}
+TABLES = (sources, numbers, densities, tokens, tickets, real, found, verdicts, unsaid)
+PARAGRAPHS = (prose.setting, prose.updates, prose.layers, prose.cost, prose.trainings)
+PARTS = {each.__name__: each for each in TABLES + PARAGRAPHS}
 
 
 def filled(text: str) -> str:
