@@ -1,16 +1,19 @@
 """One style for all figures: a colour, a marker and a line for each method; sizes in millimetres; files that do not change
 unless the picture does."""
 
+import io
 import re
 from pathlib import Path
 from textwrap import fill
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from lib.config import Study
 from lib.files import whole
 from lib.settings import Cell
 from lib.stats import interval
@@ -101,10 +104,15 @@ def style(method: str, methods: list[str] = ()) -> dict:
     return {"color": color, "marker": marker, "linestyle": line}
 
 
+def canvas(width_mm: float, height_mm: float) -> Figure:
+    """A figure without axes. Pyplot does not know it: a notebook would show it, half drawn, below the cell that begins it."""
+    return Figure(figsize=(width_mm * MM, height_mm * MM))
+
+
 def figure(width_mm: float, height_mm: float, rows: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, list[Axes]]:
     """A figure and the flat list of its axes."""
-    fig, axes = plt.subplots(rows, columns, figsize=(width_mm * MM, height_mm * MM), squeeze=False, **kwargs)
-    return fig, list(axes.flat)
+    fig = canvas(width_mm, height_mm)
+    return fig, list(fig.subplots(rows, columns, squeeze=False, **kwargs).flat)
 
 
 def panels(count: int, height_mm: float = 68) -> tuple[Figure, list[Axes]]:
@@ -254,9 +262,10 @@ def legend_above(fig: Figure, ax: Axes) -> None:
 
 PROCEDURE = "; shows the procedure, not the papers' numbers"
 APART = {"paper": "", "small": "; short trainings of small networks, not the papers' numbers"}
+INTERVAL = "bars: 95 % interval (Student's t)"
 
 
-def note(fig: Figure, study: str, seeds: int, drawn: str = "bars: 95 % interval (Student's t)") -> None:
+def note(fig: Figure, study: str, seeds: int, drawn: str = INTERVAL) -> None:
     """What the figure is drawn from, inside it, and how far that is from the papers."""
     fig.supxlabel(f"study {study}; n = {seeds} seeds; {drawn}{APART.get(study, PROCEDURE)}", fontsize=6, color="0.35")
 
@@ -267,3 +276,17 @@ def save(fig: Figure, folder: Path, name: str) -> Path:
         with whole(folder / f"{name}.{kind}") as beside:
             fig.savefig(beside, format=kind, metadata=metadata)
     return folder / f"{name}.svg"
+
+
+def show(fig: Figure) -> None:
+    """The figure as it is now, below the cell."""
+    png = io.BytesIO()
+    fig.savefig(png, format="png")
+    display(Image(png.getvalue(), width=round(fig.get_figwidth() * fig.dpi)))
+
+
+def finish(fig: Figure, settings: Study, name: str, drawn: str = INTERVAL) -> None:
+    """Says what the figure is drawn from, saves it among its study's and shows it."""
+    note(fig, settings.study, len(settings.grid.seeds), drawn)
+    save(fig, settings.figures, name)
+    show(fig)

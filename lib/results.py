@@ -11,6 +11,7 @@ import torch
 from lib.config import Study
 from lib.errors import ConfigError
 from lib.files import whole
+from lib.settings.given import Job
 
 SCHEMA = 3
 STAGES = {  # the part of the grid that a stage runs over, and what of a cell it reads beside the network's own settings
@@ -55,6 +56,14 @@ def write(path: Path, identity: dict, points: list[dict]) -> None:
     """
     record = rounded({"schema": SCHEMA, **identity, "made_with": provenance(), "points": points})
     write_text(path, json.dumps(record, sort_keys=True, indent=1, allow_nan=False) + "\n")
+
+
+def save(job: Job, seed: int, points: list[dict]) -> None:
+    """Writes what a notebook has measured, under the names of its job."""
+    settings, stage, cell, method = job
+    identity = {"study": settings.study, "stage": stage, "cell": cell, "method": method, "seed": seed}
+    identity["recipe"] = recipe(settings, stage, cell)
+    write(settings.result_path(stage, cell, method, seed), identity, points)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,12 +7,13 @@ name = "digits"
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lib import config, data, events
+from lib import data, events
+from lib.settings import given
 
-settings = config.load(study)
+chosen = given.data_set(study=study, name=name)
 
 # %%
-arrays = data.prepare_for(settings, name)
+arrays = data.prepare_for(chosen.settings, chosen.name)
 {part: arrays[part].shape for part in arrays}
 
 # %%
@@ -25,7 +26,7 @@ twice
 
 # %%
 classes, picked = np.unique(arrays["train_y"], return_index=True)
-is_events, label = arrays["train_x"].ndim == 5, "simulated" if name.endswith("-sim") else "recorded"
+is_events, label = arrays["train_x"].ndim == 5, "simulated" if chosen.name.endswith("-sim") else "recorded"
 if is_events:
     images, titles = events.picture(arrays["train_x"][0][:10]), [f"t = {t}" for t in range(10)]
 else:
@@ -37,18 +38,18 @@ for ax, image, title in zip(axes, images, titles, strict=False):
     ax.imshow(image, cmap="gray")
     ax.set(title=title, xticks=[], yticks=[])
 if is_events:
-    fig.suptitle(f"{name}: {label} events of one recording of class {arrays['train_y'][0]}")
+    fig.suptitle(f"{chosen.name}: {label} events of one recording of class {arrays['train_y'][0]}")
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 2.5))
 for shift, part in zip((-0.25, 0, 0.25), parts, strict=True):
     ax.bar(*np.unique(arrays[f"{part}_y"] + shift, return_counts=True), width=0.25, label=part, hatch={"validation": "//", "test": ".."}.get(part))
-ax.set(xlabel="class", ylabel="images", title=f"{name}: images a class in each split")
+ax.set(xlabel="class", ylabel="images", title=f"{chosen.name}: images a class in each split")
 ax.legend()
 plt.show()
 
 # %%
-data.save(arrays, settings.data_path(name))
-splits = data.load(settings.data_path(name))
+data.save(arrays, chosen.path)
+splits = data.load(chosen.path)
 some = splits.train[0][:1000]
-print(f"{name}: {splits.in_shape}, {splits.classes} classes; first training images: mean {some.mean():+.3f}, std {some.std():.3f}")
+print(f"{chosen.name}: {splits.in_shape}, {splits.classes} classes; first training images: mean {some.mean():+.3f}, std {some.std():.3f}")

@@ -7,10 +7,12 @@ cell = "digits-vgg"
 import matplotlib.pyplot as plt
 from tqdm.auto import tqdm
 
-from lib import config, data, launch, measure, models, results, resume, train
+from lib import data, launch, measure, models, results, resume, train
+from lib.settings import given
 
-settings = config.load(study)
-recipe = settings.cells[cell]
+job = given.job("dense", study=study, cell=cell)
+settings = job.settings
+recipe = job.recipe
 train.set_up(settings.threads)
 splits = data.open_or_prepare(settings, recipe.data)
 
@@ -26,11 +28,11 @@ first = runs[settings.grid.seeds[0]]
 print({name: len(site.mask) for name, site in first.net.sites.items()}, f"T = {first.net.T}")
 
 # %%
-kept = {seed: resume.folder(settings, "dense", cell, "dense", seed) for seed in runs}
+kept = {seed: resume.folder(*job, seed) for seed in runs}
 for seed, run in runs.items():
     run.resume(kept[seed] / "0.pt")
     launch.spread(run, kept[seed] / "0.pt")
-    for _ in tqdm(range(len(run.log), recipe.train.epochs), desc=f"{cell} dense, seed {seed}", unit="epoch"):
+    for _ in tqdm(range(len(run.log), recipe.train.epochs), desc=f"{job.cell} dense, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / "0.pt")
 
@@ -59,10 +61,8 @@ plt.show()
 
 # %%
 for seed, run in runs.items():
-    folder = settings.run_folder("dense", cell, "dense", seed)
+    folder = job.folder(seed)
     folder.mkdir(parents=True, exist_ok=True)
     models.save(run.net, folder / "dense.pt")
-    results.write(settings.result_path("dense", cell, "dense", seed),
-                  {"study": study, "stage": "dense", "cell": cell, "method": "dense", "seed": seed,
-                   "recipe": results.recipe(settings, "dense", cell)}, [{"ratio": 0.0, **measured[seed]}])
+    results.save(job, seed, [{"ratio": 0.0, **measured[seed]}])
     resume.forget(kept[seed])

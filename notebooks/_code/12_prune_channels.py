@@ -10,11 +10,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm.auto import tqdm
 
-from lib import config, data, launch, measure, models, results, resume, train
+from lib import data, launch, measure, models, results, resume, train
+from lib.settings import given
 
-settings = config.load(study)
-recipe = settings.cells[cell]
-points = settings.points(cell, method)
+job = given.job("channels", "ablate", study=study, stage=stage, cell=cell, method=method)
+settings = job.settings
+recipe = job.recipe
+points = job.points
 train.set_up(settings.threads)
 splits = data.open_or_prepare(settings, recipe.data)
 
@@ -26,19 +28,19 @@ for ax, image, label in zip(axes, *splits.train, strict=False):
 
 # %%
 runs = {(seed, number): train.Run(splits, recipe, point, seed) for seed in settings.grid.seeds for number, point in enumerate(points)}
-print(f"{cell}: {len(splits.train[1])} training images of {splits.in_shape}; {recipe.train.epochs} epochs")
+print(f"{job.cell}: {len(splits.train[1])} training images of {splits.in_shape}; {recipe.train.epochs} epochs")
 for run, point in zip(runs.values(), points, strict=False):
     print(f"{point.name}: {point.method.mode}, score {point.method.score}, "
           f"growth {point.method.growth} ({point.method.regrow}), updates after epochs {run.pruner.updates}")
 
 # %%
-kept = {seed: resume.folder(settings, stage, cell, method, seed) for seed in settings.grid.seeds}
+kept = {seed: resume.folder(*job, seed) for seed in settings.grid.seeds}
 
 # %%
 for (seed, number), run in runs.items():
     run.resume(kept[seed] / f"{number}.pt")
     launch.spread(run, kept[seed] / f"{number}.pt")
-    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
+    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{job.method}, {points[number].name}, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / f"{number}.pt")
 
@@ -71,11 +73,9 @@ for (seed, _), point in measured.items():
 
 # %%
 for seed in settings.grid.seeds:
-    folder = settings.run_folder(stage, cell, method, seed)
+    folder = job.folder(seed)
     folder.mkdir(parents=True, exist_ok=True)
     for number, point in enumerate(points):
         models.save(runs[seed, number].finish(), folder / f"{number}-ratio-{point.ratio}.pt")
-    results.write(settings.result_path(stage, cell, method, seed),
-                  {"study": study, "stage": stage, "cell": cell, "method": method, "seed": seed,
-                   "recipe": results.recipe(settings, stage, cell)}, [measured[seed, number] for number in range(len(points))])
+    results.save(job, seed, [measured[seed, number] for number in range(len(points))])
     resume.forget(kept[seed])

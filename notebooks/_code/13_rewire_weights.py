@@ -8,28 +8,30 @@ method = "pq"
 import matplotlib.pyplot as plt
 from tqdm.auto import tqdm
 
-from lib import config, data, launch, measure, results, resume, sparse, train
+from lib import data, launch, measure, results, resume, sparse, train
+from lib.settings import given
 
-settings = config.load(study)
-recipe = settings.cells[cell]
-points = settings.points(cell, method)
+job = given.job("weights", study=study, cell=cell, method=method)
+settings = job.settings
+recipe = job.recipe
+points = job.points
 train.set_up(settings.threads)
 splits = data.open_or_prepare(settings, recipe.data)
 
 # %%
 runs = {(seed, number): train.Run(splits, recipe, point, seed) for seed in settings.grid.seeds for number, point in enumerate(points)}
 for run, point in zip(runs.values(), points, strict=False):
-    print(f"{method}, {point.name}: {len(run.recipe_epochs)} epochs, updates after {run.pruner.updates or 'every step'}")
+    print(f"{job.method}, {point.name}: {len(run.recipe_epochs)} epochs, updates after {run.pruner.updates or 'every step'}")
 print(points[0].method)
 
 # %%
-kept = {seed: resume.folder(settings, "weights", cell, method, seed) for seed in settings.grid.seeds}
+kept = {seed: resume.folder(*job, seed) for seed in settings.grid.seeds}
 
 # %%
 for (seed, number), run in runs.items():
     run.resume(kept[seed] / f"{number}.pt")
     launch.spread(run, kept[seed] / f"{number}.pt")
-    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
+    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{job.method}, {points[number].name}, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / f"{number}.pt")
 
@@ -46,7 +48,7 @@ plt.show()
 # %%
 measured = {}
 for (seed, number), run in runs.items():
-    folder = settings.run_folder("weights", cell, method, seed)
+    folder = job.folder(seed)
     folder.mkdir(parents=True, exist_ok=True)
     stored = sparse.sizes(run.finish(), folder / f"{number}-density-{points[number].density:.4g}.safetensors")
     measured[seed, number] = {**points[number].record, **measure.report(run), **measure.weights_left(run.finish()),
@@ -68,7 +70,5 @@ plt.show()
 
 # %%
 for seed in settings.grid.seeds:
-    results.write(settings.result_path("weights", cell, method, seed),
-                  {"study": study, "stage": "weights", "cell": cell, "method": method, "seed": seed,
-                   "recipe": results.recipe(settings, "weights", cell)}, [measured[seed, number] for number in range(len(points))])
+    results.save(job, seed, [measured[seed, number] for number in range(len(points))])
     resume.forget(kept[seed])

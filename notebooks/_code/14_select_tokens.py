@@ -9,17 +9,19 @@ import matplotlib.pyplot as plt
 import torch
 from tqdm.auto import tqdm
 
-from lib import config, data, launch, measure, plots, results, resume, sparse, student, train
+from lib import data, launch, measure, plots, results, resume, sparse, student, train
 from lib.pruning import tokens
+from lib.settings import given
 
-settings = config.load(study)
-recipe = settings.cells[cell]
-points = settings.points(cell, method)
+job = given.job("tokens", study=study, cell=cell, method=method)
+settings = job.settings
+recipe = job.recipe
+points = job.points
 train.set_up(settings.threads)
 splits = data.open_or_prepare(settings, recipe.data)
 
 # %%
-teachers = {seed: student.teacher(settings, splits, cell, seed) for seed in settings.grid.seeds}
+teachers = {seed: student.teacher(settings, splits, job.cell, seed) for seed in settings.grid.seeds}
 for seed, net in teachers.items():
     print(f"seed {seed}: {sum(p.numel() for p in net.parameters()):,} parameters, {net.tokens} tokens, {len(net.blocks)} blocks, "
           f"validation accuracy {100 * measure.accuracy(net, *splits.validation):.1f} %")
@@ -28,14 +30,14 @@ for seed, net in teachers.items():
 runs = {(seed, number): student.make(splits, recipe, point, seed, teachers[seed])
         for seed in settings.grid.seeds for number, point in enumerate(points)}
 for run, point in zip(runs.values(), points, strict=False):
-    print(f"{method}, {point.name}: tokens {run.net.works_on}, {len(run.recipe_epochs)} epochs, updates after {run.pruner.updates or 'none'}")
+    print(f"{job.method}, {point.name}: tokens {run.net.works_on}, {len(run.recipe_epochs)} epochs, updates after {run.pruner.updates or 'none'}")
 
 # %%
-kept = {seed: resume.folder(settings, "tokens", cell, method, seed) for seed in settings.grid.seeds}
+kept = {seed: resume.folder(*job, seed) for seed in settings.grid.seeds}
 for (seed, number), run in runs.items():
     student.take_up(run, kept[seed] / f"{number}.pt", runs.get((seed, number - 1)), kept[seed] / f"{number - 1}.pt")
     launch.spread(run, kept[seed] / f"{number}.pt")
-    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
+    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{job.method}, {points[number].name}, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / f"{number}.pt")
 
@@ -51,7 +53,7 @@ plt.show()
 networks = {key: run.finish() for key, run in runs.items()}
 measured = {}
 for (seed, number), run in runs.items():
-    net, folder = networks[seed, number], settings.run_folder("tokens", cell, method, seed)
+    net, folder = networks[seed, number], job.folder(seed)
     folder.mkdir(parents=True, exist_ok=True)
     stored = sparse.sizes(net, folder / f"{number}-rho-{points[number].rho:g}-density-{points[number].density:.4g}.safetensors")
     left = measure.weights_left(net)
@@ -77,7 +79,7 @@ for row, mask in enumerate(worked):
         ax.set(xticks=[], yticks=[])
         ax.grid(visible=False)
     axes[10 * row].set_ylabel(f"block {row + 1}:\n{int(mask[0].sum())} of {net.tokens}", rotation=0, ha="right", va="center")
-plt.show()
+plots.show(fig)
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 2.5), layout="constrained")
@@ -90,7 +92,5 @@ plt.show()
 
 # %%
 for seed in settings.grid.seeds:
-    results.write(settings.result_path("tokens", cell, method, seed),
-                  {"study": study, "stage": "tokens", "cell": cell, "method": method, "seed": seed,
-                   "recipe": results.recipe(settings, "tokens", cell)}, [measured[seed, number] for number in range(len(points))])
+    results.save(job, seed, [measured[seed, number] for number in range(len(points))])
     resume.forget(kept[seed])

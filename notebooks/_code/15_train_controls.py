@@ -9,16 +9,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm.auto import tqdm
 
-from lib import config, control, data, launch, measure, models, results, resume, train
+from lib import control, data, launch, measure, models, results, resume, train
+from lib.settings import given
 
-settings = config.load(study)
-recipe = settings.cells[cell]
-points = settings.points(cell, method)
+job = given.job("controls", study=study, cell=cell, method=method)
+settings = job.settings
+recipe = job.recipe
+points = job.points
 train.set_up(settings.threads)
 splits = data.open_or_prepare(settings, recipe.data)
 
 # %%
-found = {(seed, number): control.pruned_record(settings, splits, cell, point, seed)
+found = {(seed, number): control.pruned_record(settings, splits, job.cell, point, seed)
          for seed in settings.grid.seeds for number, point in enumerate(points)}
 for (seed, number), record in found.items():
     print(f"seed {seed}, {points[number].method.of} at {points[number].name}: {100 * record['accuracy']:.1f} %, {record['parameters']['total']:,} parameters")
@@ -39,11 +41,11 @@ ax.legend()
 plt.show()
 
 # %%
-kept = {seed: resume.folder(settings, "controls", cell, method, seed) for seed in settings.grid.seeds}
+kept = {seed: resume.folder(*job, seed) for seed in settings.grid.seeds}
 for (seed, number), run in runs.items():
     run.resume(kept[seed] / f"{number}.pt")
     launch.spread(run, kept[seed] / f"{number}.pt")
-    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{method}, {points[number].name}, seed {seed}", unit="epoch"):
+    for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=f"{job.method}, {points[number].name}, seed {seed}", unit="epoch"):
         run.epoch()
         run.checkpoint(kept[seed] / f"{number}.pt")
 
@@ -64,13 +66,11 @@ for (seed, number), point in measured.items():
 
 # %%
 for (seed, number), run in runs.items():
-    folder = settings.run_folder("controls", cell, method, seed)
+    folder = job.folder(seed)
     folder.mkdir(parents=True, exist_ok=True)
     models.save(run.net, folder / f"{number}-ratio-{points[number].ratio}.pt")
 
 # %%
 for seed in settings.grid.seeds:
-    results.write(settings.result_path("controls", cell, method, seed),
-                  {"study": study, "stage": "controls", "cell": cell, "method": method, "seed": seed,
-                   "recipe": results.recipe(settings, "controls", cell)}, [measured[seed, number] for number in range(len(points))])
+    results.save(job, seed, [measured[seed, number] for number in range(len(points))])
     resume.forget(kept[seed])

@@ -3,12 +3,12 @@
 study = "quick"
 
 # %%
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import config, plots, published, results
+from lib import plots, published, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 cell = settings.grid.pruned[0]
 pruned = results.load(settings, "channels", settings.methods)
 unpruned = results.load(settings, "dense", ["dense"])
@@ -24,7 +24,7 @@ sca.groupby("ratio")[["accuracy", "M", "K"]].mean().round(3)
 # %%
 fig, [paper, against_ratio, against_size, against_ops] = plots.figure(180, 135, 2, 2)
 plots.bars_and_lines(paper, sca, "ratio", "accuracy", {"M": "parameters (M)", "K": "SynOps (K AC a sample)"})
-paper.set(xlabel="ratio of channels removed", ylabel="test accuracy (%)", ylim=(0, 102), title="(a) SCA (gated)")
+paper.set(xlabel="ratio of channels removed", ylabel="test accuracy (%)", ylim=(0, 102), title="(a) SCA (gated)");
 
 # %%
 panels = ((against_ratio, "ratio", "ratio of channels removed"), (against_size, "left", "parameters left (%)"),
@@ -46,9 +46,7 @@ if len(marks):
 plots.size_axis(against_size)
 against_ratio.legend(loc="lower left")
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
-plots.note(fig, study, len(settings.grid.seeds))
-plots.save(fig, settings.figures, "accuracy")
-plt.show()
+plots.finish(fig, settings, "accuracy")
 
 # %%
 fig, axes = plots.panels(len(settings.grid.pruned))
@@ -62,6 +60,4 @@ for ax, name in zip(axes, settings.grid.pruned, strict=True):
 
 # %%
 plots.legend_above(fig, axes[0])
-plots.note(fig, study, len(settings.grid.seeds))
-plots.save(fig, settings.figures, "cells")
-plt.show()
+plots.finish(fig, settings, "cells")

@@ -3,12 +3,12 @@
 study = "quick"
 
 # %%
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import config, plots, results
+from lib import plots, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 names = list(settings.methods)
 cell = settings.grid.pruned[0]
 table = results.load(settings, "channels", names).query("cell == @cell")
@@ -52,6 +52,4 @@ change.set(xlabel="epoch", ylabel="channels changed (%)", ylim=(-0.7, None))
 change.set_title(f"(c) ratio {ratio}: channels switched on or off by an update (after the first)")
 plots.legend_beside(change)
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
-plots.note(fig, study, len(settings.grid.seeds))
-plots.save(fig, settings.figures, "channels")
-plt.show()
+plots.finish(fig, settings, "channels")

@@ -3,14 +3,14 @@
 study = "quick"
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from lib import config, plots, results
+from lib import plots, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 cell = settings.grid.pruned[0]
 runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", ["sca"])]).query("cell == @cell")
 
@@ -32,7 +32,7 @@ where = {"x": "ratio", "y": "score", "order": order, "ax": spread}
 sns.violinplot(scores, inner=None, cut=0, density_norm="width", bw_adjust=0.5, color=plots.SKY, linewidth=0.6, **where)
 sns.stripplot(scores, size=1.2, color=plots.BLACK, alpha=0.35, jitter=0.25, rasterized=True, **where)
 spread.set(xlabel="ratio of channels removed (0: unpruned)", ylabel="score, mean of S + |V| (thresholds)")
-spread.set_title("(a) all channels")
+spread.set_title("(a) all channels");
 
 # %%
 left = scores[scores["score"] > 0].groupby(["ratio", "layer", "seed"], sort=False)["score"].median().reset_index()
@@ -45,6 +45,4 @@ layers.set_xticks(range(len(mean)), mean.index, rotation=45)
 layers.set(xlabel="layer", ylabel="median score (thresholds)", title="(b) channels left, layer by layer")
 layers.legend()
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
-plots.note(fig, study, len(settings.grid.seeds), "points: channels of all seeds")
-plots.save(fig, settings.figures, "scores")
-plt.show()
+plots.finish(fig, settings, "scores", "points: channels of all seeds")

@@ -6,9 +6,10 @@ study = "quick"
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import claims, config, plots, results
+from lib import claims, plots, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 cell = settings.grid.pruned[0]
 table = results.load(settings, "channels", settings.methods).query("cell == @cell")
 varied = results.load(settings, "ablate", settings.ablations).query("cell == @cell")
@@ -34,7 +35,7 @@ for ax, y, label in ((axes[0], "accuracy", "test accuracy (%)"), (axes[1], "K", 
 # %%
 axes[0].set_title("(a) regrowth: accuracy")
 axes[1].set_title("(b) regrowth: parameters left")
-axes[0].legend()
+axes[0].legend();
 
 # %%
 for ax, letter, (part, group) in zip(axes[2:], "cdefgh"[:len(axes) - 2], parts.groupby("part", sort=False), strict=True):
@@ -45,6 +46,4 @@ for same in (axes[:1], axes[2:]):
     low, high = zip(*(ax.get_ylim() for ax in same), strict=True)
     plt.setp(same, ylim=(max(0, min(low)), min(102, max(high))))
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
-plots.note(fig, study, len(settings.grid.seeds))
-plots.save(fig, settings.figures, "ablation")
-plt.show()
+plots.finish(fig, settings, "ablation")

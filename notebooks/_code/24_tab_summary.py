@@ -5,9 +5,10 @@ study = "quick"
 # %%
 import pandas as pd
 
-from lib import config, results, stats
+from lib import results, stats
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 groups = {"channels": settings.methods, "controls": settings.controls, "weights": settings.weights, "tokens": settings.tokens}
 runs = pd.concat([results.load(settings, "dense", ["dense"]), *(results.load(settings, stage, group) for stage, group in groups.items())])
 labels = {"dense": "dense"} | {name: method.label for group in groups.values() for name, method in group.items()}

@@ -6,9 +6,10 @@ study = "quick"
 import pandas as pd
 from IPython.display import display
 
-from lib import config, published, results, stats
+from lib import published, results, stats
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 runs = pd.concat([results.load(settings, "dense", ["dense"]), results.load(settings, "channels", settings.methods),
                   results.load(settings, "weights", settings.weights), results.load(settings, "tokens", settings.tokens)])
 printed = published.read()
@@ -45,7 +46,7 @@ granularity = {"dense": ""} | dict.fromkeys(settings.methods, "channel") | dict.
 tokens = {name: "token" if method.kind == "select" else "weight+token" if method.rho else "weight" for name, method in settings.tokens.items()}
 ours["granularity"] = ours["method"].map(granularity | tokens)
 ours["method"] = ours["method"].map(labels)
-ours = ours.assign(kind="this study", definition="parameters, all", source=f"results/{study}")
+ours = ours.assign(kind="this study", definition="parameters, all", source=f"results/{settings.study}")
 
 # %%
 blocks = []
@@ -73,7 +74,7 @@ display(style)
 
 # %%
 results.write_text(settings.results / "table1.csv", table.round(6).to_csv(index=False))
-parts = [f"Study {study}. Ours: mean ± 95 % interval over n seeds; published: as printed, never our own numbers. "
+parts = [f"Study {settings.study}. Ours: mean ± 95 % interval over n seeds; published: as printed, never our own numbers. "
          "All studies but `paper` show the procedure, not the papers' numbers.\n"]
 for block, rows in text.drop(columns="block").groupby(text["block"], sort=False):
     parts.append(f"## {block}\n\n{rows.loc[:, (rows != '').any()].to_markdown(index=False, disable_numparse=True)}\n")

@@ -3,11 +3,10 @@
 study = "quick"
 
 # %%
-import matplotlib.pyplot as plt
+from lib import plots, published, results
+from lib.settings import given
 
-from lib import config, plots, published, results
-
-settings = config.load(study)
+settings = given.study(study=study)
 cell = settings.grid.rewired[0]
 table = results.load(settings, "weights", settings.weights).query("cell == @cell")
 dense = results.load(settings, "dense", ["dense"]).query("cell == @cell")
@@ -36,7 +35,7 @@ for number, name in enumerate(several or settings.weights):
 by_density.axhline(dense["accuracy"].mean(), color="black", linestyle=":", linewidth=0.8, label="dense")
 low, high = by_density.get_ylim()
 by_density.set(xlabel="density (% of weights left)", ylabel="test accuracy (%)", ylim=(low, min(high, 101)), title="(a) against density")
-by_density.legend(fontsize=6)
+by_density.legend(fontsize=6);
 
 # %%
 asked = max(set.intersection(*(set(rows["asked"]) for _, rows in table.groupby("method"))))
@@ -48,7 +47,7 @@ for place, (name, method) in enumerate(settings.weights.items()):
     names.append(method.label + (f" ({ended:.0f} %)" if abs(ended - 100 * asked) > 0.1 else ""))
 at_one.axvline(dense["accuracy"].mean(), color="black", linestyle=":", linewidth=0.8)
 at_one.set_yticks([-place for place in range(len(names))], names)
-at_one.set(xlabel="test accuracy (%)", ylabel="method", title=f"(b) at density {asked:.3g} (dotted: dense)", xlim=(None, min(at_one.get_xlim()[1], 101)))
+at_one.set(xlabel="test accuracy (%)", ylabel="method", title=f"(b) at density {asked:.3g} (dotted: dense)", xlim=(None, min(at_one.get_xlim()[1], 101)));
 
 # %%
 for ax, x, y in ((by_ops, "K", "accuracy"), (beside, "left", "loss")):
@@ -70,6 +69,4 @@ plots.size_axis(beside)
 
 # %%
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
-plots.note(fig, study, len(settings.grid.seeds))
-plots.save(fig, settings.figures, "density")
-plt.show()
+plots.finish(fig, settings, "density")

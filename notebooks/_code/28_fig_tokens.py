@@ -3,12 +3,12 @@
 study = "quick"
 
 # %%
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from lib import config, plots, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 cell = settings.grid.selected[0]
 methods = {name: method for name, method in settings.tokens.items() if method.kind == "select"}
 table = results.load(settings, "tokens", methods).query("cell == @cell")
@@ -43,7 +43,7 @@ by_rho.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", title=r"
 by_rho.legend(fontsize=6, loc="lower right")
 macs.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="operations (% of the dense network's)",
          title=f"(b) operations, marks as in (a); 100 %: {dense['M'].mean():.3g} M")
-by_energy.set(xlabel="energy (nJ a sample)", title="(c) against energy, marks as in (a); star: dense")
+by_energy.set(xlabel="energy (nJ a sample)", title="(c) against energy, marks as in (a); star: dense");
 
 # %%
 timed = pd.read_csv(config.ROOT / "results" / "benchmarks" / "tokens.csv").set_index("rho")
@@ -56,10 +56,8 @@ speed.errorbar(measured["rho"], middle, yerr=bars, label="here, two CPU cores (b
 speed.plot(measured["rho"], measured["published throughput / dense"], label="published, GPU", color="0.45", marker="o", linestyle="--")
 speed.axhline(1, color="black", linestyle=":", linewidth=0.8)
 speed.set(xlabel=r"share $\rho$ of tokens that goes on at each stage", ylabel="throughput / dense network's", title="(d) Spikformer-4-384, 64 tokens, untrained")
-speed.legend(loc="lower left")
+speed.legend(loc="lower left");
 
 # %%
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
-plots.note(fig, study, len(settings.grid.seeds))
-plots.save(fig, settings.figures, "tokens")
-plt.show()
+plots.finish(fig, settings, "tokens")

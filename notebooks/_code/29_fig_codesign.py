@@ -3,12 +3,12 @@
 study = "quick"
 
 # %%
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import config, plots, published, results
+from lib import plots, published, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 cell = settings.grid.selected[0]
 methods = {name: method for name, method in settings.tokens.items() if method.kind == "tickets"}
 table = results.load(settings, "tokens", methods).query("cell == @cell")
@@ -42,7 +42,7 @@ for ax in (by_density, by_energy):
 by_density.set(xlabel="density (% of weights left)", title="(a) against density (dotted: dense; dashed: trained on)")
 by_density.legend()
 by_energy.plot(dense["nJ"].mean(), dense["accuracy"].mean(), markersize=8, **plots.style("dense"))
-by_energy.set(xlabel="energy (nJ a sample)", title="(b) against energy, marks as in (a)")
+by_energy.set(xlabel="energy (nJ a sample)", title="(b) against energy, marks as in (a)");
 
 # %%
 few = kinds[kinds["asked"] == kinds["asked"].min()]
@@ -59,7 +59,7 @@ for number, (name, method) in enumerate(methods.items()):
 where.axhline(100 * few["asked"].iloc[0], color="black", linestyle="--", linewidth=0.8)
 where.set_xticks(range(len(order)), order, rotation=30, ha="right")
 where.set(xlabel="kind of layer", ylabel="weights left (% of the kind's)", title=f"(c) by kind of layer at density {few['asked'].iloc[0]:.3g} (dashed)")
-where.legend(fontsize=6)
+where.legend(fontsize=6);
 
 # %%
 data = published.name(settings.cells[cell].data)
@@ -75,6 +75,4 @@ plots.size_axis(beside)
 
 # %%
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
-plots.note(fig, study, len(settings.grid.seeds))
-plots.save(fig, settings.figures, "codesign")
-plt.show()
+plots.finish(fig, settings, "codesign")

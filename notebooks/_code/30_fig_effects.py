@@ -3,12 +3,12 @@
 study = "quick"
 
 # %%
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import claims, config, plots, results
+from lib import claims, plots, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 cell = settings.grid.controlled[0]
 groups = {"channels": settings.methods, "ablate": settings.ablations, "controls": settings.controls}
 runs = {stage: results.load(settings, stage, group).query("cell == @cell") for stage, group in groups.items()}
@@ -51,7 +51,7 @@ for ax in (accuracy, cost):
     for place in (place for place in range(1, len(effects)) if effects[place][0][0] != effects[place - 1][0][0]):
         ax.axhline(place - 0.5, color="0.6", linewidth=0.6)
 accuracy.set_yticks(range(len(effects)), [f"{label}, {ratio:g}" for (ratio, _, label), _ in effects])
-accuracy.set(xlabel="test accuracy - SCA's (points)", ylim=(len(effects) - 0.5, -0.5), title="(a) accuracy at equal ratio")
+accuracy.set(xlabel="test accuracy - SCA's (points)", ylim=(len(effects) - 0.5, -0.5), title="(a) accuracy at equal ratio");
 
 # %%
 cost.set(xlabel="% of SCA's (filled: parameters,\nhollow: SynOps, AC)", xscale="log", title="(b) size and cost")
@@ -62,6 +62,4 @@ cost.xaxis.set_minor_formatter(plots.NullFormatter())
 # %%
 accuracy.legend(loc="lower center", bbox_to_anchor=(0.5, 1.05), ncols=3)
 fig.suptitle(plots.cell_title(cell, settings.cells[cell]))
-plots.note(fig, study, len(settings.grid.seeds), "bars: 95 % interval of the paired difference; small marks: seeds")
-plots.save(fig, settings.figures, "effects")
-plt.show()
+plots.finish(fig, settings, "effects", "bars: 95 % interval of the paired difference; small marks: seeds")

@@ -3,12 +3,12 @@
 study = "quick"
 
 # %%
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from lib import claims, config, plots, results
+from lib import claims, plots, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 cell, ablation = settings.grid.ablated[0], next(iter(settings.ablations.values()))
 table = pd.concat([results.load(settings, "channels", settings.methods), results.load(settings, "ablate", settings.ablations)])
 table = table[(table["cell"] == cell) & (table["ratio"] == ablation.ratio)]
@@ -29,7 +29,8 @@ shares = left[plots.in_order(left.columns)].groupby("label", sort=False).mean()
 shares.assign(**ends.groupby("label").mean()).round(1)
 
 # %%
-fig, axes = plt.subplot_mosaic([["when", "when"], ["where", "end"], ["names", "names"]], figsize=(180 * plots.MM, 170 * plots.MM), height_ratios=(4, 4, 1.2))
+fig = plots.canvas(180, 170)
+axes = fig.subplot_mosaic([["when", "when"], ["where", "end"], ["names", "names"]], height_ratios=(4, 4, 1.2))
 for method in ("sca", "sca-literal", "only-prune", "sca-plus", "random"):
     rows = epochs[epochs["label"] == settings.methods[method].label]
     plots.line(axes["when"], rows, "epoch", "accuracy (%)", "epoch", settings.methods[method].label, **plots.style(method))
@@ -43,7 +44,7 @@ axes["where"].set_xticks(range(len(shares.columns)), shares.columns, rotation=45
 axes["where"].grid(False)
 for (row, column), share in pd.DataFrame(shares.to_numpy()).stack().items():
     axes["where"].text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=5, color="black" if share > 50 else "white")
-axes["where"].set(title="(b) channels left in each layer (%)")
+axes["where"].set(title="(b) channels left in each layer (%)");
 
 # %%
 named = {settings.methods[name].label: name for name in settings.methods}
@@ -60,10 +61,8 @@ rank = means["thinnest (%)"].corr(means["accuracy (%)"], method="spearman")
 axes["end"].set(xlabel="channels left in the thinnest layer (%)", ylabel="test accuracy (%)")
 axes["end"].set_title(f"(c) each training; rank correlation of the means\nof {len(means)} that rank all layers together: {rank:+.2f}")
 axes["names"].legend(*axes["end"].get_legend_handles_labels(), loc="center", fontsize=6, ncols=4, title="in (c)")
-axes["names"].axis("off")
+axes["names"].axis("off");
 
 # %%
 fig.suptitle(f"{plots.cell_title(cell, settings.cells[cell])}, ratio {ablation.ratio}")
-plots.note(fig, study, len(settings.grid.seeds))
-plots.save(fig, settings.figures, "collapse")
-plt.show()
+plots.finish(fig, settings, "collapse")

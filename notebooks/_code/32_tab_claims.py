@@ -5,9 +5,10 @@ study = "quick"
 # %%
 from IPython.display import Markdown, display
 
-from lib import config, findings, results
+from lib import findings, results
+from lib.settings import given
 
-settings = config.load(study)
+settings = given.study(study=study)
 answered = findings.answers(settings)
 
 # %%
