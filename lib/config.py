@@ -7,7 +7,7 @@ no criterion and an edit of one remakes no figure.
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import AliasEvent
@@ -47,8 +47,8 @@ class Study(Settings):
     out: str  # where data/, runs/, results/ and figures/ go, seen from the root of the repository
     threads: Positive
     data: Data
-    grid: Grid
-    planned: Grid | None = None  # what is meant to be run some day; the grid is what has been run
+    grid: Annotated[Grid, AfterValidator(lambda grid: grid.kept or grid)]  # what has been run
+    planned: Grid | None = None  # what is meant to be run some day
     cells: dict[Name, Cell]
     methods: Annotated[dict[Name, Method], Field(min_length=1)]
     ablations: Annotated[dict[Name, Ablation], Field(min_length=1)]

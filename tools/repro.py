@@ -49,6 +49,8 @@ def needed(repo: Repo, pipeline: str) -> nx.DiGraph:
     """
     graph = repo.index.graph
     wanted = [stage for stage in graph if stage.path_in_repo == pipeline]
+    if not wanted and repo.dvcignore.is_ignored_file(pipeline):
+        raise RuntimeError(f"{pipeline}: .dvcignore leaves it out, as nothing of it has been run; take its line out")
     if not wanted:
         raise RuntimeError(f"{pipeline}: no stages there; known are {', '.join(sorted({s.path_in_repo for s in graph}))}")
     return graph.subgraph(set(wanted).union(*(nx.descendants(graph, stage) for stage in wanted)))

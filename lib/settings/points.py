@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lib.settings.base import LARGEST_SEED, Density, Name, Ratio, Settings, list_of
 from lib.settings.method import Control, Method, TokenMethod, WeightMethod
@@ -91,3 +91,18 @@ class Grid(Settings):
     rewired: list_of(Name, least=0)
     selected: list_of(Name, least=0)
     seeds: list_of(Annotated[int, Field(ge=0, le=LARGEST_SEED)])
+    kept: "Kept | None" = None
+
+    @model_validator(mode="after")
+    def _is_run_or_kept(self):
+        if self.kept and (self.cells or self.data):
+            raise ValueError(f"cells: {', '.join(self.cells or self.data)}: results are kept; empty the lists above kept, or it")
+        return self
+
+
+class Kept(Grid):
+    """What has been run by older code and is kept as it is: DVC, which reads the lists of the grid alone, trains nothing of it
+    and draws figures from its results."""
+
+    kept: None = None
+    made_by: Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}(\.\.[0-9a-f]{7,40})?$")]  # a commit, or a range of them
