@@ -4,6 +4,7 @@ Names of scores, networks and the like are looked up by `lib.check`, so that thi
 no criterion and an edit of one remakes no figure.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from lib.settings import (
     ControlPoint,
     Data,
     Grid,
+    Inside,
     Method,
     Name,
     Point,
@@ -41,9 +43,9 @@ NEEDED = {  # what a cell must say to be in a part of the grid
 
 class Study(Settings):
     study: Name
-    root: str  # of the repository, seen from the folder of the params.yaml
-    params: str  # this file, seen from the root of the repository
-    out: str  # where data/, runs/, results/ and figures/ go, seen from the root of the repository
+    root: Inside  # of the repository, seen from the folder of the params.yaml
+    params: Inside  # this file, seen from the root of the repository
+    out: Inside  # where data/, runs/, results/ and figures/ go, seen from the root of the repository
     threads: Positive
     data: Data
     grid: Grid
@@ -189,10 +191,24 @@ def load(study: str) -> Study:
     return read(home(study))
 
 
+def stays_inside(study: Study) -> None:
+    """Raises ConfigError if a folder of a study leads out of the repository: DVC would refuse it, after the work."""
+    for part in ("data", "runs", "results", "figures"):
+        folder = study.folder / part / study.study
+        if not folder.resolve().is_relative_to(ROOT):
+            raise ConfigError(
+                f"{folder} leads to {folder.resolve()}, and DVC follows no link out of the repository; "
+                f"put a folder there, and see README.md, 'Another disk'"
+            )
+
+
 def read(path: Path) -> Study:
     """A params.yaml, read as DVC reads it (YAML 1.2), checked whole. raises: ConfigError, one line with each wrong value"""
     try:
-        return Study.model_validate(YAML(typ="safe").load(path.read_bytes()))
+        study = Study.model_validate(YAML(typ="safe").load(path.read_bytes()))
+        if "DVC_STAGE" in os.environ:  # DVC sets it for what it runs; whoever only reads may have links
+            stays_inside(study)
+        return study
     except MarkedYAMLError as error:
         raise ConfigError(f"{path.name}, line {error.problem_mark.line + 1}: not valid YAML: {error.problem}") from None
     except YAMLError as error:

@@ -216,7 +216,11 @@ def main() -> None:
     try:
         training = locate(given.network)
         train.set_up(training.study.threads)
-        folder = given.to or config.ROOT.joinpath("build", "export", *given.network.absolute().with_suffix("").parts[-5:])
+        folder = (
+            given.to
+            and given.to.expanduser()
+            or config.ROOT.joinpath("build", "export", *given.network.absolute().with_suffix("").parts[-5:])
+        )
         about = export(given.network, folder)
     except (ConfigError, OSError) as error:
         sys.exit(f"error: {error}")
