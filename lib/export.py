@@ -211,16 +211,14 @@ def line(kind: str, about: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.export", description="Writes a trained network as ONNX and NIR.")
     parser.add_argument("network", type=Path, help=LAYOUT)
-    parser.add_argument("--to", type=Path, help="folder to write to; build/export/<study>/... if not given")
+    parser.add_argument(
+        "--to", type=lambda to: Path(to).expanduser(), help="folder to write to; build/export/<study>/... if not given"
+    )
     given = parser.parse_args()
     try:
         training = locate(given.network)
         train.set_up(training.study.threads)
-        folder = (
-            given.to
-            and given.to.expanduser()
-            or config.ROOT.joinpath("build", "export", *given.network.absolute().with_suffix("").parts[-5:])
-        )
+        folder = given.to or config.ROOT.joinpath("build", "export", *given.network.absolute().with_suffix("").parts[-5:])
         about = export(given.network, folder)
     except (ConfigError, OSError) as error:
         sys.exit(f"error: {error}")
