@@ -3,8 +3,7 @@
 import shutil
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
@@ -17,7 +16,23 @@ from lib.errors import DataError
 
 HINT = "or set SNN_DATA or data.root in params.yaml to where it is"
 TINY_URL, TINY_MD5 = "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de"
-SENSOR = 128  # pixels a side of the camera that recorded CIFAR10-DVS
+
+
+def seen(folder: Path, most: int = 6) -> str:
+    """What a folder holds, for a message: the names of its first entries."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more or "nothing"
+
+
+def placed(root: Path, name: str, archive: str, holds: Callable[[Path], bool]) -> Path:
+    """The official folder `name` in `root`, one level further down, as some tools unpack it, or `root` itself.
+
+    archive: how the archive is named without its ending; holds: whether a folder looks like the official one
+    """
+    root = root.resolve()
+    usual = root / name
+    return next(filter(holds, (usual, usual / name, root / archive / name, root)), usual)
 
 
 def verify(name: str, path: Path, md5: str, remedy: str) -> None:
@@ -79,7 +94,7 @@ def absent(name: str, folder: Path, error: Exception, archives: Iterable[tuple[P
                 return broken
     reason = " ".join(str(error).split())
     return DataError(
-        f"{name}: not found under {folder.parent} and not downloaded ({reason}); "
+        f"{name}: not found under {folder.parent} (it holds {seen(folder.parent)}) and not downloaded ({reason}); "
         f"put the official folder {folder.name} there, {HINT}"
     )
 
@@ -123,74 +138,98 @@ def fetch_tiny(folder: Path) -> None:
         raise absent("tiny-imagenet", folder, error, [(archive, TINY_MD5)]) from error
 
 
+def tiny_files(folder: Path) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
+    """(image, label) of Tiny-ImageNet's training and of its validation part.
+
+    raises: DataError that says what is missing
+    """
+    if not all((folder / part).is_dir() for part in ("train", "val")):
+        raise DataError(f"tiny-imagenet: {folder} lacks train/ or val/: it holds {seen(folder)}; put both there")
+    trains = tiny_train(folder)
+    number = {wnid: n for n, wnid in enumerate(trains)}
+    tests = tiny_val(folder, trains)
+    if missing := sorted(set(trains) - {wnid for _, wnid in tests}):
+        raise DataError(f"tiny-imagenet: {folder / 'val'} has no image of {missing[0]}; put the official folder there")
+    labelled = [(path, number[wnid]) for wnid in trains for path in trains[wnid]]
+    return labelled, [(path, number[wnid]) for path, wnid in tests]
+
+
+def tiny_train(folder: Path) -> dict[str, list[Path]]:
+    """{class: its training images}, from train/<class>/images/ or train/<class>/.
+
+    raises: DataError if a class has none
+    """
+    found = {}
+    for one in sorted(path for path in (folder / "train").iterdir() if path.is_dir()):
+        images = one / "images"
+        found[one.name] = some(images if images.is_dir() else one, "*.JPEG", "tiny-imagenet")
+    return found
+
+
+def tiny_val(folder: Path, classes: Iterable[str]) -> list[tuple[Path, str]]:
+    """(image, class) of the validation part, val_0 first, by val_annotations.txt, else by class folders of three kinds.
+
+    raises: DataError if it lies in none of these ways, or names a class that is not among `classes`
+    """
+    val = folder / "val"
+    notes = val / "val_annotations.txt"
+    if notes.is_file():
+        rows = [(*line.split("\t"), "")[:2] for line in filter(None, notes.read_text().splitlines())]
+        pairs = [(lying(val, file, wnid), wnid) for file, wnid in rows]
+    else:
+        places = [(place, wnid) for wnid in classes for place in sorted_into(val, wnid)]
+        pairs = [(path, wnid) for place, wnid in places for path in place.glob("*.JPEG")]
+        pairs.sort(key=lambda pair: in_order(pair[0]))
+    if not any(path.is_file() for path, _ in pairs):
+        raise DataError(
+            f"tiny-imagenet: {val} has another layout: val holds {seen(val)}; its images/ {seen(val / 'images')}; "
+            f"known are val_annotations.txt with images/*.JPEG, and <class>/images/, <class>/ and images/<class>/"
+        )
+    for path, wnid in pairs:
+        if wnid not in classes:
+            raise DataError(
+                f"tiny-imagenet: {notes}: {path.name} is of class {wnid!r}, which {folder / 'train'} lacks; "
+                f"put the official folder there"
+            )
+    return pairs
+
+
+def sorted_into(val: Path, wnid: str) -> tuple[Path, Path, Path]:
+    """Where people's scripts move the validation images of a class."""
+    return val / wnid / "images", val / wnid, val / "images" / wnid
+
+
+def lying(val: Path, file: str, wnid: str) -> Path:
+    """Where an annotated image lies: its official place, if it is in none."""
+    official = val / "images" / file
+    places = (official, *(place / file for place in sorted_into(val, wnid)))
+    return next((path for path in places if path.is_file()), official)
+
+
+def in_order(path: Path) -> tuple[int, str]:
+    """File 2 before file 10."""
+    return len(path.name), path.name
+
+
+def some(folder: Path, pattern: str, name: str) -> list[Path]:
+    """The files of one class, file 2 before file 10. raises: DataError if there are none"""
+    found = sorted(folder.glob(pattern), key=in_order)
+    if not found:
+        raise DataError(f"{name}: a class has no images: there is no {folder}/{pattern}; put the official folder there")
+    return found
+
+
 def jpeg(path: Path) -> np.ndarray:
     """One 64x64 image, grey ones as RGB: uint8 [3, 64, 64]. raises: DataError that names the file"""
     from PIL import Image
 
     try:
         pixels = np.asarray(Image.open(path).convert("RGB"))
+    except FileNotFoundError as error:
+        raise DataError(f"tiny-imagenet: {path} is missing; put the official file there") from error
     except (OSError, SyntaxError, ValueError) as error:
         reason = str(error).replace(str(path), "it")
         raise DataError(f"tiny-imagenet: {path} cannot be read as a JPEG ({reason}); put the official file there") from error
     if pixels.shape != (64, 64, 3):
         raise DataError(f"tiny-imagenet: {path} has {pixels.shape[1]}x{pixels.shape[0]} pixels; official images have 64x64")
     return pixels.transpose(2, 0, 1)
-
-
-def make_recordings(root: Path) -> None:
-    """Makes root/events_np/<class>/*.npz of CIFAR10-DVS by SpikingJelly, from root/extract/<class>/*.aedat if it is there,
-    else from root/download/*.zip, downloaded as far as they are not there (a later try goes on from there).
-
-    SpikingJelly's own attempt leaves a marker behind when it fails, and refuses every later one; here each folder is
-    moved into place when it is whole. raises: DataError
-    """
-    from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS
-
-    download, extract = root / "download", root / "extract"
-    official = CIFAR10DVS.resource_url_md5()
-    if not extract.is_dir():
-        try:
-            for file, url, md5 in official:
-                fetch(url, download / file, md5)
-        except (OSError, RuntimeError) as error:
-            raise absent("cifar10-dvs", root / "events_np", error, ((download / f, md5) for f, _, md5 in official)) from error
-        with whole_folder(extract) as beside:
-            beside.mkdir()
-            CIFAR10DVS.extract_downloaded_files(download, beside)
-    with whole_folder(root / "events_np") as beside:
-        beside.mkdir(parents=True)
-        try:
-            CIFAR10DVS.create_raw_from_extracted(extract, beside)
-        except (OSError, ValueError) as error:
-            raise broken_aedat(extract, error) from error
-
-
-def broken_aedat(extract: Path, error: Exception) -> DataError:
-    """Names the file that SpikingJelly could not convert: its own message does not."""
-    from spikingjelly.datasets.cifar10_dvs import _load_origin_data
-
-    for path in sorted(extract.glob("*/*")):
-        try:
-            _load_origin_data(path)
-        except (OSError, ValueError):
-            return DataError(f"cifar10-dvs: {path} is cut short or no AEDAT file ({error}); remove {extract} and try again")
-    return DataError(f"cifar10-dvs: {extract} cannot be converted ({error}); remove it and try again")
-
-
-def recording(path: Path, frames: int) -> dict[str, np.ndarray]:
-    """t, x, y, p of one CIFAR10-DVS recording, as SpikingJelly keeps them. raises: DataError that names the file"""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {key: file[key] for key in "txyp"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            f"cifar10-dvs: {path} is cut short or no event file ({error}); remove it and put it there whole"
-        ) from error
-    sizes = {len(values) for values in found.values()}
-    if len(sizes) != 1 or min(sizes) < frames:
-        raise DataError(
-            f"cifar10-dvs: {path} holds {min(sizes)} whole events; {frames} frames need as many; put it there whole"
-        )
-    if any(found[axis].min() < 0 or found[axis].max() >= SENSOR for axis in "xy"):
-        raise DataError(f"cifar10-dvs: {path} has events outside {SENSOR}x{SENSOR} pixels; put the official file there")
-    return found

@@ -4,6 +4,7 @@ Names of scores, networks and the like are looked up by `lib.check`, so that thi
 no criterion and an edit of one remakes no figure.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from lib.settings import (
     ControlPoint,
     Data,
     Grid,
+    Inside,
     Method,
     Name,
     Point,
@@ -42,9 +44,9 @@ NEEDED = {  # what a cell must say to be in a part of the grid
 
 class Study(Settings):
     study: Name
-    root: str  # of the repository, seen from the folder of the params.yaml
-    params: str  # this file, seen from the root of the repository
-    out: str  # where data/, runs/, results/ and figures/ go, seen from the root of the repository
+    root: Inside  # of the repository, seen from the folder of the params.yaml
+    params: Inside  # this file, seen from the root of the repository
+    out: Inside  # where data/, runs/, results/ and figures/ go, seen from the root of the repository
     threads: Positive
     data: Data
     grid: Annotated[Grid, AfterValidator(lambda grid: grid.kept or grid)]  # what has been run
@@ -190,6 +192,7 @@ def load(study: str) -> Study:
     return read(home(study))
 
 
+<<<<<<< HEAD
 def refuse_shared(text: bytes) -> None:
     """raises: ConfigError at the first `*alias`: `dvc exp run -S` writes the places that share a value one
     after another, so that the last one's value is that of all, and ends with exit status 0 whatever it is
@@ -198,14 +201,32 @@ def refuse_shared(text: bytes) -> None:
         if isinstance(event, AliasEvent):
             where = f"line {event.start_mark.line + 1}: *{event.anchor}"
             raise ConfigError(f"{where}: places that share a value cannot be set apart; write it out")
+=======
+def stays_inside(study: Study) -> None:
+    """Raises ConfigError if a folder of a study leads out of the repository: DVC would refuse it, after the work."""
+    for part in ("data", "runs", "results", "figures"):
+        folder = study.folder / part / study.study
+        if not folder.resolve().is_relative_to(ROOT):
+            raise ConfigError(
+                f"{folder} leads to {folder.resolve()}, and DVC follows no link out of the repository; "
+                f"put a folder there, and see README.md, 'Another disk'"
+            )
+>>>>>>> data
 
 
 def read(path: Path) -> Study:
     """A params.yaml, read as DVC reads it (YAML 1.2), checked whole. raises: ConfigError, one line with each wrong value"""
     try:
+<<<<<<< HEAD
         text = path.read_bytes()
         refuse_shared(text)
         return Study.model_validate(YAML(typ="safe").load(text))
+=======
+        study = Study.model_validate(YAML(typ="safe").load(path.read_bytes()))
+        if "DVC_STAGE" in os.environ:  # DVC sets it for what it runs; whoever only reads may have links
+            stays_inside(study)
+        return study
+>>>>>>> data
     except MarkedYAMLError as error:
         raise ConfigError(f"{path.name}, line {error.problem_mark.line + 1}: not valid YAML: {error.problem}") from None
     except YAMLError as error:

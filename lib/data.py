@@ -3,7 +3,7 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lib.config import ROOT, Study
 from lib.errors import ConfigError, DataError, pick
 from lib.events import roll_flip
 from lib.files import whole
+from lib.settings.base import expanded
 from lib.sources import FRAMES, SOURCES, Ask, first
 
 
@@ -41,10 +42,15 @@ class Images:
         return len(self.kept)
 
     def __getitem__(self, index) -> Tensor:
-        picked = self.kept[index]
-        if self.events:
-            return (picked.transpose(0, 1) if picked.dim() == 5 else picked).float()
-        return picked.float().div_(255).sub_(self.shift).div_(self.scale)
+        return self.augmented(index)
+
+    def augmented(self, index, augment: Callable | None = None, generator=None) -> Tensor:
+        """What `index` picks, changed by one of AUGMENT before it is normalised, so that 0, its padding, is black."""
+        picked = self.kept[index].float()
+        if self.events and picked.dim() == 5:
+            picked = picked.transpose(0, 1)
+        changed = augment(picked, generator) if augment else picked
+        return changed if self.events else (changed / 255).sub_(self.shift).div_(self.scale)
 
     def split(self, size: int) -> Iterator[Tensor]:
         """Batch after batch, in order, as `Tensor.split`."""
@@ -72,8 +78,14 @@ class Splits:
 
 
 def root_folder(root: Path) -> Path:
-    """Where the raw data sets lie: the variable SNN_DATA, else `root`."""
-    return Path(os.environ.get("SNN_DATA") or root)
+    """Where the raw data sets lie: the variable SNN_DATA, its ~ and $VARIABLES replaced, else `root`.
+
+    raises: ConfigError if SNN_DATA names a variable that is not set
+    """
+    try:
+        return Path(expanded(os.environ.get("SNN_DATA") or "") or root)
+    except ValueError as error:
+        raise ConfigError(f"SNN_DATA: {error}") from None
 
 
 def prepare(
@@ -91,6 +103,12 @@ def prepare(
     x, y = (raw["train_x"], raw["train_y"]) if len(few) == len(raw["train_y"]) else (raw["train_x"][few], raw["train_y"][few])
     # differs from the paper: validation images are held out of the training images; published: choices made on the test images
     held = held_out(y, validation, np.random.default_rng(seed))
+    for label, each in enumerate(np.bincount(y)):
+        if (out := int(held[y == label].sum())) in (0, each):
+            raise DataError(
+                f"data.validation: {validation}: holds out {out} of {each} images of class {label} of {name}; "
+                f"hold out one and leave one: {'raise' if out == 0 else 'lower'} it, or give more images a class"
+            )
     return {
         "train_x": x[~held],
         "train_y": y[~held],
@@ -159,17 +177,23 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch in random order; a last, smaller batch is dropped, because BN on a few images disturbs the network.
 
-    Batches are [n, C, H, W], of event sets [T, n, 2, H, W]. raises: DataError if there are not enough for a single batch
+    Batches are [n, C, H, W], of event sets [T, n, 2, H, W].
+    augment: one of AUGMENT; it is given 0 to 255, as float32, or event counts; of a float tensor, what that holds
+    raises: DataError if there are not enough for a single batch
     """
     if len(x) < size:
         raise DataError(f"batch: {size}: there are only {len(x)} training images; lower it in params.yaml")
     for index in torch.randperm(len(x), generator=generator)[: len(x) // size * size].split(size):
-        picked = x[index]
-        yield augment(picked, generator) if augment else picked, y[index]
+        if isinstance(x, Images):
+            yield x.augmented(index, augment, generator), y[index]
+        else:
+            yield augment(x[index], generator) if augment else x[index], y[index]
 
 
 def crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Random crop after 4 pixels of padding, and horizontal flip, drawn for each image (A26). x: [N, C, H, W]
+    """Random crop after 4 pixels of padding with 0, and horizontal flip, drawn for each image (A26).
+
+    x: [N, C, H, W], not yet normalised, so that 0 is black, as published
 
     raises: ConfigError for event frames
     """

@@ -7,17 +7,22 @@ never normalised, so that a network's first layer costs one operation an event a
 """
 
 import math
+import zipfile
+import zlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib.errors import ConfigError
+from lib import archives
+from lib.errors import ConfigError, DataError
 
 DARK = 0.05  # light that the sensor sees in a black pixel, as a share of white: so that the logarithm of black is finite
 DARKER, BRIGHTER = 0, 1
+SENSOR = 128  # pixels a side of the camera that recorded CIFAR10-DVS
 BLUE, ORANGE = np.array([0.0, 0.45, 0.70]), np.array([0.90, 0.45, 0.0])
 
 
@@ -107,17 +112,85 @@ def stream(events: Tensor) -> dict[str, np.ndarray]:
     return {name: np.repeat(values, times) for name, values in (("t", t), ("x", x), ("y", y), ("p", p))}
 
 
-def by_number(recording: dict[str, np.ndarray], T: int, size: int, sensor: int) -> np.ndarray:
-    """Counts over T spans of equally many events (the last takes the rest), as SpikingJelly's reader makes them, but counted
-    on a size x size grid: event x of the sensor falls into x * size // sensor. uint8 [T, 2, size, size], at most 255.
+def make_recordings(root: Path) -> None:
+    """Makes root/events_np/<class>/*.npz of CIFAR10-DVS by SpikingJelly, from root/extract/<class>/*.aedat if it is there,
+    else from root/download/*.zip, downloaded as far as they are not there (a later try goes on from there).
 
-    recording: t, x, y, p of one recording, in order of time; sensor: its pixels a side
+    SpikingJelly's own attempt leaves a marker behind when it fails, and refuses every later one; here each folder is
+    moved into place when it is whole. raises: DataError
     """
-    # differs from the paper: whole events are summed; published (TET convention): 128x128 frames, interpolated to 48x48,
-    # which makes fractions of events
+    from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS
+
+    download, extract = root / "download", root / "extract"
+    official = CIFAR10DVS.resource_url_md5()
+    if not extract.is_dir():
+        try:
+            for file, url, md5 in official:
+                archives.fetch(url, download / file, md5)
+        except (OSError, RuntimeError) as error:
+            raise archives.absent(
+                "cifar10-dvs", root / "events_np", error, ((download / f, md5) for f, _, md5 in official)
+            ) from error
+        with archives.whole_folder(extract) as beside:
+            beside.mkdir()
+            CIFAR10DVS.extract_downloaded_files(download, beside)
+    with archives.whole_folder(root / "events_np") as beside:
+        beside.mkdir(parents=True)
+        try:
+            CIFAR10DVS.create_raw_from_extracted(extract, beside)
+        except (OSError, ValueError) as error:
+            raise broken_aedat(extract, error) from error
+
+
+def broken_aedat(extract: Path, error: Exception) -> DataError:
+    """Names the file that SpikingJelly could not convert: its own message does not."""
+    from spikingjelly.datasets.cifar10_dvs import _load_origin_data
+
+    for path in sorted(extract.glob("*/*")):
+        try:
+            _load_origin_data(path)
+        except (OSError, ValueError):
+            return DataError(f"cifar10-dvs: {path} is cut short or no AEDAT file ({error}); remove {extract} and try again")
+    return DataError(f"cifar10-dvs: {extract} cannot be converted ({error}); remove it and try again")
+
+
+def recording(path: Path, frames: int) -> dict[str, np.ndarray]:
+    """t, x, y, p of one CIFAR10-DVS recording, as SpikingJelly keeps them. raises: DataError that names the file"""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {key: file[key] for key in "txyp"}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"cifar10-dvs: {path} is cut short or no event file ({error}); remove it and put it there whole"
+        ) from error
+    sizes = {values.shape for values in found.values()}
+    if len(sizes) != 1 or len(found["t"].shape) != 1 or len(found["t"]) < frames:
+        least = min(values.size for values in found.values())
+        raise DataError(f"cifar10-dvs: {path} holds {least} whole events; {frames} frames need as many; put it there whole")
+    # written so that what is no number is outside, too
+    if not all(found[axis].min() >= 0 and found[axis].max() < SENSOR for axis in "xy"):
+        raise DataError(f"cifar10-dvs: {path} has events outside {SENSOR}x{SENSOR} pixels; put the official file there")
+    if not np.isin(found["p"], (0, 1)).all() or np.isnan(found["t"]).any():
+        raise DataError(f"cifar10-dvs: {path}: every p must be 0 or 1, every t a number; put the official file there")
+    return found
+
+
+def by_number(recording: dict[str, np.ndarray], T: int, size: int, sensor: int) -> np.ndarray:
+    """Counts over T spans of equally many events (the last takes the rest), as SpikingJelly's reader makes them, but
+    of events sorted by time, and on a size x size grid of equal squares of sensor pixels.
+
+    Returns uint8 [T, 2, size, size], at most 255.
+
+    recording: t, x, y, p of one recording; sensor: its pixels a side
+    raises: ValueError unless `size` divides `sensor`: some cells would count the events of more pixels than others
+    """
     from spikingjelly.datasets.utils import integrate_events_by_fixed_frames_number
 
-    smaller = {**recording, **{axis: recording[axis].astype(np.int64) * size // sensor for axis in "xy"}}
+    if sensor % size:
+        raise ValueError(f"size: {size}: {sensor} sensor pixels do not divide evenly; take a divisor")
+    in_time = np.argsort(recording["t"], kind="stable")
+    smaller = {name: values[in_time] for name, values in recording.items()}
+    smaller |= {axis: smaller[axis].astype(np.int64) // (sensor // size) for axis in "xy"}
     counts = integrate_events_by_fixed_frames_number(smaller, "number", T, size, size)
     return counts.clip(max=255).astype(np.uint8)
 

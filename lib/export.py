@@ -225,7 +225,8 @@ def place(path: Path, training: Training | None) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.export", description="Writes a trained network as ONNX and NIR.")
     parser.add_argument("network", type=Path, help=f"{LAYOUT}; or a network file that lies elsewhere")
-    parser.add_argument("--to", type=Path, help="folder to write to; under build/export/ if not given")
+    where = "folder to write to; under build/export/ if not given"
+    parser.add_argument("--to", type=lambda to: Path(to).expanduser(), help=where)
     given = parser.parse_args()
     try:
         training = locate(given.network)

@@ -22,7 +22,12 @@ from lib.errors import ConfigError, DataError
 Arrays = dict[str, np.ndarray]  # train_x, test_x: uint8 [N, C, H, W], or event counts [N, T, 2, H, W]; train_y, test_y: [N]
 # of a recording, unless data.frames says otherwise
 FRAMES = {"cifar10-dvs": 20, "cifar10-dvs-t10": 10, "cifar10-dvs-sim": 20, "digits-dvs-sim": 4}
-DVS_SIZE, DIGITS_SIZE = 48, 16  # pixels a side of event frames (A9: 48x48)
+# Pixels a side of event frames.
+# differs from the paper: sums of 2x2 sensor pixels; published (TET convention, A9): 128x128, interpolated to 48x48, which
+# makes fractions of events; and 48 does not divide 128: some of its cells would count twice the events of others
+DVS_SIZE = 64
+SIM_SIZE = 48  # the pixels of the simulated sensor itself
+DIGITS_SIZE = 16
 TEST_SEED = 2020  # of CIFAR10-DVS's test recordings: one constant, so that every study has the same
 
 
@@ -63,51 +68,48 @@ def cifar(name: str, root: Path) -> Arrays:
     from torchvision import datasets
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    folder, sets = root / kind.base_folder, {}
+    official = dict([*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])])
+
+    def held(at: Path) -> int:
+        return sum((at / file).is_file() for file in official)
+
+    archive = kind.filename.removesuffix(".tar.gz")
+    folder = archives.placed(root, kind.base_folder, archive, lambda at: held(at) > 1)
+    here = type(kind.__name__, (kind,), {"base_folder": folder.name})  # the folder may have another name
+    sets = {}
     if folder.exists():
-        for file, md5 in (*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])):
+        if any(folder.iterdir()) and not held(folder):
+            raise DataError(
+                f"{name}: {folder} has another layout: it holds {archives.seen(folder)}; known is the python "
+                f"version: {', '.join(official)}; put it there, {archives.HINT}"
+            )
+        for file, md5 in official.items():
             remedy = f"put the official {folder.name} there, or remove {folder} and it is downloaded, {archives.HINT}"
             archives.verify(name, folder / file, md5, remedy)
     try:
         if not folder.exists():
-            archives.fetch(kind.url, root / kind.filename, kind.tgz_md5)
-            archives.unpack(root / kind.filename, folder)
+            archives.fetch(kind.url, folder.with_name(kind.filename), kind.tgz_md5)
+            archives.unpack(folder.with_name(kind.filename), folder)
         for part in ("train", "test"):
-            found = kind(root, train=part == "train")
+            found = here(folder.parent, train=part == "train")
             sets[f"{part}_x"], sets[f"{part}_y"] = found.data.transpose(0, 3, 1, 2), np.array(found.targets)
     except (OSError, RuntimeError, tarfile.TarError) as error:
-        raise archives.absent(name, folder, error, [(root / kind.filename, kind.tgz_md5)]) from error
+        raise archives.absent(name, folder, error, [(folder.with_name(kind.filename), kind.tgz_md5)]) from error
     return sets
 
 
 def tiny_imagenet(root: Path, ask: Ask) -> Arrays:
     """Tiny-ImageNet-200, 64x64. Its validation images are the test images: the labels of its own test images are secret."""
-    folder = root / "tiny-imagenet-200"
+    name = "tiny-imagenet-200"
+
+    def holds(at: Path) -> bool:
+        marked = any((at / mark).is_file() for mark in ("wnids.txt", "val/val_annotations.txt"))
+        return marked or at.name == name and (at / "train").is_dir()
+
+    folder = archives.placed(root, name, name, holds)
     if not folder.exists():
         archives.fetch_tiny(folder)
-    train, notes = folder / "train", folder / "val" / "val_annotations.txt"
-    if not train.is_dir() or not notes.is_file():
-        raise DataError(f"tiny-imagenet: {folder} lacks train/ or val/val_annotations.txt; put the official folder there")
-    classes = sorted(path.name for path in train.iterdir() if path.is_dir())
-    number = {wnid: n for n, wnid in enumerate(classes)}
-    files = [(path, number[wnid]) for wnid in classes for path in some(train / wnid / "images", "*.JPEG", "tiny-imagenet")]
-    tests = []
-    for line in filter(None, notes.read_text().splitlines()):
-        file, wnid = [*line.split("\t"), ""][:2]
-        if wnid not in number:
-            raise DataError(f"tiny-imagenet: {notes}: {line!r} names a class that {train} lacks; put the official folder there")
-        tests.append((notes.parent / "images" / file, number[wnid]))
-    if missing := set(number.values()) - {label for _, label in tests}:
-        raise DataError(f"tiny-imagenet: {notes} has no image of {classes[min(missing)]}; put the official file there")
-    return take("tiny-imagenet", files, tests, ask.images, archives.jpeg)
-
-
-def some(folder: Path, pattern: str, name: str) -> list[Path]:
-    """The files of one class, file 2 before file 10. raises: DataError if there are none"""
-    found = sorted(folder.glob(pattern), key=lambda path: (len(path.name), path.name))
-    if not found:
-        raise DataError(f"{name}: a class has no images: there is no {folder}/{pattern}; put the official folder there")
-    return found
+    return take("tiny-imagenet", *archives.tiny_files(folder), ask.images, archives.jpeg)
 
 
 def take(name: str, train: list, test: list, most: int | None, read: Callable[[Path], np.ndarray]) -> Arrays:
@@ -124,26 +126,33 @@ def take(name: str, train: list, test: list, most: int | None, read: Callable[[P
 
 
 def cifar10_dvs(root: Path, ask: Ask) -> Arrays:
-    """CIFAR10-DVS, recorded: counts on 48x48 pixels. It has no official split: a tenth of each class, drawn once for all
+    """CIFAR10-DVS, recorded: counts on 64x64 pixels. It has no official split: a tenth of each class, drawn once for all
     studies, is the test part, 9000 and 1000 recordings in all."""
     from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS_CLASS_NAMES
 
-    root = root.resolve() / "cifar10-dvs"
+    name = "cifar10-dvs"
+
+    def holds(at: Path) -> bool:
+        return at.name == name and any((at / part).is_dir() for part in ("events_np", "extract", "download"))
+
+    root = archives.placed(root, name, name, holds)
     kept, marker = root / "events_np", root / "events_np.building"
     if marker.exists() and (kept.exists() or (root / "extract").exists()):  # SpikingJelly's; nothing here makes one
         remedy = f"remove {marker}, and {kept} and {root / 'extract'} with it unless you know them to be whole"
         raise DataError(f"cifar10-dvs: an earlier preparation was stopped; {remedy}, and try again: downloads are kept")
     if not kept.exists():
-        archives.make_recordings(root)
+        events.make_recordings(root)
     rng, parts = np.random.default_rng(TEST_SEED), {"train": [], "test": []}
     for label, one in enumerate(CIFAR10DVS_CLASS_NAMES):
-        files = some(kept / one, "*.npz", "cifar10-dvs")
+        files = archives.some(kept / one, "*.npz", name)
+        if len(files) < 2:
+            raise DataError(f"{name}: {kept / one} holds one recording, which the test part takes; put two there")
         tests = set(rng.choice(len(files), max(1, round(len(files) / 10)), replace=False).tolist())
         for n, path in enumerate(files):
             parts["test" if n in tests else "train"].append((path, label))
 
     def read(path: Path) -> np.ndarray:
-        return events.by_number(archives.recording(path, ask.frames), ask.frames, DVS_SIZE, archives.SENSOR)
+        return events.by_number(events.recording(path, ask.frames), ask.frames, DVS_SIZE, events.SENSOR)
 
     return take("cifar10-dvs", parts["train"], parts["test"], ask.images, read)
 
@@ -170,7 +179,7 @@ def simulated(still: Arrays, size: int, ask: Ask, counts: dict[str, int | None])
 
 def cifar10_dvs_sim(root: Path, ask: Ask) -> Arrays:
     """As many simulated recordings as CIFAR10-DVS has, 9000 of CIFAR-10's training and 1000 of its test images."""
-    return simulated(cifar("cifar10", root), DVS_SIZE, ask, {"train": min(ask.images or 9000, 9000), "test": 1000})
+    return simulated(cifar("cifar10", root), SIM_SIZE, ask, {"train": min(ask.images or 9000, 9000), "test": 1000})
 
 
 def digits_dvs_sim(root: Path, ask: Ask) -> Arrays:
@@ -200,8 +209,8 @@ SHAPES = {  # in_shape (C, H, W) of one frame, classes
     "cifar10": ((3, 32, 32), 10),
     "cifar100": ((3, 32, 32), 100),
     "tiny-imagenet": ((3, 64, 64), 200),
-    "cifar10-dvs": ((2, 48, 48), 10),
-    "cifar10-dvs-t10": ((2, 48, 48), 10),
+    "cifar10-dvs": ((2, 64, 64), 10),
+    "cifar10-dvs-t10": ((2, 64, 64), 10),
     "cifar10-dvs-sim": ((2, 48, 48), 10),
     "digits-dvs-sim": ((2, 16, 16), 10),
 }

@@ -8,7 +8,7 @@ import pytest
 import torch
 from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS, _load_origin_data
 
-from lib import events
+from lib import events, sources
 from lib.errors import ConfigError
 from lib.events import BRIGHTER, DARK, DARKER
 
@@ -193,19 +193,52 @@ def test_frames_by_number_are_those_of_spikingjellys_reader(tmp_path):
 
 def test_smaller_frames_sum_the_events_of_larger_ones():
     stream = random_stream(20_001)
-    large, small = (events.by_number(stream, 20, size, 128) for size in (128, 48))
-    assert small.shape == (20, 2, 48, 48) and small.dtype == np.uint8
+    large, small = (events.by_number(stream, 20, size, 128) for size in (128, 64))
+    assert small.shape == (20, 2, 64, 64) and small.dtype == np.uint8
     assert np.array_equal(large.sum((2, 3), dtype=int), small.sum((2, 3), dtype=int)) and small.sum(dtype=int) == 20_001
-    place = np.arange(128) * 48 // 128
-    assert set(np.bincount(place)) == {2, 3}  # pixels of the sensor in one of the frame, each way
-    pooled = np.zeros((20, 2, 48, 48), int)
+    place = np.repeat(np.arange(64), 2)
+    pooled = np.zeros((20, 2, 64, 64), int)
     np.add.at(pooled, (slice(None), slice(None), place[:, None], place[None, :]), large)
     assert np.array_equal(pooled, small)
 
 
+@pytest.mark.parametrize("each", [1, 3])
+def test_an_even_field_of_events_gives_an_even_frame(each):
+    """As many events at every pixel of the sensor, both polarities: every count of a frame must be the same."""
+    rng = np.random.default_rng(0)
+    y, x, p = (grid.ravel() for grid in np.meshgrid(np.arange(128), np.arange(128), (0, 1), indexing="ij"))
+    field = [rng.permutation(len(x)) for _ in range(each)]
+    stream = {name: np.concatenate([axis[turn] for turn in field]) for name, axis in (("x", x), ("y", y), ("p", p))}
+    stream["t"] = np.arange(len(stream["x"]))
+    counts = events.by_number(stream, each, sources.DVS_SIZE, 128)
+    assert counts.min() == counts.max() == (128 // sources.DVS_SIZE) ** 2
+
+
+def test_sizes_that_do_not_divide_the_sensor_are_refused():
+    for size in (48, 96, 100):
+        with pytest.raises(ValueError, match=f"size: {size}: 128 sensor pixels do not divide evenly"):
+            events.by_number(random_stream(), 4, size, 128)
+
+
+@pytest.mark.parametrize("kind", ["shuffled", "swapped", "backwards"])
+def test_events_out_of_order_make_the_frames_of_those_in_order(kind):
+    """Frames cut by hand from the events in order of time, not by SpikingJelly's reader. All times differ."""
+    stream = random_stream(1001) | {"t": np.sort(np.random.default_rng(1).choice(10**6, 1001, replace=False))}
+    expected = np.zeros((4, 2, 32, 32), int)
+    for n in range(1001):
+        frame = min(n // (1001 // 4), 3)  # the last frame takes the rest
+        expected[frame, stream["p"][n], stream["y"][n] // 4, stream["x"][n] // 4] += 1
+    order = {"shuffled": np.random.default_rng(2).permutation(1001), "backwards": np.arange(1001)[::-1]}
+    swapped = np.arange(1001)
+    swapped[[249, 250]] = [250, 249]  # the last event of the first frame and the first of the second
+    turn = order.get(kind, swapped)
+    wrong = {name: values[turn].astype(np.uint32) for name, values in stream.items()}
+    assert np.array_equal(events.by_number(wrong, 4, 32, 128), expected)
+
+
 def test_more_than_255_events_are_kept_as_255():
     stream = {name: np.zeros(2000, int) for name in "txyp"}
-    assert events.by_number(stream, 2, 48, 128).max() == 255
+    assert events.by_number(stream, 2, 64, 128).max() == 255
     assert events.frames(torch.full((1, 4, 2, 1, 1), 200, dtype=torch.uint8), 2).max() == 255
 
 

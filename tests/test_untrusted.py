@@ -15,7 +15,7 @@ import torch
 import torchvision.datasets
 from helpers import cell_of, make_net
 
-from lib import archives, data, models, sources, sparse, train
+from lib import archives, data, events, models, sources, sparse, train
 from lib.errors import DataError
 from lib.sources import Ask
 
@@ -85,7 +85,7 @@ def test_prepared_data_that_would_execute_something_are_refused(mark, tmp_path):
         data.load(tmp_path / "x.npz")
     with pytest.raises(DataError, match="no event file"):
         np.savez(tmp_path / "y.npz", t=arrays["train_x"], x=arrays["train_x"], y=arrays["train_x"], p=arrays["train_x"])
-        archives.recording(tmp_path / "y.npz", 1)
+        events.recording(tmp_path / "y.npz", 1)
     assert not mark.exists()
 
 

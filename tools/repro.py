@@ -45,7 +45,7 @@ stopping = threading.Event()
 def needed(repo: Repo, pipeline: str) -> nx.DiGraph:
     """The stages of `pipeline` and all that they need, other files' too; edges lead from a stage to what it needs.
 
-    raises: RuntimeError if `pipeline` holds no stage
+    raises: RuntimeError if `pipeline` holds no stage, or DVC would refuse what a stage writes after it has run
     """
     graph = repo.index.graph
     wanted = [stage for stage in graph if stage.path_in_repo == pipeline]
@@ -53,7 +53,22 @@ def needed(repo: Repo, pipeline: str) -> nx.DiGraph:
         raise RuntimeError(f"{pipeline}: .dvcignore leaves it out, as nothing of it has been run; take its line out")
     if not wanted:
         raise RuntimeError(f"{pipeline}: no stages there; known are {', '.join(sorted({s.path_in_repo for s in graph}))}")
-    return graph.subgraph(set(wanted).union(*(nx.descendants(graph, stage) for stage in wanted)))
+    found = graph.subgraph(set(wanted).union(*(nx.descendants(graph, stage) for stage in wanted)))
+    root = Path(repo.root_dir)
+    for stage in found:
+        for out in stage.outs:
+            stay_inside(root, Path(out.fs_path))
+    return found
+
+
+def stay_inside(root: Path, out: Path) -> None:
+    """Raises RuntimeError if a link leads to what a stage writes, out of the repository: DVC refuses it at the end."""
+    if not out.parent.resolve().is_relative_to(root.resolve()):
+        link = next((path for path in reversed(out.parents) if path.is_relative_to(root) and path.is_symlink()), out)
+        raise RuntimeError(
+            f"{link} leads to {link.resolve()}, and DVC follows no link out of the repository; put a folder there, and see "
+            f"README.md, 'Another disk'"
+        )
 
 
 def order(pipeline: str) -> dict[str, set[str]]:

@@ -1,6 +1,6 @@
 """What params.yaml may hold, piece by piece: keys, types and ranges, as frozen pydantic models."""
 
-from lib.settings.base import Name, Positive, Settings
+from lib.settings.base import Inside, Name, Positive, Settings
 from lib.settings.cell import Cell, Data, Fast, Prune, Rewire, Train
 from lib.settings.method import (
     Ablation,
@@ -24,6 +24,7 @@ __all__ = [
     "Data",
     "Fast",
     "Grid",
+    "Inside",
     "Method",
     "Name",
     "Point",

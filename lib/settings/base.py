@@ -1,5 +1,6 @@
 """What every piece of params.yaml shares: types with their ranges, and how an unknown key is refused."""
 
+import os
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +11,24 @@ Positive = Annotated[int, Field(ge=1, le=100_000)]
 LARGEST_SEED = 2**32 - 1  # that NumPy takes
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME)]  # goes into file and stage names
+
+
+def expanded(path: str) -> str:
+    """A path with its ~ and $VARIABLES replaced. raises: ValueError if there is no such user or variable"""
+    found = os.path.expanduser(os.path.expandvars(path))
+    if found.startswith("~") or "$" in found:
+        raise ValueError(f"{path}: no such user or variable here; write the path out, or set the variable")
+    return found
+
+
+def _as_written(path: str) -> str:
+    if path.startswith(("~", "/")) or "$" in path:
+        raise ValueError(f"{path!r}: DVC takes it as it is written; give a relative path; raw data alone may lie elsewhere")
+    return path
+
+
+Anywhere = Annotated[str, AfterValidator(expanded)]  # a path of this machine
+Inside = Annotated[str, AfterValidator(_as_written)]  # a path that DVC reads in params.yaml, too
 
 
 def _unique(values: tuple) -> tuple:

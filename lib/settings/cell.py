@@ -4,17 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import LARGEST_SEED, Density, Name, Positive, Ratio, Settings, list_of
+from lib.settings.base import LARGEST_SEED, Anywhere, Density, Name, Positive, Ratio, Settings, list_of
 
 
 class Data(Settings):
-    """Where raw data lies (SNN_DATA overrides it) and how the validation images are held out of the training images.
+    """Where raw data lies, and how the validation images are held out of the training images.
 
+    root: ~ and $VARIABLES are replaced; SNN_DATA overrides it
     images: {data set: training images at most, validation ones included; the first ones, as many of each class}
     frames: {event set: frames of each recording, the T of its cells}; a set that is not named there has its usual number
     """
 
-    root: str
+    root: Anywhere
     validation: Annotated[float, Field(ge=0.005, le=0.9)]
     split_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
     images: dict[Name, Positive] = {}
