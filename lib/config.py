@@ -192,7 +192,6 @@ def load(study: str) -> Study:
     return read(home(study))
 
 
-<<<<<<< HEAD
 def refuse_shared(text: bytes) -> None:
     """raises: ConfigError at the first `*alias`: `dvc exp run -S` writes the places that share a value one
     after another, so that the last one's value is that of all, and ends with exit status 0 whatever it is
@@ -201,7 +200,8 @@ def refuse_shared(text: bytes) -> None:
         if isinstance(event, AliasEvent):
             where = f"line {event.start_mark.line + 1}: *{event.anchor}"
             raise ConfigError(f"{where}: places that share a value cannot be set apart; write it out")
-=======
+
+
 def stays_inside(study: Study) -> None:
     """Raises ConfigError if a folder of a study leads out of the repository: DVC would refuse it, after the work."""
     for part in ("data", "runs", "results", "figures"):
@@ -211,22 +211,17 @@ def stays_inside(study: Study) -> None:
                 f"{folder} leads to {folder.resolve()}, and DVC follows no link out of the repository; "
                 f"put a folder there, and see README.md, 'Another disk'"
             )
->>>>>>> data
 
 
 def read(path: Path) -> Study:
     """A params.yaml, read as DVC reads it (YAML 1.2), checked whole. raises: ConfigError, one line with each wrong value"""
     try:
-<<<<<<< HEAD
         text = path.read_bytes()
         refuse_shared(text)
-        return Study.model_validate(YAML(typ="safe").load(text))
-=======
-        study = Study.model_validate(YAML(typ="safe").load(path.read_bytes()))
+        study = Study.model_validate(YAML(typ="safe").load(text))
         if "DVC_STAGE" in os.environ:  # DVC sets it for what it runs; whoever only reads may have links
             stays_inside(study)
         return study
->>>>>>> data
     except MarkedYAMLError as error:
         raise ConfigError(f"{path.name}, line {error.problem_mark.line + 1}: not valid YAML: {error.problem}") from None
     except YAMLError as error:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib import pruning
-from lib.pruning.compressibility import bound, index, rewiring_ratio
+from lib.pruning.compressibility import bound, index, rewiring_ratio, whole_bound
 
 
 def gaussian(n, seed=0):
@@ -35,7 +35,8 @@ def test_a_gaussian_has_the_closed_form():
 def test_density_falls_as_the_closed_form_if_weights_are_gaussian_again():
     density = 0.5
     for k in range(1, 9):
-        c = rewiring_ratio(torch.tensor(pruning.pq_index(gaussian(200_000, k))), 0.5, 1.0, 1.0, 0.001, 0.9).item()
+        found = torch.tensor(pruning.pq_index(gaussian(200_000, k)))
+        c = rewiring_ratio(bound(found, 0.5, 1.0, 0.001), 1.0, 0.9).item()
         density *= 1 - c
         assert density == pytest.approx(0.5 * 0.846**k, rel=0.01)
 
@@ -66,10 +67,17 @@ def test_the_bound_holds_what_it_promises():
 
 
 def test_the_ratio_is_scaled_and_cut():
-    indices = torch.tensor([0.0, 0.2, 0.99], dtype=torch.float64)
-    plain = rewiring_ratio(indices, 0.5, 1.0, 1.0, 0.0, 0.9)
-    assert plain.tolist() == pytest.approx([0.0, 0.2, 0.9])
-    assert rewiring_ratio(indices, 0.5, 1.0, 1.2, 0.0, 0.9).tolist() == pytest.approx([0.0, 0.24, 0.9])
+    least = bound(torch.tensor([0.0, 0.2, 0.99], dtype=torch.float64), 0.5, 1.0, 0.0)
+    assert rewiring_ratio(least, 1.0, 0.9).tolist() == pytest.approx([0.0, 0.2, 0.9])
+    assert rewiring_ratio(least, 1.2, 0.9).tolist() == pytest.approx([0.0, 0.24, 0.9])
+
+
+def test_whole_weights_remain_and_a_scope_without_any_loses_none():
+    """9 weights at index 0.2: 7.2 must remain, so 8 do; 10 weights: exactly 8. eta of 0.001 takes its own share off."""
+    found, d = torch.tensor([0.2, 0.2, 0.2, 0.0, 0.0], dtype=torch.float64), torch.tensor([9, 10, 1, 7, 0])
+    assert (whole_bound(found, d, 0.5, 1.0, 0.0) * d).tolist() == pytest.approx([8, 8, 1, 7, 0])
+    assert (whole_bound(found, d, 0.5, 1.0, 0.2) * d).tolist() == pytest.approx([5, 6, 1, 5, 0])  # 0.8 / 1.44 of them
+    assert whole_bound(found, d, 0.5, 1.0, 0.2)[4] == 1
 
 
 @pytest.mark.parametrize(("p", "q"), [(1.0, 1.0), (2.0, 1.0), (0.0, 1.0), (-1.0, 1.0)])

@@ -244,6 +244,16 @@ def refusal(folder, monkeypatch, content) -> str:
         (("weights", "pq"), {**PQ, "rewire": "shrink_only", "growth": "none", "exchange": 0.3}, ["weights.pq", "exchange 0.3"]),
         (
             ("weights", "pq"),
+            {**PQ, "rewire": "shrink_only", "growth": "none", "grows": "anywhere"},
+            ["weights.pq", "grows anywhere with growth none"],
+        ),
+        (
+            ("weights", "pq"),
+            {**PQ, "exchange_schedule": "decay"},
+            ["weights.pq", "exchange_schedule decay without an exchange"],
+        ),
+        (
+            ("weights", "pq"),
             {**PQ, "ratio": "cubic", "rewire": "constant_density"},
             ["ratio cubic", "take pq or constant"],
         ),

@@ -1,5 +1,8 @@
 """Compact training: training the kept channels alone is the same algorithm as training the masked network."""
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 from helpers import batches, cell_of, make_net, make_pruner
@@ -86,3 +89,40 @@ def test_the_optimiser_is_carried_over_once_an_update_and_keeps_its_settings():
     assert moved.param_groups[0]["weight_decay"] == 1e-2 and moved.param_groups[0]["params"][0] is next(
         pruner.trained.parameters()
     )
+
+
+@pytest.mark.parametrize("kind", [pruning.ChannelPruner, pruning.ShrinkingPruner])
+def test_the_first_adam_step_of_a_regrown_channel_is_that_of_its_equations(kind):
+    """No first moment; for a second one the mean of the channels that trained, at the step count of all: computed in NumPy."""
+    net = make_net()
+    pruner, optimizer = make_pruner(net, ratio=0.6, epochs=5, kind=kind), OPTIMIZERS["adam"](net)
+    for epoch in (1, 2):
+        optimizer = pruner.carry(optimizer)
+        train.train_epoch(pruner.trained, batches(net, 10, seed=epoch), optimizer, 0.0, pruner)
+        old, seen = copy.deepcopy(pruner.masks), squares(pruner.trained, optimizer)
+        pruner.after_epoch(epoch)
+    optimizer = pruner.carry(optimizer)
+    before = {site: scale(pruner, site).detach().clone() for site in old}
+    train.train_epoch(pruner.trained, batches(net, 1, seed=9), optimizer, 0.0, pruner)
+    regrown = 0
+    for site, mask in old.items():
+        now = pruner.masks[site] if kind is pruning.ShrinkingPruner else torch.ones_like(mask)
+        came = (pruner.masks[site] & ~mask)[now].numpy()
+        trained = seen[site] if len(seen[site]) == int(mask.sum()) else seen[site][mask.numpy()]
+        gradient = scale(pruner, site).grad.numpy()
+        mean = 0.1 * gradient / (1 - 0.9**21)
+        square = (0.999 * trained.mean() + 0.001 * gradient**2) / (1 - 0.999**21)
+        moved = 1e-3 * (1e-2 * before[site].numpy() + mean / (np.sqrt(square) + 1e-8))
+        found = (before[site] - scale(pruner, site).detach()).numpy()
+        assert np.allclose(found[came], moved[came], rtol=1e-7, atol=1e-13)
+        regrown += came.sum()
+    assert regrown >= 3
+
+
+def scale(pruner, site):
+    return pruner.trained.sites[site].bn.weight
+
+
+def squares(net, optimizer):
+    """{site: Adam's second moments of its scale}."""
+    return {name: optimizer.state[site.bn.weight]["exp_avg_sq"].numpy().copy() for name, site in net.sites.items()}

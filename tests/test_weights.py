@@ -1,7 +1,9 @@
 """Weight masks hold exactly, growth hears the dense gradient, and every composition ends at the density it was asked for."""
 
 import copy
+import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,10 +11,13 @@ from helpers import batches, cell_of, make_net
 from spikingjelly.activation_based import functional
 
 from lib import measure, pruning, train
+from lib.pruning import weights
+from lib.pruning.rewiring import rewired
 from lib.pruning.sparse_init import total_count
 from lib.pruning.weights import WeightPruner, density
 from lib.settings import Rewire, Rewiring, WeightPoint
 
+CONSTANT = {"start": None, "ratio": "constant", "rewire": "constant_density", "exchange": 0.3}
 METHODS = {
     "pq": {},
     "pq-neuron": {"scope": "neuron", "gamma": 1.2},
@@ -20,9 +25,17 @@ METHODS = {
     "literal": {"rewire": "constant_density"},
     "shrink": {"rewire": "shrink_only", "growth": "none"},
     "fixed": {"ratio": "geometric"},
-    "set": {"start": None, "ratio": "constant", "rewire": "constant_density", "growth": "random", "exchange": 0.3},
-    "rigl": {"start": None, "ratio": "constant", "rewire": "constant_density", "growth": "gradient", "exchange": 0.3},
-    "granet": {"start": 1.0, "ratio": "cubic", "scope": "global", "growth": "gradient", "exchange": 0.5},
+    "set": CONSTANT | {"growth": "random", "grows": "anywhere"},
+    "rigl": CONSTANT | {"growth": "gradient", "grows": "anywhere", "exchange_schedule": "decay"},
+    "granet": {
+        "start": 1.0,
+        "ratio": "cubic",
+        "scope": "global",
+        "growth": "gradient",
+        "grows": "anywhere",
+        "exchange": 0.5,
+        "exchange_schedule": "decay",
+    },
     "one-shot": {"start": 1.0, "ratio": "once", "scope": "global", "rewire": "shrink_only", "growth": "none", "warmup": 2},
 }
 OPTIMIZERS = {
@@ -141,6 +154,59 @@ def test_a_regrown_weight_starts_at_0_with_no_momentum_and_growth_takes_the_larg
         assert row["regrown"] == int(came.sum()) and row["removed"] == int((before[name] & ~pruner.masks[name]).sum())
 
 
+def test_set_exchanges_the_same_share_each_time_and_rigl_some_at_its_last_update(monkeypatch):
+    """Updates after epochs 1 to 4 of 6; RigL: 0.3 / 2 (1 + cos(pi t / T_end)), and no update comes at T_end = 5 any more."""
+    asked = []
+
+    def heard(*given):
+        asked.append(given[5])
+        return rewired(*given)
+
+    monkeypatch.setattr(weights, "rewired", heard)
+    last = {}
+    for method in ("set", "rigl"):
+        net = make_net()
+        pruner, optimizer = pruner_of(net, final=0.5, **METHODS[method]), OPTIMIZERS["sgd"](net)
+        for epoch in range(1, 7):
+            train.train_epoch(net, batches(net, 1, seed=epoch), optimizer, pruner=pruner)
+            pruner.after_epoch(epoch)
+        last[method] = sum(row["regrown"] for row in pruner.history[-1]["layers"].values())
+    assert asked[:4] == [0.3] * 4
+    assert asked[4:] == pytest.approx([0.15 * (1 + math.cos(math.pi * t / 5)) for t in (1, 2, 3, 4)])
+    assert last["set"] > last["rigl"] > 0
+
+
+def test_adam_steps_of_regrown_weights_are_those_of_its_equations():
+    """First moment from 0, second from all dense gradients so far, at the step count of all: step by step in NumPy."""
+    net = make_net()
+    lr, beta1, beta2, eps = 0.01, 0.9, 0.999, 1e-8
+    pruner, optimizer = pruner_of(net, scope="layer"), torch.optim.Adam(net.parameters(), lr, (beta1, beta2), eps)
+    layers = pruning.prunable_weights(net)
+    second = {name: np.zeros(tuple(w.shape)) for name, w in layers.items()}
+
+    def step(number):
+        train.train_epoch(net, batches(net, 1, seed=number), optimizer, pruner=pruner)
+        for name, w in layers.items():
+            second[name] = beta2 * second[name] + (1 - beta2) * w.grad.numpy() ** 2
+
+    for number in range(1, 31):
+        step(number)
+    before = copy.deepcopy(pruner.masks)
+    pruner.after_epoch(1)
+    came = {name: (mask & ~before[name]).numpy() for name, mask in pruner.masks.items()}
+    first = {name: np.zeros(tuple(w.shape)) for name, w in layers.items()}
+    expected = {name: np.zeros(tuple(w.shape)) for name, w in layers.items()}
+    for number in range(31, 34):
+        step(number)
+        for name, w in layers.items():
+            first[name] = beta1 * first[name] + (1 - beta1) * w.grad.numpy()
+            mean, square = first[name] / (1 - beta1**number), second[name] / (1 - beta2**number)
+            expected[name] -= lr * mean / (np.sqrt(square) + eps)
+            found = w.detach().numpy()[came[name]]
+            assert np.allclose(found, expected[name][came[name]], rtol=1e-9, atol=1e-12)
+    assert sum(where.sum() for where in came.values()) > 20
+
+
 @pytest.mark.parametrize("stop", [1, 3])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_resumed_run_ends_as_an_unbroken_one(method, stop, few_digits, tmp_path):
@@ -185,10 +251,12 @@ def test_the_index_of_a_layer_is_written_down_before_it_changes(few_digits):
         after_epoch(epoch)
 
     run.pruner.after_epoch = watched
+    before = {name: int(mask.sum()) for name, mask in run.pruner.masks.items()}
     run.epoch()
     for name, row in run.pruner.history[0]["layers"].items():
         assert row["index"] == pytest.approx(seen[1][name], abs=1e-12) and 0 < row["index"] < 1
-        assert row["bound"] == pytest.approx(1.001**-2 * (1 - row["index"]), abs=1e-12)
+        d = before[name]
+        assert row["bound"] == pytest.approx(math.ceil(d * 1.001**-2 * (1 - row["index"])) / d, abs=1e-12)
         assert row["ratio"] == pytest.approx(1 - row["bound"], abs=1e-12)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from lib import ranks
 from lib.errors import pick
 from lib.models import SpikingNet
-from lib.pruning.compact import compact
+from lib.pruning.compact import at_rest, compact
 from lib.pruning.growth import GROWTH
 from lib.pruning.masks import (
     Masks,
@@ -78,13 +78,13 @@ class ChannelPruner(Pruner):
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Gated mode: puts back every weight and BN statistic whose output or input channel is masked (A22).
 
-        Its momentum is 0 and stays so.
+        Its momentum is 0 and stays so; of Adam's second moment see `at_rest`.
         """
         for tensor, kept, stored in self.frozen:
             tensor.copy_(torch.where(kept, tensor, stored))
-            for value in optimizer.state.get(tensor, {}).values():
+            for key, value in optimizer.state.get(tensor, {}).items():
                 if isinstance(value, Tensor) and value.shape == tensor.shape:
-                    value.mul_(kept)
+                    value.copy_(at_rest(key, value, kept))
 
     def gathered(self) -> list[Tensor]:
         return [] if self._meter() is None else list(self._meter().sum.values())

@@ -29,10 +29,19 @@ def index(w: Tensor, active: Tensor, p: float, q: float) -> Tensor:
 
 
 def bound(index: Tensor, p: float, q: float, eta: float) -> Tensor:
-    """m / d, the share of the active weights that must remain: (1 + eta)^(-q/(q-p)) (1 - I)^(pq/(q-p)) (B2)."""
+    """The share of the active weights that must remain: (1 + eta)^(-q/(q-p)) (1 - I)^(pq/(q-p)), in (0, 1] (B2)."""
     return (1 + eta) ** (-q / (q - p)) * (1 - index) ** (p * q / (q - p))
 
 
-def rewiring_ratio(index: Tensor, p: float, q: float, gamma: float, eta: float, beta: float) -> Tensor:
-    """c = min(gamma (1 - m/d), beta), at least 0: the share that an update takes away (B3)."""
-    return (gamma * (1 - bound(index, p, q, eta))).clamp(0, beta)
+def whole_bound(index: Tensor, d: Tensor, p: float, q: float, eta: float) -> Tensor:
+    """m / d with m a whole number of the d active weights, rounded up as SAP's code does (B2); 1 where d is 0.
+
+    index, d: [R]
+    """
+    m = (d * bound(index, p, q, eta) - 1e-9).ceil()
+    return torch.where(d > 0, m / d, 1.0)
+
+
+def rewiring_ratio(least: Tensor, gamma: float, beta: float) -> Tensor:
+    """c = min(gamma (1 - m/d), beta), at least 0: the share that an update takes away (B3). least: m/d"""
+    return (gamma * (1 - least)).clamp(0, beta)

@@ -6,7 +6,7 @@ Everything works on rows [R, E], one for each scope: an output neuron, a layer, 
 import torch
 from torch import Tensor
 
-from lib.pruning.compressibility import bound, index, rewiring_ratio
+from lib.pruning.compressibility import index, rewiring_ratio, whole_bound
 from lib.settings import Rewiring
 
 Rows = list[Tensor]
@@ -70,8 +70,8 @@ def asked(weights: Rows, active: Rows, method: Rewiring, share: float | None) ->
     ratios, seen = [], []
     for w, mask in zip(weights, active, strict=True):
         found = index(w, mask, method.p, method.q)
-        least = bound(found, method.p, method.q, method.eta)
-        read = rewiring_ratio(found, method.p, method.q, method.gamma, method.eta, method.beta)
+        least = whole_bound(found, mask.sum(1), method.p, method.q, method.eta)
+        read = rewiring_ratio(least, method.gamma, method.beta)
         ratios.append(read if share is None else torch.full_like(read, share))
         seen.append({"index": found, "bound": least, "ratio": ratios[-1]})
     return ratios, seen
@@ -81,6 +81,8 @@ def whole(counts: Rows, room: Rows, total: int, exact: bool) -> Rows:
     """Whole counts [R] for all scopes, none above its `room`: each rounded down, or, if exact or if they exceed it, `total` in
     all, in proportion, the largest remainders rounded up."""
     most = torch.cat(room).double()
+    if total == 0 or not most.any():
+        return [torch.zeros_like(count) for count in counts]
     flat = torch.minimum(torch.cat(counts) + 1e-9, most)
     if exact and flat.sum() < total:  # what one scope cannot give, the others do
         left = most - flat
@@ -95,11 +97,12 @@ def whole(counts: Rows, room: Rows, total: int, exact: bool) -> Rows:
 def rewired(
     weights: Rows, active: Rows, growth: Rows | None, ratios: Rows, method: Rewiring, exchange: float | None, total: int
 ):
-    """New masks after one update: the smallest |w| go, the largest growth scores come back, at places that were not active.
+    """New masks after one update: the smallest |w| go, the largest growth scores come back, where `method.grows` allows.
 
     exchange: share of what is left that is exchanged; None: each scope's own ratio
     total: weights that go for good: at most so many if PQ asks for them, exactly so many if a schedule does
-    returns: masks, and bool rows of what went and of what came back; a scope never loses its last weight
+    returns: masks, and bool rows of what went and of what starts anew; a scope never loses its last weight. What one exchange
+    takes and gives back has not moved at all: it is in neither, and keeps value and momentum (RigL's and GraNet's code)
     """
     left = [mask.sum(1) for mask in active]
     pairs = [
@@ -110,12 +113,17 @@ def rewired(
     gone = whole([g for g, _ in pairs], room, total, exact=method.ratio != "pq")
     masks, went, came = [], [], []
     for number, (w, mask) in enumerate(zip(weights, active, strict=True)):
-        swap = torch.zeros_like(gone[number])
+        shrunk = removed = lowest(w.abs(), mask, gone[number])
+        grown = torch.zeros_like(mask)
         if growth is not None:
-            swap = torch.minimum((pairs[number][1] + 1e-9).floor(), (~mask).sum(1))
-        removed = lowest(w.abs(), mask, gone[number] + swap)
-        grown = torch.zeros_like(mask) if growth is None else lowest(-growth[number], ~mask, swap)
+            swap = torch.minimum((pairs[number][1] + 1e-9).floor(), room[number] - gone[number])
+            if method.grows == "elsewhere":
+                swap = torch.minimum(swap, (~mask).sum(1))
+            removed = lowest(w.abs(), mask, gone[number] + swap)
+            free = ~mask | removed if method.grows == "anywhere" else ~mask
+            grown = lowest(-growth[number], free, swap)
+        stays = removed & ~shrunk & grown
         masks.append(mask & ~removed | grown)
-        went.append(removed)
-        came.append(grown)
+        went.append(removed & ~stays)
+        came.append(grown & ~stays)
     return masks, went, came

@@ -14,7 +14,7 @@ def cubic_first_half(progress: float, final: float) -> float:
 
 
 def cosine_decay(progress: float, initial: float) -> float:
-    """From the initial value to 0 at the last update: late swaps would have no time to learn (A24)."""
+    """From the initial value to 0 at progress 1: late swaps would have no time to learn (A24; RigL, progress t / T_end)."""
     return initial * 0.5 * (1 + math.cos(math.pi * progress))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from lib.models import SpikingNet
 from lib.pruning.pruner import Pruner
 from lib.pruning.rewiring import SCOPES, WEIGHT_GROWTH, Rows, asked, protected, rewired, unrows
-from lib.pruning.schedules import DENSITY_SCHEDULES, cosine_decay, update_epochs
+from lib.pruning.schedules import DENSITY_SCHEDULES, REGROW_SCHEDULES, update_epochs
 from lib.pruning.sparse_init import sparse_masks, total_count
 from lib.settings import Rewire, Rewiring
 
@@ -57,6 +57,7 @@ class WeightPruner(Pruner):
         warmup, interval = method.warmup or timing.warmup, method.interval or timing.interval
         updates = update_epochs(epochs, warmup, interval, last_too=False, stop=timing.stop)
         super().__init__(net, updates[:1] if method.ratio == "once" else updates)
+        self.end = updates[-1] + interval if updates else epochs  # RigL's T_end: the first update that does not come
         self.method, self.generator, self.optimizer = method, generator, None
         self.start, self.final = final if method.start is None else method.start, final
         shapes = {name: tuple(weight.shape) for name, weight in self.weights().items()}
@@ -87,7 +88,7 @@ class WeightPruner(Pruner):
         if method.ratio != "pq":
             target = min(left, total_count(DENSITY_SCHEDULES[method.ratio](progress, self.start, self.final), every))
             share = 1 - target / left
-        exchange = method.exchange and cosine_decay(progress, method.exchange)
+        exchange = method.exchange and REGROW_SCHEDULES[method.exchange_schedule](epoch / self.end, method.exchange)
         shown, active = self._rows(protected(weights.values())), self._rows(self.masks.values())
         ratios, seen = asked(self._rows(weights.values()), active, method, share)
         changed = rewired(shown, active, self._growth(), ratios, method, exchange, left - target)
@@ -122,10 +123,15 @@ class WeightPruner(Pruner):
         return self._rows([grow(w, self.optimizer.state.get(w, {}), self.generator) for w in self.weights().values()])
 
     def _welcome(self, came: WeightMasks) -> None:
-        """A regrown weight starts at 0 with its momentum, or Adam's moments, reset (B11)."""
+        """A regrown weight starts at 0 with its momentum reset (B11); Adam's second moment goes on.
+
+        The dense gradient has fed it at every step, so it fits the step count that all entries share. Were it 0, Adam would
+        take it for the mean of all those steps, and late in training the first steps would be 3 to 6 times as long.
+        """
         for name, weight in self.weights().items():
-            for value in self.optimizer.state.get(weight, {}).values():
-                if isinstance(value, Tensor) and value.shape == weight.shape:
+            weight.masked_fill_(came[name], 0.0)
+            for key, value in self.optimizer.state.get(weight, {}).items():
+                if key in ("momentum_buffer", "exp_avg"):
                     value.masked_fill_(came[name], 0.0)
 
     def state(self) -> dict:

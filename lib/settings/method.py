@@ -37,7 +37,9 @@ class Rewiring(Settings):
 
     init, start: how the first mask is drawn, and its density; start null: the final density
     ratio: where the share that goes comes from: the PQ index, or a schedule from the first to the final density
-    exchange: share of what is left that is exchanged, decaying as a cosine; null: the share that goes, once more
+    exchange: share of what is left that is exchanged; null: the share that goes, once more; exchange_schedule: whether it
+    decays, as a cosine, until updates end
+    grows: whether weights that go in an update may come back in it (anywhere: SET, RigL, GraNet) or not (elsewhere: PQ, B10)
     densities, warmup, interval: replace the cell's
     """
 
@@ -49,7 +51,9 @@ class Rewiring(Settings):
     scope: Literal["neuron", "layer", "global"] = "layer"
     rewire: Literal["shrink+exchange", "constant_density", "shrink_only"] = "shrink+exchange"
     growth: Literal["momentum", "gradient", "random", "none"] = "momentum"
+    grows: Literal["elsewhere", "anywhere"] = "elsewhere"
     exchange: Ratio | None = None
+    exchange_schedule: Literal["constant", "decay"] = "constant"
     p: Annotated[float, Field(gt=0)] = 0.5
     q: Annotated[float, Field(gt=0)] = 1.0
     gamma: Annotated[float, Field(gt=0)] = 1.0
@@ -69,6 +73,10 @@ class Rewiring(Settings):
             )
         if self.rewire == "shrink_only" and self.exchange is not None:
             raise ValueError(f"exchange {self.exchange} with rewire shrink_only: nothing is exchanged; leave it out")
+        if self.growth == "none" and self.grows == "anywhere":
+            raise ValueError("grows anywhere with growth none: nothing grows; leave grows out")
+        if self.exchange is None and self.exchange_schedule == "decay":
+            raise ValueError("exchange_schedule decay without an exchange: nothing to decay; give an exchange or leave it out")
         if self.rewire == "constant_density" and self.ratio not in ("pq", "constant"):
             raise ValueError(f"ratio {self.ratio} with rewire constant_density: nothing would go; take pq or constant")
         constant = (self.ratio == "constant", self.start is None)
