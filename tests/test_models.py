@@ -4,14 +4,31 @@ from helpers import CONVS, assert_alive, images, labels, make_net, random_masks,
 from spikingjelly.activation_based import neuron
 from torch import nn
 
-from lib import models, pruning
+from lib import config, models, pruning, sources
 from lib.measure import run
 
 
-@pytest.mark.parametrize("classes, count", [(10, 15_250_378), (100, 15_296_548), (200, 15_347_848)])
-def test_vgg16_has_the_published_number_of_parameters(classes, count):
-    net = models.build("vgg16", classes, (3, 32, 32), 4)
+@pytest.mark.parametrize(
+    "cell, count",
+    [("vgg16-cifar10", 15_250_378), ("vgg16-cifar100", 15_296_548), ("vgg16-tiny-imagenet", 15_347_848)],
+)
+def test_vgg16_of_the_paper_study_has_the_published_number_of_parameters(cell, count):
+    settings = config.load("paper").cells[cell]
+    shape, classes = sources.SHAPES[settings.data]
+    with torch.device("meta"):
+        net = models.build(settings.net, classes, shape, settings.T, settings.neuron, settings.width)
     assert sum(p.numel() for p in net.parameters()) == count
+
+
+def test_vgg16_takes_the_maximum_of_what_64x64_images_leave():
+    """One of four positions that fires is enough; the images of 32x32 leave one, and no further pooling."""
+    nets = [models.build("vgg16", 200, (3, size, size), 1, width=1 / 64).eval() for size in (32, 64)]
+    kinds = [[type(module).__name__ for module in net.stack] for net in nets]
+    assert [names.count("MaxPool2d") for names in kinds] == [5, 6]
+    place = kinds[1].index("Flatten") - 1
+    spikes = torch.zeros(1, 1, 8, 2, 2)
+    spikes[0, 0, 3, 1, 0] = spikes[0, 0, 5] = 1.0
+    assert nets[1].stack[place](spikes).flatten().tolist() == [0, 0, 0, 1, 0, 1, 0, 0]
 
 
 def test_vgg16_has_4224_prunable_channels_at_13_sites():

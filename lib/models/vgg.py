@@ -8,11 +8,16 @@ from torch import nn
 from lib.models.base import Edge, Site, SpikingNet
 from lib.models.neurons import NEURONS
 
-M, A = "M", "A"
+M, A, LAST = "M", "A", "LAST"
 LAYOUTS = {  # convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
     "vgg9": ((64, 64, M, 128, 128, M, 256, 256, M), (512, 512)),
     "vgg11": ((64, M, 128, M, 256, 256, M, 512, 512, M, 512, 512, M), (512, 512)),
-    "vgg16": ((64, 64, M, 128, 128, M, 256, 256, 256, M, 512, 512, 512, M, 512, 512, 512, M), (512, 512)),
+    # LAST: max pooling of all that is left of the map, one position of 32x32 images and four of 64x64; the
+    # published count for Tiny-ImageNet has 512 inputs of the first fully connected layer, too (A6)
+    "vgg16": (
+        (64, 64, M, 128, 128, M, 256, 256, 256, M, 512, 512, 512, M, 512, 512, 512, M, LAST),
+        (512, 512),
+    ),
     "conv6fc2": ((256, 256, 256, M, 256, 256, 256, M), (2048,)),  # "6Conv2FC" of Grad R, STDS and UPR
     "dvs5conv": ((64, A, 128, A, 128, A, 256, A, 256, A), ()),  # SCA's event network (A9)
     "vggsnn": ((64, 128, A, 256, 256, A, 512, 512, A, 512, 512, A), ()),  # TET's event network (B15)
@@ -30,6 +35,11 @@ class VGG(SpikingNet):
         self.stack = nn.ModuleList()
         self._edges, reads, unit = [], None, 1.0 if spec["events"] else None
         for size in layout:
+            if size == LAST:
+                if height * width > 1:
+                    self.stack.append(layer.MaxPool2d((height, width), step_mode="m"))
+                    height = width = 1
+                continue
             if size in (M, A):
                 self.stack.append((layer.MaxPool2d if size == M else layer.AvgPool2d)(2, 2, step_mode="m"))
                 height, width, unit = height // 2, width // 2, unit if size == M else unit / 4
