@@ -17,11 +17,39 @@ from lib.files import load_tensors
 
 asked = threading.Event()  # SIGTERM has come
 
+# of lib/, what a training reads: what its stage in dvc.yaml depends on, no more and no less (tests hold it)
+ROOMS = (
+    "archives.py",
+    "config.py",
+    "data.py",
+    "errors.py",
+    "events.py",
+    "files.py",
+    "launch.py",
+    "measure",
+    "models",
+    "pruning",
+    "ranks.py",
+    "results.py",
+    "resume.py",
+    "settings",
+    "sources.py",
+    "train.py",
+)
+MORE = {"weights": ("sparse.py",), "tokens": ("sparse.py", "student.py"), "controls": ("control.py",)}
+
+
+def code(stage: str) -> list[Path]:
+    """The files of lib/ that a stage's trainings read, in order."""
+    paths = [ROOT / "lib" / room for room in (*ROOMS, *MORE.get(stage, ()))]
+    return sorted(file for path in paths for file in ([path] if path.suffix else path.rglob("*.py")))
+
 
 def folder(settings: Study, stage: str, cell: str, method: str, seed: int) -> Path:
-    """build/resume/<digest>: named by all that the run's numbers depend on (settings, code, data, teacher, versions), so that
-    nothing is ever taken up that another code or another setting has made. Not a DVC output: DVC deletes those before it runs
-    a stage.
+    """build/resume/<digest>: named by all that the run's numbers depend on (settings, the code that a
+    training reads, data, teacher, versions), so that nothing is ever taken up that another code or another
+    setting has made, and a mended figure throws no epoch away. Not a DVC output: DVC deletes those before it
+    runs a stage.
     """
     points = [] if stage == "dense" else [point.record for point in settings.points(cell, method)]
     depends = [stage, cell, method, seed, points, settings.cells[cell].model_dump(), settings.threads, torch.__version__]
@@ -32,7 +60,7 @@ def folder(settings: Study, stage: str, cell: str, method: str, seed: int) -> Pa
     if stage == "controls":  # the widths found
         path = settings.result_path("channels", cell, settings.controls[method].of, seed)
         earlier = [path] if path.exists() else []  # the smoke study finds them itself
-    for path in [*sorted((ROOT / "lib").rglob("*.py")), settings.data_path(settings.cells[cell].data), *earlier]:
+    for path in [*code(stage), settings.data_path(settings.cells[cell].data), *earlier]:
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return ROOT / "build" / "resume" / digest.hexdigest()[:20]

@@ -1,6 +1,7 @@
 """One loop: train an epoch, evaluate. It knows a pruner's `after_step` and nothing of methods."""
 
 import math
+import os
 import random
 from itertools import islice
 from pathlib import Path
@@ -98,9 +99,16 @@ def train_epoch(
 
 
 def set_up(threads: int) -> None:
-    """Threads a process; deterministic algorithms; denormal numbers to 0 (L1 makes many, and they are slow); SIGTERM heeded."""
+    """Threads a process; denormal numbers to 0 (L1 makes many, and they are slow); SIGTERM heeded;
+    deterministic algorithms. Call it before anything is computed: cuBLAS reads its setting at its first use.
+
+    On a CPU the same code, settings and threads give the same bits, stopped and taken up again or not: tests
+    hold that. On a GPU it is asked for, not proven: an operation without a deterministic algorithm warns and
+    goes on, for there was no GPU to see whether there is one.
+    """
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products may differ
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads it, and filling it costs
     resume.heed_sigterm()
@@ -192,8 +200,8 @@ class Run:
         resume.stop_if_asked(f"after epoch {len(self.log)} of {len(self.recipe_epochs)}")
 
     def resume(self, path: Path) -> bool:
-        """Takes up the training that `checkpoint` kept, if there is one and it is whole: the numbers are those of an unbroken
-        run. raises: ConfigError if it is another training's"""
+        """Takes up the training that `checkpoint` kept, if there is one and it is whole: on a CPU the numbers
+        are those of an unbroken run (`set_up`). raises: ConfigError if it is another training's"""
         state = resume.read(path, self.device)
         if state is None:
             return False

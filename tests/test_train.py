@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -279,3 +282,17 @@ def test_gradients_of_the_last_batch_are_left_for_the_pruner():
     net = make_net()
     train.train_epoch(net, [(images(net, 8), labels(net, 8))], train.make_optimizer(net, RECIPE))
     assert all(p.grad is not None for p in net.parameters())
+
+
+@pytest.mark.parametrize("given, found", [(None, ":4096:8"), (":16:8", ":16:8")])
+def test_set_up_asks_for_deterministic_algorithms_before_cuda_starts(given, found):
+    """In a process of its own, for all of it is global. A user's own choice of cuBLAS's workspace stays."""
+    script = (
+        "import os, torch; from lib import train; train.set_up(1); "
+        "print(os.environ['CUBLAS_WORKSPACE_CONFIG'], torch.are_deterministic_algorithms_enabled(), "
+        "torch.cuda.is_initialized(), torch.get_num_threads())"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "CUBLAS_WORKSPACE_CONFIG"}
+    environment |= {"CUBLAS_WORKSPACE_CONFIG": given} if given else {}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == [found, "True", "False", "1"], done.stderr

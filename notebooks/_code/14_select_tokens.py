@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 from tqdm.auto import tqdm
 
-from lib import data, launch, measure, plots, results, resume, sparse, student, train
+from lib import data, launch, measure, results, resume, sparse, student, train
 from lib.pruning import tokens
 from lib.settings import given
 
@@ -69,17 +69,16 @@ for (seed, number), point in measured.items():
 net = networks[settings.grid.seeds[0], len(points) - 1]
 images = splits.test[0][:10]
 worked = tokens.worked_on(net, images)
-fig, axes = plots.figure(180, 18 * len(worked), len(worked), 10)
+fig, axes = plt.subplots(len(worked), 10, figsize=(7.1, 0.7 * len(worked)), squeeze=False)
 for row, mask in enumerate(worked):
     for column, image in enumerate(images):
-        ax, height = axes[10 * row + column], image.shape[-2] // net.side[0]
+        ax, height = axes[row, column], image.shape[-2] // net.side[0]
         ax.imshow(image.flatten(0, -3)[0], cmap="gray")
         gone = 1 - mask[column].reshape(net.side).repeat_interleave(height, 0).repeat_interleave(height, 1)
         ax.imshow(torch.ones_like(gone), cmap="Reds", vmin=0, vmax=1, alpha=0.75 * gone)
         ax.set(xticks=[], yticks=[])
-        ax.grid(visible=False)
-    axes[10 * row].set_ylabel(f"block {row + 1}:\n{int(mask[0].sum())} of {net.tokens}", rotation=0, ha="right", va="center")
-plots.show(fig)
+    axes[row, 0].set_ylabel(f"block {row + 1}:\n{int(mask[0].sum())} of {net.tokens}", rotation=0, ha="right", va="center")
+plt.show()
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 2.5), layout="constrained")
