@@ -20,6 +20,7 @@ START = ROOT / "notebooks" / "00_start_here.ipynb"
 UNSAID = (
     "What does dividing scores",
     "What does another interval",
+    "What does it change if only the last updates",
     "Are other scores better than S",
     "Do the weights that pruning leaves",
     "Does SCA beat a dense network",
