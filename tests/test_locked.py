@@ -80,7 +80,12 @@ def test_a_fresh_clone_is_as_locked_though_it_has_no_networks(clone, folder):
         ("params.yaml", "epochs: 4\nlabel: a\n", "params.yaml (epochs): not as locked by train", "run `make repro`, then"),
         ("result.json", "2\n", "result.json: not as locked by train, draw", "run `make repro`, then"),
         ("figure.svg", "2\n", "figure.svg: not as locked by draw", "run `make repro`, then"),
-        ("dvc.yaml", PIPELINE.replace("&& cp", "&& cp -p"), "changed command: not as locked by train", "run `make repro`, then"),
+        (
+            "dvc.yaml",
+            PIPELINE.replace("&& cp", "&& cp -p"),
+            "changed command: not as locked by train",
+            "run `make repro`, then",
+        ),
         ("studies/small/kept.json", "8\n", "kept.json: not as locked by studies/small", "run `make repro STUDY=small`, then"),
     ],
 )
