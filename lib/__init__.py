@@ -32,7 +32,7 @@ def _other_checkout(here: Path, root: Path) -> Path | None:
     return None
 
 
-# Two clones may share an environment, which knows only one of them: numbers of one would be made by the other's code.
+# Two clones may share an environment, which knows one of them: the other's numbers would be made by its code.
 _root = Path(__file__).resolve().parent.parent
 if _other := _other_checkout(Path.cwd().resolve(), _root):
     sys.exit(f"error: this is {_other}, but Python imports lib from {_root}; set PYTHONPATH={_other}")

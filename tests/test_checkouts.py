@@ -1,4 +1,4 @@
-"""Two clones in one environment, which knows the first: whatever is started in the second acts on it, or refuses in a line."""
+"""Two clones, an environment that knows the first: what starts in the second acts on it, or refuses in a line."""
 
 import os
 import shutil
@@ -11,7 +11,17 @@ import pytest
 
 from lib import config
 
-NAMES = ("lib", "tools", "benchmarks", "notebooks", "results", "dvc.yaml", "pyproject.toml", "README.md", "Makefile")
+NAMES = (
+    "lib",
+    "tools",
+    "benchmarks",
+    "notebooks",
+    "results",
+    "dvc.yaml",
+    "pyproject.toml",
+    "README.md",
+    "Makefile",
+)
 WHERE = "import lib; print(lib.__file__)"
 UNMADE = shutil.ignore_patterns("__pycache__", "[0-9]*.json")
 
@@ -29,7 +39,8 @@ def clones(tmp_path_factory) -> tuple[Path, Path]:
                 shutil.copy(source, clone / name)
     (root / "site").mkdir()
     # as an editable install does it: found last, after all else on the path
-    (root / "site" / "sitecustomize.py").write_text(f"import sys; sys.path.append({str(root / 'installed')!r})\n")
+    known = f"import sys; sys.path.append({str(root / 'installed')!r})\n"
+    (root / "site" / "sitecustomize.py").write_text(known)
     return root / "installed", root / "here"
 
 
@@ -101,7 +112,12 @@ def test_pytest_tests_the_tree_it_stands_in(clones, start):
     )
     for folder in (clones[1], tests):
         done = start(
-            folder, sys.executable.replace("python", "pytest"), "-q", "-p", "no:cacheprovider", tests / "test_where.py"
+            folder,
+            sys.executable.replace("python", "pytest"),
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            tests / "test_where.py",
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

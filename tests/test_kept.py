@@ -1,4 +1,4 @@
-"""A study whose results are kept as they are: what stands under grid.kept is what has been run, and DVC's lists are empty."""
+"""A study whose results are kept: what stands under grid.kept has been run, and DVC's lists are empty."""
 
 import pytest
 from ruamel.yaml import YAML
@@ -31,7 +31,8 @@ def test_what_is_kept_is_the_grid(document, tmp_path):
     assert document["grid"]["cells"] == []
     study = read(document, tmp_path)
     assert study.grid.made_by == "0123abc"
-    assert study.grid.model_dump(include={*PARTS, "seeds"}) == config.load("smoke").grid.model_dump(include={*PARTS, "seeds"})
+    smoke = config.load("smoke").grid
+    assert {part: getattr(study.grid, part) for part in PARTS} == {part: getattr(smoke, part) for part in PARTS}
 
 
 def test_what_is_kept_is_checked_as_any_grid(document, tmp_path):
@@ -43,7 +44,7 @@ def test_what_is_kept_is_checked_as_any_grid(document, tmp_path):
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        (("cells",), ["digits-vgg"], ["cells: digits-vgg", "kept", "empty"]),
+        (("cells",), ["digits-vgg"], ["digits-vgg", "kept", "empty"]),
         (("data",), ["digits"], ["digits", "kept", "empty"]),
         (("kept", "made_by"), "yesterday", ["grid.kept.made_by", "yesterday", "commit"]),
         (("kept", "made_by"), None, ["grid.kept.made_by", "missing"]),

@@ -81,7 +81,7 @@ class ControlPoint(Settings):
 
 def commits(value: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{7,40}(\.\.[0-9a-f]{7,40})?", value):
-        raise ValueError(f"{value!r}: give the commit whose code made the results, or a range of them, first..last")
+        raise ValueError(f"{value!r}: give the commit that made the results, or first..last of several")
     return value
 
 
@@ -103,14 +103,13 @@ class Grid(Settings):
     @model_validator(mode="after")
     def _is_run_or_kept(self):
         if self.kept and (self.cells or self.data):
-            raise ValueError(
-                f"cells: {', '.join(self.cells or self.data)}: results are kept; empty the lists above kept, or it"
-            )
+            asked = ", ".join(self.cells or self.data)
+            raise ValueError(f"{asked}: the grid has kept results, too; empty its own lists, or take kept out")
         return self
 
 
 class Kept(Grid):
-    """What has been run by older code and is kept as it is: DVC, which reads the lists of the grid alone, trains nothing of it
+    """What older code has run, kept as it is: DVC, which reads the grid's own lists alone, trains nothing of it
     and draws figures from its results."""
 
     kept: None = None
