@@ -4,6 +4,8 @@ STUDY ?= quick
 PIPELINE = $(if $(filter quick,$(STUDY)),dvc.yaml,studies/$(STUDY)/dvc.yaml)
 PARAMS = $(if $(filter quick,$(STUDY)),params.yaml,studies/$(STUDY)/params.yaml)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# this tree's lib, in kernels, too, whichever clone the environment knows
+export PYTHONPATH := $(CURDIR)$(addprefix :,$(PYTHONPATH))
 export DVC_NO_ANALYTICS = 1
 NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto --dist loadscope
 

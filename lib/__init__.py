@@ -17,3 +17,22 @@ plots     one style for all figures
 published what others have published
 nbcode    notebook -> the code that DVC watches
 """
+
+import sys
+from pathlib import Path
+
+
+def _other_checkout(here: Path, root: Path) -> Path | None:
+    """The checkout of this project that `here` lies in, if that is another one than `root`."""
+    for folder in (here, *here.parents):
+        package = folder / "lib" / "__init__.py"
+        if (folder / "dvc.yaml").exists() and package.exists():
+            ours = (root / "lib" / "__init__.py").read_text().splitlines()[0]
+            return folder if folder != root and package.read_text().splitlines()[0] == ours else None
+    return None
+
+
+# Two clones may share an environment, which knows one of them: the other's numbers would be made by its code.
+_root = Path(__file__).resolve().parent.parent
+if _other := _other_checkout(Path.cwd().resolve(), _root):
+    sys.exit(f"error: this is {_other}, but Python imports lib from {_root}; set PYTHONPATH={_other}")

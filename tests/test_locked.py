@@ -1,4 +1,4 @@
-"""tools/locked.py on a tiny pipeline: what is committed apart from what a dvc.lock says of it is found and named."""
+"""tools/locked.py on a tiny pipeline: what is not as a dvc.lock says is found and named."""
 
 import os
 import subprocess
@@ -42,7 +42,12 @@ def made(tmp_path_factory) -> Path:
     small = root / "studies" / "small"
     small.mkdir(parents=True)
     (root / ".dvc").mkdir()
-    files = {"dvc.yaml": PIPELINE, "params.yaml": "epochs: 3\nlabel: a\n", "code.py": "1\n", ".gitignore": "/net.bin\n"}
+    files = {
+        "dvc.yaml": PIPELINE,
+        "params.yaml": "epochs: 3\nlabel: a\n",
+        "code.py": "1\n",
+        ".gitignore": "/net.bin\n",
+    }
     for name, text in {**files, "studies/small/dvc.yaml": KEPT, "studies/small/kept.json": "7\n"}.items():
         (root / name).write_text(text)
     (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
@@ -76,12 +81,27 @@ def test_a_fresh_clone_is_as_locked_though_it_has_no_networks(clone, folder):
 @pytest.mark.parametrize(
     ("path", "text", "named", "run"),
     [
-        ("code.py", "2\n", "code.py: not as locked by train", "run `make repro`, then"),
-        ("params.yaml", "epochs: 4\nlabel: a\n", "params.yaml (epochs): not as locked by train", "run `make repro`, then"),
-        ("result.json", "2\n", "result.json: not as locked by train, draw", "run `make repro`, then"),
-        ("figure.svg", "2\n", "figure.svg: not as locked by draw", "run `make repro`, then"),
-        ("dvc.yaml", PIPELINE.replace("&& cp", "&& cp -p"), "changed command: not as locked by train", "run `make repro`, then"),
-        ("studies/small/kept.json", "8\n", "kept.json: not as locked by studies/small", "run `make repro STUDY=small`, then"),
+        ("code.py", "2\n", "code.py: not as locked by train", "`make repro`, then"),
+        (
+            "params.yaml",
+            "epochs: 4\nlabel: a\n",
+            "params.yaml (epochs): not as locked by train",
+            "`make repro`, then",
+        ),
+        ("result.json", "2\n", "result.json: not as locked by train, draw", "`make repro`, then"),
+        ("figure.svg", "2\n", "figure.svg: not as locked by draw", "`make repro`, then"),
+        (
+            "dvc.yaml",
+            PIPELINE.replace("&& cp", "&& cp -p"),
+            "changed command: not as locked by train",
+            "`make repro`, then",
+        ),
+        (
+            "studies/small/kept.json",
+            "8\n",
+            "kept.json: not as locked by studies",
+            "`make repro STUDY=small`, then",
+        ),
     ],
 )
 def test_what_was_changed_after_it_was_locked_is_named(clone, path, text, named, run):
@@ -105,7 +125,8 @@ def test_results_without_a_lock_are_named(clone, lock):
 
 def test_a_stage_that_is_no_more_is_named(clone):
     (clone / "dvc.yaml").write_text(PIPELINE.replace("  draw:", "  paint:"))
-    (clone / "dvc.lock").write_text((clone / "dvc.lock").read_text().replace("  draw:", "  sketch:\n    cmd: x\n  paint:"))
+    lock = clone / "dvc.lock"
+    lock.write_text(lock.read_text().replace("  draw:", "  sketch:\n    cmd: x\n  paint:"))
     done = locked(clone)
     assert done.returncode == 1 and "error: sketch: in dvc.lock, but in no dvc.yaml" in done.stderr
 

@@ -89,7 +89,7 @@ def imports(path: Path) -> set[Path]:
 
 
 def closure(path: Path) -> set[str]:
-    """The files of lib/ that running `path` reads; lib/__init__.py, which holds only a docstring, left out."""
+    """The files of lib/ that running `path` reads; lib/__init__.py, which computes nothing, left out."""
     todo, seen = [path], set()
     while todo:
         new = imports(todo.pop()) - seen
@@ -110,9 +110,14 @@ def files(watched: set[str]) -> set[str]:
     return watched - folders | held
 
 
-def test_the_package_itself_does_nothing():
-    """Or it would belong to the dependencies of every stage."""
-    assert [type(node) for node in ast.parse((config.ROOT / "lib" / "__init__.py").read_text()).body] == [ast.Expr]
+def test_the_package_itself_computes_nothing():
+    """Or it would belong to the dependencies of every stage: it looks at where it is imported, and may refuse."""
+    nodes = ast.parse((config.ROOT / "lib" / "__init__.py").read_text()).body
+    imported = [name for node in nodes for name in getattr(node, "names", [])]
+    assert {name.name for name in imported} == {"sys", "Path"}
+    left = [node for node in nodes if not isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert [type(node) for node in left] == [ast.Expr, ast.FunctionDef, ast.Assign, ast.If]
+    assert left[2].targets[0].id == "_root" and ast.unparse(left[3].body[0]).startswith("sys.exit(")
 
 
 def own_pipelines(root: Path) -> list[str]:
@@ -312,9 +317,32 @@ def test_every_committed_output_stays_in_git_and_survives_a_failure(clone):
             path = Path(out.fs_path).relative_to(clone).as_posix()
             kept = path.startswith(("results/", "figures/", "notebooks/_code/"))
             assert kept or path.startswith(("data/", "runs/")), f"{path}: neither committed nor ignored"
-            assert (out.use_cache, out.persist) == ((False, True) if kept else (True, False)), path
+            stamp = path.endswith("/params-checked")  # made anew in a second
+            assert (out.use_cache, out.persist) == (not kept and not stamp, kept), path
             ignored = subprocess.run(["git", "check-ignore", "--quiet", path], cwd=clone).returncode == 0
             assert ignored != kept, path
+
+
+def test_what_nothing_has_been_run_of_is_left_out_of_dvcs_sight(clone):
+    """Or each of its stages would be new to `dvc status`; and what has results is seen, or no lock could hold them."""
+    ignored = re.findall(r"^/studies/(.+)/$", (clone / ".dvcignore").read_text(), re.MULTILINE)
+    piped = [path.parent.name for path in clone.glob("studies/*/dvc.yaml")]
+    assert sorted(ignored) == sorted(name for name in piped if not config.load(name).grid.cells)
+    assert not [name for name in ignored if (clone / "results" / name).exists()]
+    with Repo(clone) as repo:
+        seen = {stage.path_in_repo for stage in repo.index.stages}
+    assert seen == {"dvc.yaml", "notebooks/dvc.yaml", *(f"studies/{name}/dvc.yaml" for name in set(piped) - set(ignored))}
+
+
+def test_of_a_study_that_is_kept_figures_and_tables_alone_are_stages(clone, stages):
+    study = config.load("small")
+    assert study.grid.made_by and study.grid.cells and study.grid.data
+    with Repo(clone) as repo:
+        small = [stage for stage in repo.index.stages if stage.path_in_repo == "studies/small/dvc.yaml"]
+        watched = {path for stage in small for path in inside(stage, stage.deps) if path.startswith("results/small")}
+    assert {stage.name for stage in small} == {name for name in stages if name.startswith(("check", "fig-", "tab-"))}
+    held = {path.relative_to(config.ROOT).as_posix() for path in study.results.iterdir() if path.is_dir()}
+    assert held <= watched, "what no figure reads, the lock does not hold"
 
 
 def test_everything_follows_the_check_of_the_parameters(stages):

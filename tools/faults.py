@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the tree of this file, whichever one the environment knows
+
 from lib.config import ROOT
 from lib.results import write_text
 

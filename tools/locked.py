@@ -2,8 +2,8 @@
 
     python tools/locked.py
 
-What git ignores (data/, runs/) need not be there. Of a study that is kept, figures and tables are locked, and by them the
-results that they are drawn from (`kept` in lib/settings/points.py).
+What git ignores (data/, runs/) need not be there. Of a study that is kept, figures and tables are locked, and
+by them the results that they are drawn from (`kept` in lib/settings/points.py).
 """
 
 import os
@@ -60,7 +60,7 @@ def main() -> None:
         print(f"{path}: not as locked by {', '.join(stages[:SHOWN])}{more}")
     if found:
         made = remedy(sum(found.values(), []))
-        raise RuntimeError(f"{len(found)} files are not those of dvc.lock; run {made}, then commit all that it wrote")
+        raise RuntimeError(f"{len(found)} files are not those of dvc.lock; run {made}, then commit all of it")
     if left:
         raise RuntimeError(f"{', '.join(left)}: in dvc.lock, but in no dvc.yaml; take it out of dvc.lock")
     print("code, settings, results and figures are those of every dvc.lock")

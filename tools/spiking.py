@@ -1,7 +1,12 @@
 """Networks that spike, and feel every mask: what a proof of equivalence needs. For tools/equivalence.py and the tests."""
 
+import sys
+from pathlib import Path
+
 import torch
 from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the tree of this file, whichever one the environment knows
 
 from lib import models, pruning
 from lib.measure import firing, run

@@ -1,8 +1,9 @@
 """What is run: single trainings, and the grid of all of them."""
 
+import re
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lib.settings.base import LARGEST_SEED, Density, Name, Ratio, Settings, list_of
 from lib.settings.method import Control, Method, TokenMethod, WeightMethod
@@ -78,6 +79,12 @@ class ControlPoint(Settings):
         return {"ratio": self.ratio, "settings": self.method.model_dump()}
 
 
+def commits(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{7,40}(\.\.[0-9a-f]{7,40})?", value):
+        raise ValueError(f"{value!r}: give the commit that made the results, or first..last of several")
+    return value
+
+
 class Grid(Settings):
     """What the pipeline runs, with every seed: all cells dense, the pruned ones with every method, the ablated ones with every
     ablation, the controlled ones with every control, the rewired ones with every method for single weights, the selected ones
@@ -96,13 +103,14 @@ class Grid(Settings):
     @model_validator(mode="after")
     def _is_run_or_kept(self):
         if self.kept and (self.cells or self.data):
-            raise ValueError(f"cells: {', '.join(self.cells or self.data)}: results are kept; empty the lists above kept, or it")
+            asked = ", ".join(self.cells or self.data)
+            raise ValueError(f"{asked}: the grid has kept results, too; empty its own lists, or take kept out")
         return self
 
 
 class Kept(Grid):
-    """What has been run by older code and is kept as it is: DVC, which reads the lists of the grid alone, trains nothing of it
+    """What older code has run, kept as it is: DVC, which reads the grid's own lists alone, trains nothing of it
     and draws figures from its results."""
 
     kept: None = None
-    made_by: Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}(\.\.[0-9a-f]{7,40})?$")]  # a commit, or a range of them
+    made_by: Annotated[str, AfterValidator(commits)]

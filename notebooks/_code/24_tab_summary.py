@@ -3,6 +3,8 @@
 study = "quick"
 
 # %%
+import json
+
 import pandas as pd
 
 from lib import results, stats
@@ -44,3 +46,20 @@ summary
 results.write_text(settings.results / "summary.csv", summary.to_csv(index=False))
 footnote = "Energy counts 0.9 pJ an AC and 4.6 pJ a MAC (45 nm) and leaves out memory access and neuron updates.\n"
 results.write_text(settings.results / "summary.md", summary.astype(object).where(summary.notna(), None).to_markdown(index=False, missingval="") + "\n\n" + footnote)
+
+# %%
+asked = runs[["ratio", "asked", "rho"]].rename(columns={"asked": "density"})
+at = asked.apply(lambda row: ", ".join(f"{name} {value:.3g}" for name, value in row.dropna().items()), axis=1)
+runs = runs.reset_index(drop=True).assign(at=at.to_list())
+measured = runs.assign(accuracy_percent=100 * runs["accuracy"], parameters=[each["total"] for each in runs["parameters"]],
+                       synops_k=[each["ac"] / 1e3 for each in runs["synops"]])
+means = measured.groupby(["cell", "method", "at"], sort=False)[["accuracy_percent", "parameters", "synops_k"]].mean().round(3)
+metrics = {}
+for (cell, method, place), row in means.iterrows():
+    metrics.setdefault(cell, {}).setdefault(method, {})[place] = row.to_dict()
+results.write_text(settings.results / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+
+# %%
+curves = pd.DataFrame([{"cell": run.cell, "method": run.method, "at": run.at, "seed": run.seed, "epoch": epoch["epoch"],
+                        "validation (%)": 100 * epoch["validation"]} for run in runs.itertuples() for epoch in run.log])
+results.write_text(settings.results / "curves.csv", curves.round(3).to_csv(index=False))
