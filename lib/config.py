@@ -85,9 +85,9 @@ class Study(Settings):
                 if missing:
                     raise ValueError(f"{where}.{part}: cell {name} has no {' and no '.join(missing)}; add what is missing")
         for name in grid.pruned:
-            for method in self.methods:
+            for method, settings in self.methods.items():
                 for ratio in self.cells[name].ratios:
-                    check_fractions(f"cell {name}, method {method}", ratio, self.methods[method])
+                    check_fractions(f"cell {name}, method {method}", Point(ratio=ratio, method=settings))
         for name in grid.ablated:
             for ablation in self.ablations:
                 self.points(name, ablation)
@@ -127,8 +127,8 @@ class Study(Settings):
                 varied = Method.model_validate({**base.model_dump(), **variant})
             except ValidationError as error:
                 raise ConfigError(f"ablations.{method}.variants: {explain(error)}") from None
-            check_fractions(f"ablation {method}", ablation.ratio, varied)
             points.append(Point(ratio=ablation.ratio, method=self.fill(settings, varied), variant=variant))
+            check_fractions(f"ablation {method}", points[-1])
         return points
 
     def _control_points(self, cell: Cell, name: str) -> list[ControlPoint]:
@@ -174,9 +174,11 @@ def token_points(cell: Cell, method: TokenMethod) -> list[TokenPoint]:
     return [TokenPoint(rho=rho, density=1.0, method=method) for rho in rhos]
 
 
-def check_fractions(where: str, ratio: float, method: Method) -> None:
-    if ratio + method.regrow >= 1 and method.growth != "none":
-        raise ValueError(f"{where}: ratio {ratio} + regrow {method.regrow} >= 1: none is left to keep by score; lower one")
+def check_fractions(where: str, point: Point) -> None:
+    ratio, regrow = point.ratio, point.method.regrow
+    if ratio + regrow >= 1 and point.method.growth != "none":
+        said = f"{where}: ratio {ratio} + regrow {regrow} >= 1"
+        raise ValueError(f"{said}: none is left to keep by score; lower one")
 
 
 def home(study: str) -> Path:

@@ -23,13 +23,17 @@ class TrainingError(ConfigError, FloatingPointError):
     """The numbers of a training are no longer finite."""
 
 
+class CriterionError(ConfigError, ValueError):
+    """A score, a growth or a schedule returned what no ranking can use."""
+
+
 class Stopped(ConfigError):
     """The process was asked to end, and what it had done is kept."""
 
 
 def shown(value) -> str:
     """A value in a message of one line, cut if it is long."""
-    text = repr(value)
+    text = " ".join(repr(value).splitlines())
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 

@@ -33,7 +33,7 @@ def masked_net(masks_of, n=16, **settings):
 
 
 def method(**settings):
-    return Method(label="test", **{"l1": 0.0, "interval": 1, **settings})
+    return Method(label="test", **{"l1": 0.0, "interval": 1, "regrow": 0.1, **settings})
 
 
 def cell_of(epochs=2, **recipe):

@@ -218,6 +218,7 @@ def refusal(folder, monkeypatch, content) -> str:
         ((*CELL, "ratios"), [-0.1], ["cells.digits-vgg.ratios.0", "-0.1", "greater than or equal to 0"]),
         ((*CELL, "ratios"), [0.5, 0.9], ["cell digits-vgg, method sca", "ratio 0.9 + regrow 0.1 >= 1", "lower one"]),
         (("methods", "sca", "regrow"), 0.3, ["cell digits-vgg, method sca", "+ regrow 0.3 >= 1", "lower one"]),
+        ((*CELL, "ratios"), [0.5, 0.95], ["cell digits-vgg, method sca", "ratio 0.95 + regrow 0.1 >= 1", "lower one"]),
         (
             ("ablations", "ablations", "variants"),
             [{"regrow": 0.5}],

@@ -194,7 +194,8 @@ def test_sca_plus_is_sca_with_a_gradual_ratio_a_decaying_regrowth_and_an_early_s
     methods = config.load(study).methods
     plus, sca = methods["sca-plus"].model_dump(), methods["sca"].model_dump()
     differ = {key: value for key, value in plus.items() if value != sca[key]}
-    assert differ == {"label": "sca+", "ratio_schedule": "gradual", "regrow_schedule": "decay", "stop": 0.75}
+    schedule = {"ratio_schedule": "gradual", "regrow_schedule": "decay", "regrow": 0.1, "stop": 0.75}
+    assert differ == {"label": "sca+", **schedule} and sca["regrow"] is None
     assert differ.items() >= METHODS["sca-plus"].items() and plus["mode"] == "gated"
 
 

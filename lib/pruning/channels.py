@@ -8,7 +8,7 @@ from torch import Tensor
 from lib import ranks
 from lib.errors import pick
 from lib.models import SpikingNet
-from lib.pruning.compact import at_rest, compact
+from lib.pruning.compact import at_rest, compact, take
 from lib.pruning.growth import GROWTH
 from lib.pruning.masks import (
     Masks,
@@ -21,8 +21,9 @@ from lib.pruning.masks import (
     uniform_random,
 )
 from lib.pruning.pruner import Pruner
-from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, update_epochs
-from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, untouched_buffers
+from lib.pruning.returned import numbers
+from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, planned, update_epochs
+from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, untouched_buffers, weight_scores
 from lib.settings import Method
 
 PROBE_IMAGES = 16  # at most, in a pass of a probe
@@ -64,15 +65,19 @@ class ChannelPruner(Pruner):
     ):
         self.literal, fixed = method.mode == "literal", method.mode == "fixed"
         super().__init__(net, [] if fixed else update_epochs(epochs, warmup, method.interval, self.literal, method.stop))
-        self.method, self.ratio, self.floor, self.generator, self.probes = method, ratio, floor, generator, probes
-        self.feeders = {edge.makes: net.get_submodule(edge.module) for edge in net.edges() if edge.makes}
-        self.score = pick(SCORES, method.score, "score")
+        self.method, self.floor, self.generator, self.probes = method, floor, generator, probes
+        self.ratios = self._planned(RATIO_SCHEDULES, "ratio_schedule", ratio)
+        self.regrows = self._planned(REGROW_SCHEDULES, "regrow_schedule", method.regrow)
+        pick(SCORES, method.score, "score")
         self.meter = ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
         self.frozen: list[tuple[Tensor, Tensor, Tensor]] = []  # (tensor, entries that are kept, what the others hold)
         self.masks = current_masks(net)
         if fixed:
             self.masks = uniform_random(prunable_channels(net), ratio, floor, generator)
         self._apply()
+
+    def _planned(self, schedules: dict, kind: str, end: float) -> dict[int, float]:
+        return planned(schedules, getattr(self.method, kind), kind, "[0, 1)", self.updates, end)
 
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -93,9 +98,7 @@ class ChannelPruner(Pruner):
         """Changes the structure if `epoch` (counted from 1) is one after which the schedule says so."""
         if epoch not in self.updates:
             return
-        progress = (self.updates.index(epoch) + 1) / len(self.updates)
-        ratio = pick(RATIO_SCHEDULES, self.method.ratio_schedule, "ratio_schedule")(progress, self.ratio)
-        regrow = pick(REGROW_SCHEDULES, self.method.regrow_schedule, "regrow_schedule")(progress, self.method.regrow)
+        ratio, regrow = self.ratios[epoch], self.regrows[epoch]
         total = sum(len(mask) for mask in self.masks.values())
         kept, old = kept_count(ratio, total), self.masks
         self.masks = choose(self.scores(), self.growth(), kept, min(int(regrow * total + 1e-9), kept), self.floor)
@@ -152,9 +155,27 @@ class ChannelPruner(Pruner):
         return {name: torch.where(heard[name], score, -torch.inf) for name, score in scores.items()}
 
     def _measured(self) -> dict[str, Tensor]:
+        """{site: [C]}; in gated mode a weight score is read where nothing is masked: no weight counts that no
+        spike can reach. In literal mode all channels spike and train, and all are scored."""
         if self.meter is not None:
             return self.meter.mean()
-        return {name: self.score(site, self.feeders[name], self.generator) for name, site in self.net.sites.items()}
+        if self.literal:
+            return weight_scores(self.net, self.method.score, self.generator)
+        return self._spread(weight_scores(self._kept(), self.method.score, self.generator))
+
+    def _kept(self) -> SpikingNet:
+        """A network of the kept channels alone, with the gradients that the last batch left them."""
+        small, axes = compact(self.net, self.masks), self.net.axes()
+        for (name, whole), part in zip(self.net.named_parameters(), small.parameters(), strict=True):
+            part.grad = None if whole.grad is None else take(whole.grad, axes[name], self.masks)
+        return small
+
+    def _spread(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scores of the kept channels -> {site: [C]}, 0 where masked."""
+        spread = {name: score.new_zeros(len(self.masks[name])) for name, score in scores.items()}
+        for name, score in scores.items():
+            spread[name][self.masks[name]] = score
+        return spread
 
     def growth(self) -> dict[str, Tensor] | None:
         """{site: [C]}; None if the method regrows nothing."""
@@ -166,7 +187,9 @@ class ChannelPruner(Pruner):
         if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
             ranks.average([p.grad for site in self.net.sites.values() for p in site.bn.parameters()])
-        return {name: grow(site, self.generator) for name, site in self.net.sites.items()}
+        sites, who = self.net.sites, f"growth {self.method.growth}, site"
+        found = {name: grow(site, self.generator) for name, site in sites.items()}
+        return {name: numbers(found[name], site.bn.weight, f"{who} {name}") for name, site in sites.items()}
 
     def _apply(self) -> None:
         if self.literal:

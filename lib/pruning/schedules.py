@@ -2,6 +2,9 @@
 
 import math
 
+from lib.errors import pick
+from lib.pruning.returned import fraction
+
 
 def constant(progress: float, final: float) -> float:
     """The final value from the first update on, as SCA is published (A14)."""
@@ -20,6 +23,26 @@ def cosine_decay(progress: float, initial: float) -> float:
 
 RATIO_SCHEDULES = {"constant": constant, "gradual": cubic_first_half}
 REGROW_SCHEDULES = {"constant": constant, "decay": cosine_decay}
+
+
+def planned(
+    schedules: dict,
+    name: str,
+    kind: str,
+    allowed: str,
+    updates: list[int],
+    *ends: float,
+) -> dict[int, float]:
+    """{epoch: what a schedule asks for}, at all `updates`: a wrong schedule is refused before training begins.
+
+    kind: its setting, as a message names it; allowed: a key of `returned.RANGES`; ends: what it runs between
+    raises: ConfigError if no schedule has that name; CriterionError if a number leaves its range
+    """
+    schedule, asked = pick(schedules, name, kind), {}
+    for number, epoch in enumerate(updates, 1):
+        who = f"{kind} {name}, update {number} of {len(updates)}"
+        asked[epoch] = fraction(schedule(number / len(updates), *ends), allowed, who)
+    return asked
 
 
 def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool, stop: float = 1.0) -> list[int]:

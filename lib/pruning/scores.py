@@ -1,9 +1,11 @@
 """Which channels matter: one function, one criterion. Larger = keep.
 
 Activity scores see one training batch and return [C]; their mean over the batches since the last structure update is the
-score. Weight scores see the site and the convolution that feeds it, once, at the update.
+score. Weight scores see the site and the convolution that feeds it, once, at the update, in a network of the
+kept channels alone: what is masked counts in no score, neither as an output nor as an input.
 
-A criterion of your own is a function with one of the two signatures and a line in the registry below it.
+A criterion of your own is a function with one of the two signatures and a line in the registry below it. It
+must return a finite floating-point number for each channel; all else is refused with a `CriterionError`.
 """
 
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.models import Activity, Site
+from lib.pruning.returned import finite, numbers, shaped
 
 T_N_H_W = (0, 1, 3, 4)  # every dimension of [T, N, C, H, W] but the channel
 
@@ -80,6 +83,18 @@ WEIGHT_SCORES = {"bn_gamma": bn_gamma, "filter_l1": filter_l1, "random": random}
 SCORES = {**ACTIVITY_SCORES, **WEIGHT_SCORES}
 
 
+def weight_scores(net, score: str, generator: torch.Generator) -> dict[str, Tensor]:
+    """{site: [C]}: a weight score of all channels of `net`, whatever its masks say. raises: CriterionError"""
+    feeders = {edge.makes: net.get_submodule(edge.module) for edge in net.edges() if edge.makes}
+    found = {name: WEIGHT_SCORES[score](site, feeders[name], generator) for name, site in net.sites.items()}
+    return {name: numbers(found[name], net.sites[name].bn.weight, whose(score, name)) for name in found}
+
+
+def whose(score: str, site: str) -> str:
+    """What a message calls a score."""
+    return f"score {score}, site {site}"
+
+
 class ScoreMeter:
     """Running mean of an activity score over training batches, for every site, until `clear`."""
 
@@ -88,10 +103,10 @@ class ScoreMeter:
             raise ValueError(
                 f"step mode {net.step_mode!r}: scores are read over all T steps at once; call net.set_step_mode('m')"
             )
-        self.score, self.sites = ACTIVITY_SCORES[score], net.sites
+        self.name, self.sites = score, net.sites
         self.before = {name: (site.node.watch, site.meter) for name, site in self.sites.items()}
         for site in self.sites.values():
-            site.node.watch, site.meter = self.score, self
+            site.node.watch, site.meter = ACTIVITY_SCORES[score], self
         self.hooks = [site.node.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()]
         self.clear()
 
@@ -102,14 +117,17 @@ class ScoreMeter:
     @torch.no_grad()
     def _add(self, name: str, node: nn.Module, current, spikes) -> None:
         if node.training and self.sites[name].meter is self:
-            self.sum[name] += self.sites[name].own(node.seen)
+            a_channel = spikes[0, 0, :, 0, 0]
+            self.sum[name] += self.sites[name].own(shaped(node.seen, a_channel, whose(self.name, name)))
             self.batches[name] += 1
 
     def mean(self) -> dict[str, Tensor]:
-        """{site: [C]}; raises RuntimeError before the first batch."""
+        """{site: [C]}. raises: RuntimeError before the first batch; CriterionError if any batch was not finite"""
         if not all(self.batches.values()):
             raise RuntimeError("no training batch has been seen since the last structure update: nothing to score")
-        return {name: total / self.batches[name] for name, total in self.sum.items()}
+        # only here: to look at every batch would hold up a GPU, and what is not finite stays so in the sum
+        means = {name: total / self.batches[name] for name, total in self.sum.items()}
+        return {name: finite(mean, whose(self.name, name)) for name, mean in means.items()}
 
     def detach(self) -> None:
         """Stops listening; a meter that listened before hears again."""

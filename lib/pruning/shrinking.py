@@ -63,7 +63,7 @@ class ShrinkingPruner(ChannelPruner):
     def _measured(self) -> dict[str, Tensor]:
         if self.meter is None or self.trained is self.net:
             return super()._measured()
-        scores = {name: torch.zeros(len(mask)).to(self.net.sites[name].bn.weight) for name, mask in self.masks.items()}
-        for name, score in self.small_meter.mean().items():
-            scores[name][self.masks[name]] = score
-        return scores
+        return self._spread(self.small_meter.mean())
+
+    def _kept(self) -> SpikingNet:
+        return self.trained

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from lib.models import SpikingNet
 from lib.pruning.pruner import Pruner
+from lib.pruning.returned import numbers
 from lib.pruning.rewiring import SCOPES, WEIGHT_GROWTH, Rows, asked, protected, rewired, unrows
-from lib.pruning.schedules import DENSITY_SCHEDULES, REGROW_SCHEDULES, update_epochs
+from lib.pruning.schedules import DENSITY_SCHEDULES, REGROW_SCHEDULES, planned, update_epochs
 from lib.pruning.sparse_init import sparse_masks, total_count
 from lib.settings import Rewire, Rewiring
 
@@ -60,6 +61,9 @@ class WeightPruner(Pruner):
         self.end = updates[-1] + interval if updates else epochs  # RigL's T_end: the first update that does not come
         self.method, self.generator, self.optimizer = method, generator, None
         self.start, self.final = final if method.start is None else method.start, final
+        if method.ratio != "pq":
+            ends = self.start, final
+            self.densities = planned(DENSITY_SCHEDULES, method.ratio, "ratio", "(0, 1]", self.updates, *ends)
         shapes = {name: tuple(weight.shape) for name, weight in self.weights().items()}
         device = next(net.parameters()).device
         self.masks = {name: m.to(device) for name, m in sparse_masks(shapes, self.start, method.init, generator).items()}
@@ -86,7 +90,7 @@ class WeightPruner(Pruner):
             return
         progress, share = (self.updates.index(epoch) + 1) / len(self.updates), None
         if method.ratio != "pq":
-            target = min(left, total_count(DENSITY_SCHEDULES[method.ratio](progress, self.start, self.final), every))
+            target = min(left, total_count(self.densities[epoch], every))
             share = 1 - target / left
         exchange = method.exchange and REGROW_SCHEDULES[method.exchange_schedule](epoch / self.end, method.exchange)
         shown, active = self._rows(protected(weights.values())), self._rows(self.masks.values())
@@ -120,7 +124,10 @@ class WeightPruner(Pruner):
         if self.method.growth == "none":
             return None
         grow = WEIGHT_GROWTH[self.method.growth]
-        return self._rows([grow(w, self.optimizer.state.get(w, {}), self.generator) for w in self.weights().values()])
+        weights, state = self.weights(), self.optimizer.state
+        found = {name: grow(w, state.get(w, {}), self.generator) for name, w in weights.items()}
+        who = f"growth {self.method.growth}, layer"
+        return self._rows(numbers(found[name], w, f"{who} {name}") for name, w in weights.items())
 
     def _welcome(self, came: WeightMasks) -> None:
         """A regrown weight starts at 0 with its momentum reset (B11); Adam's second moment goes on.

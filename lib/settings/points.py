@@ -3,18 +3,28 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from lib.settings.base import LARGEST_SEED, Density, Name, Ratio, Settings, list_of
-from lib.settings.method import Control, Method, TokenMethod, WeightMethod
+from lib.settings.method import Control, Method, TokenMethod, WeightMethod, regrown
 
 
 class Point(Settings):
-    """One training: a method at a ratio; variant: what an ablation replaced, empty otherwise."""
+    """One training: a method at a ratio, which says how much is regrown where the method does not.
+
+    variant: what an ablation replaced, empty otherwise
+    """
 
     ratio: Ratio
     method: Method
     variant: dict[str, Any] = {}
+
+    @field_validator("method")
+    @classmethod
+    def _regrows(cls, method: Method, given: ValidationInfo) -> Method:
+        if method.regrow is not None or "ratio" not in given.data:
+            return method
+        return method.model_copy(update={"regrow": regrown(given.data["ratio"])})
 
     @property
     def name(self) -> str:
