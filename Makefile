@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)$(addprefix :,$(PYTHONPATH))
 export DVC_NO_ANALYTICS = 1
 NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto --dist loadscope
 
-.PHONY: help repro test test-slow figures bench lab
+.PHONY: help filter repro test test-slow figures bench lab
 
 help:
 	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small; on a Ray cluster: RAY=auto)"
@@ -18,6 +18,7 @@ help:
 	@echo "make figures   every figure again, from results/ alone"
 	@echo "make bench     what a training step costs, against plain SpikingJelly (a quarter of an hour, nothing beside it)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"
+	@echo "make filter    git sees notebooks without outputs (done by the others; by hand with conda)"
 
 .venv/.ready: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python %d.%d: 3.11 or newer is needed; set PYTHON=python3.11" % sys.version_info[:2])'
@@ -25,7 +26,11 @@ help:
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -r requirements.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(MAKE) --no-print-directory filter
 	touch $@
+
+filter:
+	@git config --local include.path ../.gitconfig 2>/dev/null || true # a tree without git needs none
 
 repro: .venv/.ready
 	python $(if $(RAY),tools/cluster.py $(PIPELINE) $(RAY),tools/repro.py $(PIPELINE))
@@ -51,5 +56,5 @@ bench: .venv/.ready
 	python benchmarks/draw.py
 
 lab: .venv/.ready
-	jupyter lab notebooks/00_start_here.ipynb
+	jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 

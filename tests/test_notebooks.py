@@ -1,6 +1,7 @@
 """The shape of the notebooks, without running one: thin, stripped, and in step with the code that DVC watches."""
 
 import ast
+import os
 import re
 import shutil
 import statistics
@@ -39,20 +40,28 @@ def test_it_is_numbered_and_valid(path):
     nbformat.validate(nbformat.read(path, as_version=4))
 
 
+def in_git(path: Path) -> nbformat.NotebookNode:
+    """As it would be committed: what has been run and saved here is nobody's business. The file itself, if git has none."""
+    found = subprocess.run(["git", "show", f":notebooks/{path.name}"], cwd=config.ROOT, capture_output=True)
+    return nbformat.reads((found.stdout or path.read_bytes()).decode(), as_version=4)
+
+
 @EACH
 def test_it_is_stripped(path):
     """What running it leaves behind: in git it would be noise, and in a diff unreadable."""
-    for cell in cells(path, "code"):
+    notebook = in_git(path)
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
         assert cell.outputs == [] and cell.execution_count is None
     left = {"papermill", "execution", "ExecuteTime", "collapsed", "scrolled"}
-    assert not [cell.id for cell in cells(path) if left & set(cell.metadata)]
-    assert set(nbformat.read(path, as_version=4).metadata) <= {"kernelspec"}
+    assert not [cell.id for cell in notebook.cells if left & set(cell.metadata)]
+    assert set(notebook.metadata) <= {"kernelspec"}
 
 
 @EACH
-def test_its_kernel_is_python3(path):
-    kernel = nbformat.read(path, as_version=4).metadata.kernelspec
-    assert kernel.name == "python3" and kernel.language == "python"  # papermill needs the language
+def test_its_kernel_is_the_one_that_ipykernel_installs(path):
+    """Or JupyterLab writes another one as soon as it saves. Papermill needs the language."""
+    kernel = in_git(path).metadata.kernelspec
+    assert kernel == {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 @EACH
@@ -165,3 +174,45 @@ def test_prose_and_outputs_change_nothing_that_dvc_watches_and_code_does(copy):
     code.source += "\nprint(1)"
     nbformat.write(notebook, path)
     assert changed(copy) == ["notebooks/_code/12_prune_channels.py"]
+
+
+def git(copy: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=copy, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_notebook_that_was_run_and_saved_gives_no_diff_once_make_has_set_up_the_clone(copy):
+    for name in (".gitattributes", ".gitconfig", "Makefile"):
+        shutil.copy(config.ROOT / name, copy)
+    (copy / ".venv").symlink_to(sys.prefix)
+    git(copy, "add", ".gitattributes", "notebooks")
+    path = copy / "notebooks" / "12_prune_channels.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.12.1", "codemirror_mode": {"name": "ipython"}}
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    for number, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.outputs, cell.execution_count = [nbformat.v4.new_output("stream", text="done\n")], number + 1
+        cell.metadata["execution"] = {"iopub.execute_input": "now"}
+    nbformat.write(notebook, path)
+    assert len(git(copy, "diff").splitlines()) > 100, "git does not filter by itself"
+
+    for _ in range(2):
+        subprocess.run(["make", "filter"], cwd=copy, check=True)
+        assert git(copy, "diff", "--stat") == ""
+    assert git(copy, "config", "--local", "--get-all", "include.path") == "../.gitconfig\n"
+    notebook.cells[1].source += "\n# a remark"
+    nbformat.write(notebook, path)
+    assert [line for line in git(copy, "diff", "-U0").splitlines() if line.startswith("+ ")][-1].endswith('# a remark"')
+
+
+def test_make_sets_the_filter_up_and_the_hooks_strip_the_same():
+    recipe = (config.ROOT / "Makefile").read_text().split(".venv/.ready:")[1].split("\n\n")[0]
+    assert "$(MAKE) --no-print-directory filter" in recipe
+    texts = [(config.ROOT / name).read_text() for name in (".gitconfig", ".pre-commit-config.yaml")]
+    there, here = (re.search(r'--extra-keys \\?"([^"\\]+)', text)[1] for text in texts)
+    assert there == here
+
+
+def test_a_tree_without_git_is_set_up_as_well(tmp_path):
+    shutil.copy(config.ROOT / "Makefile", tmp_path)
+    alone = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    subprocess.run(["make", "filter"], cwd=tmp_path, check=True, env=alone)

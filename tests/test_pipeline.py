@@ -303,7 +303,7 @@ def test_every_figure_notebook_has_a_stage_that_names_what_it_saves(notebook_sta
     assert set(run) == figures
     for notebook, stage in run.items():
         tree = ast.parse((config.ROOT / "notebooks" / "_code" / f"{notebook}.py").read_text())
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "plots.save"]
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "plots.finish"]
         saved = {f"figures/quick/{ast.literal_eval(call.args[2])}.{kind}" for call in calls for kind in ("svg", "png")}
         outs = inside(stage, stage.outs)
         assert saved == {out for out in outs if out.startswith("figures/")}, notebook

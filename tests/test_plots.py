@@ -1,8 +1,10 @@
 """Figures: the same picture gives the same bytes, no half file is left, methods can be told apart, axes are labelled."""
 
+import ast
+import io
 import itertools
 import re
-import warnings
+from pathlib import Path
 
 import matplotlib
 
@@ -17,7 +19,7 @@ from lib import config, plots
 from lib.stats import interval
 
 STUDIES = ["quick", *sorted(path.parent.name for path in config.ROOT.glob("studies/*/params.yaml"))]
-FIGURES = sorted(path for path in (config.ROOT / "notebooks" / "_code").glob("2*.py") if "plots.save(" in path.read_text())
+FIGURES = sorted(path for path in (config.ROOT / "notebooks" / "_code").glob("[23]*.py") if "plots.finish(" in path.read_text())
 
 
 @pytest.fixture(autouse=True)
@@ -182,19 +184,46 @@ def test_the_helper_finds_bare_axes():
     assert unlabelled(fig) == ["y of axes 0 (untitled)"]
 
 
+def looked_at(code: Path) -> tuple[list, list[str]]:
+    """Runs a notebook cell by cell: the values that the cells would show below themselves, and the names of those that left
+    a figure to pyplot, which a notebook would show as it is then."""
+    values, leaving, names = [], [], {}
+    for source in code.read_text().split("# %%\n"):
+        tree = ast.parse(source)
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";") else None
+        exec(compile(tree, code.name, "exec"), names)
+        values += [eval(compile(ast.Expression(last.value), code.name, "eval"), names)] if last else []
+        leaving += [source] * bool(plt.get_fignums())
+    return values, leaving
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("code", FIGURES, ids=lambda path: path.stem)
-def test_every_axis_of_a_committed_figure_is_labelled(code, monkeypatch):
+def test_a_committed_figure_is_labelled_and_shown_once_when_it_is_finished(code, monkeypatch):
     """Draws the figure from the committed results, and saves nothing."""
-    saved = []
+    saved, shown = [], []
     monkeypatch.setattr(plots, "save", lambda fig, folder, name: saved.append(fig))
-    monkeypatch.setattr(plt, "show", lambda: None)
-    with warnings.catch_warnings():
-        exec(compile(code.read_text(), code.name, "exec"), {"display": print})
-    assert saved
-    assert not list(itertools.chain.from_iterable(map(unlabelled, saved)))
-    texts = " ".join(text.get_text() for fig in saved for text in fig.texts)
-    assert re.search(r"n = \d+", texts), "the figure does not say n: call plots.note"
+    monkeypatch.setattr(plots, "display", shown.append)
+    values, leaving = looked_at(code)
+    assert saved and not list(itertools.chain.from_iterable(map(unlabelled, saved)))
+    for fig in saved:
+        assert re.search(r"n = \d+", " ".join(text.get_text() for text in fig.texts)), "the figure does not say n"
+    assert len(shown) == len(saved) and all(image.data.startswith(b"\x89PNG") for image in shown)
+    assert not leaving
+    assert all(value is None or isinstance(value, pd.DataFrame) for value in values), (
+        "end the cell's last line with a semicolon"
+    )
+
+
+def test_what_is_shown_is_what_is_saved(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "display", shown.append)
+    smoke = config.load("smoke").model_copy(update={"out": str(tmp_path)})
+    fig = drawn()
+    plots.finish(fig, smoke, "accuracy")
+    saved, [image] = plt.imread(smoke.figures / "accuracy.png"), shown
+    assert (plt.imread(io.BytesIO(image.data)) == saved).all()
+    assert saved.shape[1] > image.width == round(110 * 80 / 25.4), "sharp on a screen with small pixels, and as wide as meant"
 
 
 def test_layers_are_in_the_order_of_their_numbers():

@@ -51,7 +51,7 @@ for ax in (accuracy, cost):
     for place in (place for place in range(1, len(effects)) if effects[place][0][0] != effects[place - 1][0][0]):
         ax.axhline(place - 0.5, color="0.6", linewidth=0.6)
 accuracy.set_yticks(range(len(effects)), [f"{label}, {ratio:g}" for (ratio, _, label), _ in effects])
-accuracy.set(xlabel="test accuracy - SCA's (points)", ylim=(len(effects) - 0.5, -0.5), title="(a) accuracy at equal ratio");
+accuracy.set(xlabel="test accuracy - SCA's (points)", ylabel="what differs from SCA, and the ratio", ylim=(len(effects) - 0.5, -0.5), title="(a) accuracy at equal ratio");
 
 # %%
 cost.set(xlabel="% of SCA's (filled: parameters,\nhollow: SynOps, AC)", xscale="log", title="(b) size and cost")

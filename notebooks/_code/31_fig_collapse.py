@@ -44,7 +44,7 @@ axes["where"].set_xticks(range(len(shares.columns)), shares.columns, rotation=45
 axes["where"].grid(False)
 for (row, column), share in pd.DataFrame(shares.to_numpy()).stack().items():
     axes["where"].text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=5, color="black" if share > 50 else "white")
-axes["where"].set(title="(b) channels left in each layer (%)");
+axes["where"].set(xlabel="layer", ylabel="method", title="(b) channels left in each layer (%)");
 
 # %%
 named = {settings.methods[name].label: name for name in settings.methods}
