@@ -88,7 +88,7 @@ class WeightPruner(Pruner):
         target = total_count(self.final, every)
         if method.ratio != "constant" and left <= target:
             return
-        progress, share = (self.updates.index(epoch) + 1) / len(self.updates), None
+        share = None
         if method.ratio != "pq":
             target = min(left, total_count(self.densities[epoch], every))
             share = 1 - target / left
