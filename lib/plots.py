@@ -106,7 +106,7 @@ def style(method: str, methods: list[str] = ()) -> dict:
 
 
 def canvas(width_mm: float, height_mm: float) -> Figure:
-    """A figure without axes. Pyplot does not know it: a notebook would show it, half drawn, below the cell that begins it."""
+    """A figure without axes, unknown to pyplot: else a notebook shows it, half drawn, below the cell that begins it."""
     return FigureCanvasAgg(Figure(figsize=(width_mm * MM, height_mm * MM))).figure
 
 
