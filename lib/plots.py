@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import Image, display
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -105,8 +106,8 @@ def style(method: str, methods: list[str] = ()) -> dict:
 
 
 def canvas(width_mm: float, height_mm: float) -> Figure:
-    """A figure without axes. Pyplot does not know it: a notebook would show it, half drawn, below the cell that begins it."""
-    return Figure(figsize=(width_mm * MM, height_mm * MM))
+    """A figure without axes, unknown to pyplot: else a notebook shows it, half drawn, below the cell that begins it."""
+    return FigureCanvasAgg(Figure(figsize=(width_mm * MM, height_mm * MM))).figure
 
 
 def figure(width_mm: float, height_mm: float, rows: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, list[Axes]]:

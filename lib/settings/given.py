@@ -1,8 +1,8 @@
-"""What a notebook is given: a parameter that names nothing is refused in one line, and the rest is held together from then on.
+"""What a notebook is given: a parameter that names nothing is refused in one line, the others are held together.
 
-Papermill sets a name that a notebook does not have, and says nothing; the kernel of an open notebook still holds what was made
-for an earlier choice. So a notebook asks here, in the cell after its parameters, and names all that it writes by the answer:
-the parameters may be newer than what was computed.
+Papermill sets a name that a notebook does not have, and says nothing; the kernel of an open notebook still holds
+what was made for an earlier choice. So a notebook asks here, in the cell after its parameters, and names all
+that it writes by the answer: the parameters may be newer than what was computed.
 """
 
 import ast
@@ -76,7 +76,8 @@ def study(**given) -> Study:
 def data_set(**given) -> DataSet:
     """given: study, name. raises: as `study` does"""
     settings = study(**given)
-    pick({cell.data: cell for cell in settings.cells.values()}, given["name"], f"name in study {settings.study}")
+    known = {cell.data: cell for cell in settings.cells.values()}
+    pick(known, given["name"], f"name in study {settings.study}")
     return DataSet(settings, given["name"])
 
 
@@ -89,8 +90,8 @@ def job(*stages: str, **given) -> Job:
     stage, cell = given.get("stage", stages[0]), given["cell"]
     pick(dict.fromkeys(stages), stage, "stage")
     needed, group = STAGES[stage]
-    cells = {name: each for name, each in settings.cells.items() if all(getattr(each, field) for field in needed)}
-    pick(cells, cell, f"cell of stage {stage} in study {settings.study}")
+    fit = [name for name, each in settings.cells.items() if all(getattr(each, field) for field in needed)]
+    pick(dict.fromkeys(fit), cell, f"cell of stage {stage} in study {settings.study}")
     if group is None:
         return Job(settings, stage, cell, stage)
     pick(getattr(settings, group), given["method"], f"method of stage {stage} in study {settings.study}")
@@ -98,9 +99,10 @@ def job(*stages: str, **given) -> Job:
 
 
 def injected() -> list[str]:
-    """The names that papermill has set: it puts them into a cell of its own, after the one with the defaults."""
+    """The names that papermill has set: in a cell of its own, which it puts after the one with the defaults."""
     shell = get_ipython()
-    before = shell.history_manager.input_hist_raw[-2:-1] if shell else []  # the last one is the cell that asks
+    run = shell.history_manager.input_hist_raw if shell else []
+    before = run[-2:-1]  # the last one is the cell that asks
     if not before or not before[0].startswith("# Parameters\n"):
         return []
     lines = [line for line in ast.parse(before[0]).body if isinstance(line, ast.Assign)]
@@ -108,8 +110,8 @@ def injected() -> list[str]:
 
 
 def forget() -> None:
-    """Takes out of the notebook what the cells below an earlier choice have made. If this choice or a cell after it fails,
-    there is nothing old to run on with; what was there before the first choice stays, as do imports and functions."""
+    """Takes out of the notebook what the cells below an earlier choice have made: if this choice or a cell after it
+    fails, there is nothing old to run on with. Imports, functions and what was there before the choice stay."""
     global earlier
     if (shell := get_ipython()) is None:
         return
