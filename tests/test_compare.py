@@ -52,10 +52,17 @@ def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 def test_the_committed_results_agree_with_themselves(repository):
     done = compared(repository)
-    assert done.returncode == 0 and done.stderr == ""
+    assert done.returncode == 0 and done.stderr == "", done.stderr
     assert (
         "+0.000  channels digits-vgg sca ratio 0.5" in done.stdout and "2 results of study quick agree with HEAD" in done.stdout
     )
+
+
+def test_what_is_no_run_is_not_compared(repository):
+    """metrics.json, which lies beside the folders of runs."""
+    (repository / "results" / "quick" / "metrics.json").write_text("{}\n")
+    commit(repository)
+    assert "2 results of study quick agree" in compared(repository).stdout
 
 
 def test_a_small_change_of_the_mean_agrees(repository):
@@ -136,10 +143,18 @@ def test_a_repository_without_results_gives_one_line(repository):
         assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
+def test_a_clone_of_another_user_gives_one_line_with_what_to_do(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = compared(repository)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "dubious ownership" in done.stderr and "git config --global --add safe.directory" in done.stderr
+
+
 def test_every_committed_result_is_compared(tool):
     """Of every stage, channels and weights alike: as many accuracies for each point as there are seeds."""
     study = config.load("quick")
-    found = tool.accuracies(path.read_text() for path in sorted(study.results.rglob("*.json")))
+    found = tool.accuracies(path.read_text() for path in sorted(study.results.glob("*/**/*.json")))
     assert {key[0] for key in found} == {"dense", "channels", "ablate", "controls", "weights", "tokens"}
     assert {len(seeds) for seeds in found.values()} == {len(study.grid.seeds)}
     asked = {key[3] for key in found if key[0] == "weights"}

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -231,6 +232,40 @@ def test_a_broken_pipeline_gives_one_clear_error(repository):
     done = repro()
     assert done.returncode == 1
     assert "Traceback" not in done.stderr and "error: " in done.stderr and "dvc.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("build", "a file", ["NotADirectoryError", "build/logs"]),
+        (".dvc/tmp", "a file", [".dvc/tmp"]),
+        (".dvc/config", "[core", ["[core"]),
+    ],
+)
+def test_what_the_setting_up_meets_is_told_in_a_line(repository, path, text, words):
+    shutil.rmtree(repository / path, ignore_errors=True)
+    (repository / path).write_text(text)
+    done = repro()
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert all(word in done.stderr for word in words)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied", "build/logs"), ["build/logs: Permission denied", "clone"]),
+        (
+            Exception("fatal: detected dubious ownership in repository at '/x'\nTo add"),
+            ["git config --global --add safe.directory"],
+        ),
+        (ValueError("repository path '/x/' is not owned by current user"), ["git config --global --add safe.directory"]),
+        (KeyError("out"), ["KeyError: 'out'"]),
+        (OSError(30, "Read-only file system", "build\nlogs"), ["OSError", "Read-only"]),
+    ],
+)
+def test_any_exception_is_a_line(tool, error, words):
+    assert "\n" not in tool.told(error) and all(word in tool.told(error) for word in words)
 
 
 def test_after_a_failure_no_further_stage_starts(repository, tool, monkeypatch):

@@ -21,7 +21,7 @@ import networkx as nx
 from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from repro import LOGS, close, failure, is_final, log_of, needed, stale
+from repro import LOGS, close, failure, is_final, log_of, needed, stale, told
 from tqdm import tqdm
 from wholelock import keep_whole
 
@@ -218,5 +218,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (RuntimeError, DvcException) as error:
-        sys.exit(f"error: {error}")
+    except Exception as error:
+        sys.exit(f"error: {told(error)}")

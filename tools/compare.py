@@ -19,13 +19,14 @@ LEAST, ERRORS = 0.05, 3
 def committed(study: str, revision: str) -> dict[str, str]:
     """{path: text} of the results at a git revision."""
     listed = git("ls-tree", "-r", "--name-only", revision, f"results/{study}").splitlines()
-    return {path: git("show", f"{revision}:{path}") for path in listed if path.endswith(".json")}
+    runs = [path for path in listed if path.endswith(".json") and path.count("/") > 2]  # in the folders of stages
+    return {path: git("show", f"{revision}:{path}") for path in runs}
 
 
 def git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"error: git {' '.join(arguments)}: {done.stderr.strip().splitlines()[0]}")
+        sys.exit(f"error: git {' '.join(arguments)}: {' '.join(done.stderr.split())}")  # git may say in more what to do
     return done.stdout
 
 
@@ -66,7 +67,7 @@ def main() -> None:
     old = committed(study, revision)
     if not old:
         sys.exit(f"error: results/{study}: nothing is committed at {revision}; nothing to compare with")
-    fresh = sorted(Path("results", study).rglob("*.json"))
+    fresh = sorted(Path("results", study).glob("*/**/*.json"))
     wrong = compare(accuracies(old.values()), accuracies(path.read_text() for path in fresh))
     if wrong:
         sys.exit(f"error: the fresh results differ from the committed ones by more than chance; worst: {wrong}")

@@ -10,8 +10,8 @@ import os
 import sys
 from collections import defaultdict
 
-from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from repro import told
 from ruamel.yaml import YAML
 
 SHOWN = 3  # stages beside each file
@@ -69,5 +69,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (RuntimeError, DvcException) as error:
-        sys.exit(f"error: {error}")
+    except Exception as error:
+        sys.exit(f"error: {told(error)}")

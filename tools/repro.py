@@ -195,6 +195,18 @@ def close(pipeline: str) -> None:
     print(last.stdout.splitlines()[-1])
 
 
+def told(error: Exception) -> str:
+    """One line of any exception: what a stage's log said stays whole; of git's and the system's own words, what to do."""
+    text = str(error)
+    if "dubious ownership" in text or "safe.directory" in text or "not owned by current user" in text:
+        return f"git: the clone belongs to another user; git config --global --add safe.directory {Path.cwd()}"
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: {error.strerror}: clone the repository as yourself, into a folder that is yours"
+    if isinstance(error, (RuntimeError, DvcException)):
+        return text
+    return f"{type(error).__name__}: {' '.join(text.split())}"
+
+
 def main() -> None:
     pipeline = sys.argv[1] if len(sys.argv) > 1 else "dvc.yaml"
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
@@ -210,5 +222,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (RuntimeError, DvcException) as error:
-        sys.exit(f"error: {error}")
+    except Exception as error:
+        sys.exit(f"error: {told(error)}")
