@@ -17,7 +17,7 @@ varied = results.load(settings, "ablate", settings.ablations).query("cell == @ce
 # %%
 name, ablation = next(iter(settings.ablations.items()))
 base = table[(table["method"] == ablation.base) & (table["ratio"] == ablation.ratio)]
-shown = [(part, group) for part in plots.PART if any(part in variant for variant in varied["variant"]) for group in (base, varied[[part in variant for variant in varied["variant"]]])]
+shown = [(part, group) for part in plots.PART if any(part in variant for variant in varied["variant"]) for group in (base, varied[[list(variant) == [part] for variant in varied["variant"]]])]
 parts = pd.DataFrame([{"part": part, "value": claims.SCORES.get(row.settings[part], row.settings[part]), "accuracy": 100 * row.accuracy, "K": row.parameters["total"] / 1e3}
                       for part, group in shown for row in group.itertuples()])
 parts.groupby(["part", "value"])[["accuracy", "K"]].agg(["mean", "std"]).round(1)
