@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import prose
 from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the tree of this file, whichever one the environment knows
+
+import prose
 
 from lib.config import ROOT
 from lib.files import whole
