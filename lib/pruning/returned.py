@@ -1,5 +1,5 @@
-"""What the functions of a method return, looked at before it counts: a score, a growth or a schedule may be the reader's
-own."""
+"""What the functions of a method return, looked at before it counts: a score, a growth or a schedule may be
+the reader's own."""
 
 from numbers import Real
 
@@ -18,21 +18,24 @@ def shaped(found, pattern: Tensor, who: str) -> Tensor:
     right = isinstance(found, Tensor) and found.is_floating_point()
     if right and (found.shape, found.device) == (pattern.shape, pattern.device):
         return found.detach()
-    told = f"{found.dtype} of shape {list(found.shape)} on {found.device}" if isinstance(found, Tensor) else shown(found)
-    raise CriterionError(
-        f"{who}: returned {told}; it must return floating-point numbers of shape {list(pattern.shape)} on {pattern.device}"
-    )
+    told = f"{found.dtype} {placed(found)}" if isinstance(found, Tensor) else shown(found)
+    raise CriterionError(f"{who}: returned {told}; it must return floating-point numbers {placed(pattern)}")
+
+
+def placed(tensor: Tensor) -> str:
+    """In words."""
+    return f"of shape {list(tensor.shape)} on {tensor.device}"
 
 
 def finite(found: Tensor, who: str) -> Tensor:
-    """`found`, if no number in it is NaN or infinite: either would outrank every number. raises: CriterionError"""
+    """`found`, if every number in it is finite: no other can be ranked. raises: CriterionError"""
     wrong = (~found.isfinite()).nonzero().tolist()
     if not wrong:
         return found
-    first = found[tuple(wrong[0])].item()
+    first = f"{found[tuple(wrong[0])].item()} at {', '.join(map(str, wrong[0]))}"
     raise CriterionError(
-        f"{who}: returned {first} at {', '.join(map(str, wrong[0]))} ({len(wrong)} of {found.numel()} are not finite); "
-        "it must return a finite number for each, dead channels (0/0) included"
+        f"{who}: returned {first} ({len(wrong)} of {found.numel()} are not finite); it must return "
+        "a finite number for each, dead channels (0/0) included"
     )
 
 
