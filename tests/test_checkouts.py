@@ -17,13 +17,15 @@ NAMES = (
     "benchmarks",
     "notebooks",
     "results",
+    "studies",
     "dvc.yaml",
+    "params.yaml",
     "pyproject.toml",
     "README.md",
     "Makefile",
 )
 WHERE = "import lib; print(lib.__file__)"
-UNMADE = shutil.ignore_patterns("__pycache__", "[0-9]*.json")
+UNMADE = shutil.ignore_patterns("__pycache__")
 
 
 @pytest.fixture(scope="module")
