@@ -16,7 +16,7 @@ def document() -> dict:
     found = YAML(typ="safe").load(text)
     grid = found["grid"]
     kept = {**grid, "made_by": "0123abc"}
-    found["grid"] = {**dict.fromkeys(PARTS, []), "seeds": [0], "kept": kept}
+    found["grid"] = {**{part: [] for part in PARTS}, "seeds": [0], "kept": kept}
     return found
 
 

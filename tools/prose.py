@@ -40,7 +40,8 @@ data and training. Because time between updates decides much (docs/methods.md, A
 trains the same network for {longer.train.epochs} epochs, with the first update after epoch
 {longer.prune.warmup} and {longer.prune.interval * steps(longer)} steps between two (at T = {longer.T}),
 and `vgg9-cifar100` on {images(other):,} images ({other.train.epochs} epochs of {steps(other)} steps, T =
-{other.T}). The test set is read once, at the end; SCA's code keeps the epoch that was best on it.
+{other.T}). The test set is read once, at the end; SCA's code keeps the epoch that was best on it. The
+numbers are those of an earlier code, with deviations that [studies/small](studies/small/params.yaml) names.
 """)
 
 
@@ -96,8 +97,7 @@ def layers() -> str:
     ]
     return wrapped(f"""
 **Where the channels stay** (b). One ranking over all layers leaves gated SCA {left[0]} and {left[1]} % of
-its first two layers, and {left[-2]} and {left[-1]} % of the last two, as in SCA's Fig. 3; filter L1 does
-not. Early maps are large: at equal ratio SCA's networks often have fewer parameters than random ones, but
+its first two layers, and {left[-2]} and {left[-1]} % of the last two, as in SCA's Fig. 3. Early maps are large: at equal ratio SCA's networks often have fewer parameters than random ones, but
 more SynOps. An equal ratio is no equal cost; the accuracy that goes with equal cost is below. How thin
 the thinnest layer is does not go with accuracy here (c); on the digits of the quick study it does.
 """)
