@@ -20,7 +20,7 @@ pytestmark = [
 
 def trained(epochs: int) -> str:
     """On the progress bar of a run that had so many left."""
-    return f"{epochs}/{epochs} "
+    return f"\u2007{epochs}/{epochs}\u2007["  # figure spaces, in the widget's text
 
 
 def test_a_killed_run_ends_with_the_bytes_of_an_unbroken_one(channels, prepared, tmp_path, record_property):
