@@ -16,7 +16,7 @@ from lib.errors import ConfigError, pick
 from lib.models import SpikingNet
 from lib.models.neurons import NEURONS
 from lib.pruning import GROWTH, RATIO_SCHEDULES, REGROW_SCHEDULES, SCORES, kept_count, prunable_channels
-from lib.pruning.schedules import update_epochs
+from lib.pruning.schedules import planned, update_epochs
 from lib.settings import Grid
 
 CELL = {"data": data.SOURCES, "augment": data.AUGMENT, "net": models.FAMILIES, "neuron": NEURONS}
@@ -169,6 +169,10 @@ def rewires(study: Study, cell: str) -> None:
         updates = update_epochs(
             recipe.epochs, method.warmup or timing.warmup, method.interval or timing.interval, last_too=False, stop=timing.stop
         )
+        if method.exchange and updates:
+            planned(
+                REGROW_SCHEDULES, method.exchange_schedule, f"{where}.exchange_schedule", "[0, 1)", updates, method.exchange
+            )
         for field in ("warmup", "interval"):
             value = getattr(method, field) or getattr(timing, field)
             if value > timing.stop * recipe.epochs or not updates:

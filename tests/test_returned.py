@@ -8,6 +8,7 @@ import torch
 from helpers import batches, images, make_net, make_pruner
 from torch import nn
 
+from lib import check, config
 from lib.errors import ConfigError, CriterionError
 from lib.pruning import SCORES, ScoreMeter, WeightPruner, activity_scores
 from lib.pruning.growth import GROWTH
@@ -212,3 +213,12 @@ def test_a_name_that_no_schedule_has_is_refused_before_the_first_epoch():
     told = "regrow_schedule: 'slow' is not known; known are constant, decay"
     with pytest.raises(ConfigError, match=told):
         make_pruner(make_net(), regrow_schedule="slow")
+
+
+@pytest.mark.parametrize(("share", "said"), [(math.nan, "returned nan"), (1.5, "returned 1.5"), (None, "returned None")])
+def test_a_share_to_exchange_out_of_its_range_is_refused_before_the_first_stage(share, said, monkeypatch):
+    study = config.load("quick")
+    check.rewires(study, "digits-vgg")
+    monkeypatch.setitem(REGROW_SCHEDULES, "decay", lambda progress, regrow: regrow if progress < 0.9 else share)
+    with pytest.raises(CriterionError, match=f"weights.rigl.exchange_schedule decay, update .* {said}; it must return"):
+        check.rewires(study, "digits-vgg")

@@ -51,8 +51,8 @@ def images(cell) -> int:
 
 
 def steps(cell) -> int:
-    """Of one of its epochs; the last images, too few for a batch, are a step, too."""
-    return -(-images(cell) // cell.train.batch)
+    """Of one of its epochs; the last images, too few for a batch, are left out."""
+    return images(cell) // cell.train.batch
 
 
 def trained(method: str) -> pd.DataFrame:
@@ -97,9 +97,10 @@ def layers() -> str:
     ]
     return wrapped(f"""
 **Where the channels stay** (b). One ranking over all layers leaves gated SCA {left[0]} and {left[1]} % of
-its first two layers, and {left[-2]} and {left[-1]} % of the last two, as in SCA's Fig. 3. Early maps are large: at equal ratio SCA's networks often have fewer parameters than random ones, but
-more SynOps. An equal ratio is no equal cost; the accuracy that goes with equal cost is below. How thin
-the thinnest layer is does not go with accuracy here (c); on the digits of the quick study it does.
+its first two layers, and {left[-2]} and {left[-1]} % of the last two, as in SCA's Fig. 3. Early maps are
+large: at equal ratio SCA's networks often have fewer parameters than random ones, but more SynOps. An equal
+ratio is no equal cost; the accuracy that goes with equal cost is below. How thin the thinnest layer is does
+not go with accuracy here (c); on the digits of the quick study it does.
 """)
 
 
@@ -113,7 +114,7 @@ multiply-accumulates as SCA's whole training takes, which are {span(epochs)} epo
 
 
 def trainings() -> str:
-    """How many trainings the small study makes."""
+    """How many trainings the small study holds."""
     made = sum(
         len(results.load(STUDY, stage, methods))
         for stage, methods in {
@@ -126,9 +127,10 @@ def trainings() -> str:
         }.items()
     )
     return wrapped(f"""
-`make repro STUDY=small` runs real CIFAR-10 and CIFAR-100 at laptop size: {made} trainings of a
-quarter-width VGG9 (channels, with ablations and dense controls; single weights) and a Spikformer
-(tokens), resumable at any time. That takes hours on two cores. Not run: the cells under `planned:` in
-[studies/small](studies/small/params.yaml) (VGG16 and ResNet-19 learned too little in this budget, as its
-comments say; PreResNet-18 and the event network for lack of time).
+`make repro STUDY=small` draws what was found on real CIFAR-10 and CIFAR-100 at laptop size, from the kept
+results of {made} trainings of a quarter-width VGG9 (channels, with ablations and dense controls; single
+weights) and a Spikformer (tokens). To train them anew, hours on two cores, move the lists under `kept:` in
+[studies/small](studies/small/params.yaml) up into its grid. Not run: the cells under `planned:` there (VGG16
+and ResNet-19 learned too little in this budget, as its comments say; PreResNet-18 and the event network for
+lack of time).
 """)
