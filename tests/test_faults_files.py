@@ -164,6 +164,6 @@ def test_a_checkpoint_of_other_data_is_not_taken_up(prepared, tmp_path, record_p
         process, _ = caught(folder, "channels", "killed", 1)
         kill(process)
         path.write_bytes(right)
-        assert f"{EPOCHS}/{EPOCHS} " in finish(folder, "channels", "again")
+        assert f"\u2007{EPOCHS}/{EPOCHS}\u2007[" in finish(folder, "channels", "again")
         assert made(folder) == prepared and not leftovers(folder)
         noted.update(kept="the other data's checkpoint, unused", told="nothing", lost="nothing")

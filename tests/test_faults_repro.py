@@ -54,7 +54,8 @@ def repository(folder: Path) -> Path:
     settings = yaml.load(params.read_text())
     for group, name in KEPT.items():
         settings[group] = {name: settings[group][name]}
-    settings["grid"]["ablated"] = settings["grid"]["controlled"] = []
+    for part in ("ablated", "controlled"):
+        settings["grid"][part] = []  # a list each: one that both share is an alias in YAML
     with open(params, "w") as file:
         yaml.dump(settings, file)
     shutil.copy(config.ROOT / ".gitignore", folder)
