@@ -300,5 +300,8 @@ def test_every_setting_that_is_varied_is_asked_about(study):
         assert {variant, variant.split()[0]} & named and claims.label(variant, {})
     known = {"dense", *settings.methods, *settings.controls, *settings.weights, *settings.tokens, *variants}
     keys = {variant.split()[0] for variant in variants}
-    unrun = {"quick": {"normalise", "uniform-longer", "score relu_h", "stop"}, "small": {"score relu_h", "score filter_l1", *ONLY_QUICK}}[study]
+    unrun = {
+        "quick": {"normalise", "uniform-longer", "score relu_h", "stop"},
+        "small": {"score relu_h", "score filter_l1", *ONLY_QUICK},
+    }[study]
     assert named - known - keys == unrun
