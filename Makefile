@@ -46,7 +46,7 @@ test-slow: .venv/.ready
 	pytest -n auto -m slow
 
 figures: .venv/.ready
-	@python -m lib.check $(PARAMS)
+	@python -m tools.check $(PARAMS)
 	@printf '%s\n' notebooks/[23]*.ipynb | xargs -P $$(getconf _NPROCESSORS_ONLN) -I NOTEBOOK sh -c 'echo NOTEBOOK; papermill NOTEBOOK build/$(STUDY)-$$(basename NOTEBOOK) \
 	    --cwd . --no-progress-bar --log-level ERROR -p study $(STUDY)'
 	python tools/readme.py

@@ -16,9 +16,9 @@ import torch
 from timing import load, spread
 from tqdm import tqdm
 
-from lib.config import ROOT
-from lib.results import provenance, rounded, write_text
-from lib.train import set_up
+from lib.report.results import provenance, rounded, write_text
+from lib.settings.config import ROOT
+from lib.training import set_up
 
 FOLDER = ROOT / "results" / "benchmarks"
 
@@ -38,7 +38,10 @@ def main() -> None:
     epoch, parts = done(epochs.sca_epoch())
     rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.2
     peaks = {what: memory.in_process(what) for what in ("plain", "compact")}
-    rows["peak memory of a compact epoch at 0.7 / plain dense"] = spread([peaks["compact"] / peaks["plain"]]), 0.40
+    rows["peak memory of a compact epoch at 0.7 / plain dense"] = (
+        spread([peaks["compact"] / peaks["plain"]]),
+        0.40,
+    )
     profile, against = done(steps.profiled()), done(steps.against())
     same = done(parity.pairs())
     made = {
@@ -49,7 +52,14 @@ def main() -> None:
         "T": nets.T,
     }
     table = [{"row": name, "at most": target, **value} for name, (value, target) in rows.items()]
-    record = {"made_with": made, "rows": table, "epoch": parts, "memory (MiB)": peaks, "against": against, "parity": same}
+    record = {
+        "made_with": made,
+        "rows": table,
+        "epoch": parts,
+        "memory (MiB)": peaks,
+        "against": against,
+        "parity": same,
+    }
     write_text(FOLDER / "cost.json", json.dumps(rounded(record), indent=1) + "\n")
     write_text(FOLDER / "cost.md", text(table, parts, peaks, same, made))
     write_text(FOLDER / "profile.txt", profile)
@@ -58,7 +68,9 @@ def main() -> None:
 
 def text(table: list[dict], parts: dict, peaks: dict, same: list[dict], made: dict) -> str:
     rows = pd.DataFrame(table).rename(columns={"low": "quartile", "high": "quartile "})
-    rows["reached"] = ["" if pd.isna(row["at most"]) else "yes" if row["median"] <= row["at most"] else "no" for row in table]
+    rows["reached"] = [
+        "" if pd.isna(row["at most"]) else "yes" if row["median"] <= row["at most"] else "no" for row in table
+    ]
     return (
         f"VGG16, T = {made['T']}, batch {made['batch']}, {made['threads']} threads, {made['processor']}, "
         f"torch {made['torch']}; load of the last minute, after each part: {', '.join(map(str, made['loads']))}.\n\n"

@@ -5,8 +5,8 @@ import json
 import numpy as np
 from timing import spread
 
-from lib import plots
-from lib.config import ROOT
+from lib.report import plots
+from lib.settings.config import ROOT
 
 LABELS = {"T": "time steps T", "batch": "batch (images)", "width": "width (x VGG16's)"}
 
@@ -17,8 +17,8 @@ def main() -> None:
     fig, axes = plots.figure(180, 75, 1, 3, sharey=True)
     for ax, (axis, label) in zip(axes, LABELS.items(), strict=True):
         for number, variant in enumerate(("plain", "fast")):
-            points = [p for p in record["against"] if p["axis"] == axis and p["variant"] == variant]
-            x, found = [p["value"] for p in points], [spread(p["seconds"]) for p in points]
+            trials = [p for p in record["against"] if p["axis"] == axis and p["variant"] == variant]
+            x, found = [p["value"] for p in trials], [spread(p["seconds"]) for p in trials]
             low, middle, high = (np.array([one[key] for one in found]) for key in ("low", "median", "high"))
             slope = np.polyfit(np.log(x), np.log(middle), 1)[0]
             color, marker, line = plots.SEQUENCE[number]

@@ -3,13 +3,13 @@
 import time
 
 import torch
-from nets import BATCH, CLASSES, SHAPE, cell, images, vgg16
+from nets import BATCH, CLASSES, SHAPE, images, task, vgg16
 from steps import expected, our_step
 from timing import interleaved, spread
 
-from lib import train
+from lib import training
 from lib.data import Images, Splits
-from lib.settings import Method, Point
+from lib.settings import Method, Trial
 
 STEPS = 256  # 4,096 images; an epoch of CIFAR-10 has 2,812 of this batch, where the update weighs less
 
@@ -24,7 +24,7 @@ def splits(count: int = STEPS * BATCH) -> Splits:
 def sca_epoch(rounds: int = 7) -> tuple[dict, dict]:
     """(time of an epoch / (time of a dense one x what operations and neurons say), seconds of its parts)"""
     method = Method(label="SCA", l1=3e-5, interval=1)
-    run = train.Run(splits(), cell(BATCH, rounds + 2), Point(ratio=0.7, method=method), seed=0)
+    run = training.Run(splits(), task(BATCH, rounds + 2), Trial(ratio=0.7, method=method), seed=0)
     assert run.splits.in_shape == SHAPE
     whole, dense, found, updates = vgg16(), our_step(), [], []
     timed, once = run.pruner.after_epoch, []

@@ -39,7 +39,9 @@ def tiny() -> dict:
 def repository(folder: Path) -> Path:
     """A copy of this one, without data, runs or builds, and with the tiny study."""
     for name in TREES:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+        )
     for name in FILES:
         shutil.copy(ROOT / name, folder)
     (folder / ".dvc").mkdir()
@@ -120,8 +122,12 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
 def epochs(folder: Path, key: str) -> str:
     """Of a channels stage, as its last try's progress bars show them: how many it trained, of how many."""
     text = (folder / f"build/tiny-channels-{key}.ipynb").read_text()
-    shown = dict(re.findall(r"seed (\d+): 100%\|[^|]*\| (\d+)/\2 ", text))  # a bar may be there more than once
-    return f"{sum(map(int, shown.values()))} of {len(SEEDS) * tiny()['cells']['digits-vgg']['train']['epochs']}"
+    shown = dict(
+        re.findall(r"seed (\d+): 100%\|[^|]*\| (\d+)/\2 ", text)
+    )  # a bar may be there more than once
+    return (
+        f"{sum(map(int, shown.values()))} of {len(SEEDS) * tiny()['tasks']['digits-vgg']['train']['epochs']}"
+    )
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -130,7 +136,9 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 def compare(folder: Path, reference: dict[str, bytes]) -> str:
-    status = subprocess.run(["dvc", "status", PIPELINE], cwd=folder, capture_output=True, text=True).stdout.strip()
+    status = subprocess.run(
+        ["dvc", "status", PIPELINE], cwd=folder, capture_output=True, text=True
+    ).stdout.strip()
     made = results(folder)
     equal = sum(made.get(name) == content for name, content in reference.items())
     return f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others; dvc status: {status}"
@@ -146,7 +154,9 @@ def main() -> None:
         for number, (machines, killed) in enumerate(one for name in sys.argv[1:] for one in runs[name]):
             copy = repository(Path(folder) / f"ray-{number}")
             seconds = on_ray(copy, machines, killed)
-            print(f"Ray, {machines} machine(s), {killed or 'nothing'} killed: {seconds:.0f} s; {compare(copy, results(plain))}")
+            print(
+                f"Ray, {machines} machine(s), {killed or 'nothing'} killed: {seconds:.0f} s; {compare(copy, results(plain))}"
+            )
 
 
 if __name__ == "__main__":

@@ -36,19 +36,24 @@ def plain_epoch():
 
 def compact_epoch():
     from epochs import splits
-    from nets import cell, uniform_masks
+    from nets import task, uniform_masks
     from steps import our_step
 
-    from lib import train
-    from lib.settings import Method, Point
+    from lib import training
+    from lib.settings import Method, Trial
 
-    our_step(size=2, width=1 / 16, scored=True)(), our_step(size=2, width=1 / 16)()  # kernels are compiled here
+    (
+        our_step(size=2, width=1 / 16, scored=True)(),
+        our_step(size=2, width=1 / 16)(),
+    )  # kernels are compiled here
     data = splits(SIZE * STEPS)
     yield
-    run = train.Run(data, cell(SIZE, 3), Point(ratio=0.7, method=Method(label="SCA", l1=3e-5, interval=1)), seed=0)
+    run = training.Run(
+        data, task(SIZE, 3), Trial(ratio=0.7, method=Method(label="SCA", l1=3e-5, interval=1)), seed=0
+    )
     run.pruner.restore({**run.pruner.state(), "masks": uniform_masks(run.net, 0.7), "meter": None})
     run.net = run.pruner.trained
-    run.optimizer = train.make_optimizer(run.net, run.cell.train)
+    run.optimizer = training.make_optimizer(run.net, run.task.train)
     run.epoch()
     assert run.pruner.history, "no update was measured"
 

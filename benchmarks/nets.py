@@ -7,7 +7,7 @@ from torch import Tensor
 from lib import models, pruning
 from lib.models import SpikingNet
 from lib.pruning.masks import Masks, uniform_random
-from lib.settings import Cell, Fast, Prune, Train
+from lib.settings import Fast, Prune, Task, Train
 
 T, BATCH, SHAPE, CLASSES = 4, 16, (3, 32, 32), 10
 FAST = Fast(neurons="compiled", static_once=True, channels_last=True, bf16=True)
@@ -19,7 +19,9 @@ def images(count: int) -> tuple[Tensor, Tensor]:
     digits = load_digits()
     small = torch.from_numpy(digits.images * 255 / 16).to(torch.uint8)[:, None].expand(-1, 3, -1, -1)
     index = torch.arange(count) % len(small)
-    return small[index].repeat_interleave(4, 2).repeat_interleave(4, 3), torch.from_numpy(digits.target).long()[index]
+    return small[index].repeat_interleave(4, 2).repeat_interleave(4, 3), torch.from_numpy(
+        digits.target
+    ).long()[index]
 
 
 def batch(size: int = BATCH) -> tuple[Tensor, Tensor]:
@@ -53,11 +55,13 @@ def neurons(net: SpikingNet) -> int:
     return sum(count)
 
 
-def cell(size: int, epochs: int) -> Cell:
+def task(size: int, epochs: int) -> Task:
     """SCA as the study runs it: an update after each epoch from the first on."""
-    recipe = Train(epochs=epochs, batch=size, lr=0.05, momentum=0.9, weight_decay=0.0, l1=3e-5, lr_schedule="cosine")
+    recipe = Train(
+        epochs=epochs, batch=size, lr=0.05, momentum=0.9, weight_decay=0.0, l1=3e-5, lr_schedule="cosine"
+    )
     prune = Prune(warmup=1, interval=1, floor=2, probes=4, compact=True)
-    return Cell(
+    return Task(
         data="digits",
         augment="none",
         net="vgg16",

@@ -2,9 +2,9 @@
 
 from concurrent.futures import ProcessPoolExecutor
 
-from lib import config, data, measure, train
-from lib.settings import Fast
-from lib.stats import interval
+from lib import data, measure, training
+from lib.report.stats import interval
+from lib.settings import Fast, config
 
 SEEDS, RATIO = range(6), 0.5
 PLAIN = Fast(neurons="spikingjelly", static_once=False)
@@ -19,32 +19,39 @@ def accuracy(asked: tuple[Fast, bool, int]) -> float:
     """Test accuracy of one training; pruned: SCA's, else the dense one."""
     fast, pruned, seed = asked
     settings = config.load("quick")
-    name = settings.grid.cells[0]
-    cell = settings.cells[name].model_copy(update={"fast": fast})
-    train.set_up(settings.threads)
-    point = next(p for p in settings.points(name, "sca") if p.ratio == RATIO) if pruned else None
-    run = train.Run(data.open_or_prepare(settings, cell.data), cell, point, seed)
-    for _ in range(cell.train.epochs):
+    name = settings.grid.tasks[0]
+    task = settings.tasks[name].model_copy(update={"fast": fast})
+    training.set_up(settings.threads)
+    trial = next(p for p in settings.trials(name, "sca") if p.ratio == RATIO) if pruned else None
+    run = training.Run(data.open_or_prepare(settings, task.data), task, trial, seed)
+    for _ in range(task.train.epochs):
         run.epoch()
     return measure.accuracy(run.finish(), *run.splits.test)
 
 
 def pairs() -> list[dict]:
-    """Differences to plain in points, mean and half width of the 95 % interval."""
-    asked = [(fast, pruned, seed) for fast in (PLAIN, *OPTIONS.values()) for pruned in (False, True) for seed in SEEDS]
+    """Differences to plain in trials, mean and half width of the 95 % interval."""
+    asked = [
+        (fast, pruned, seed)
+        for fast in (PLAIN, *OPTIONS.values())
+        for pruned in (False, True)
+        for seed in SEEDS
+    ]
     with ProcessPoolExecutor(2) as pool:
         found = dict(zip(asked, pool.map(accuracy, asked), strict=True))
     rows = []
     for pruned in (False, True):
         plain = [100 * found[PLAIN, pruned, seed] for seed in SEEDS]
         for name, fast in OPTIONS.items():
-            mean, half = interval([100 * found[fast, pruned, seed] - p for seed, p in zip(SEEDS, plain, strict=True)])
+            mean, half = interval(
+                [100 * found[fast, pruned, seed] - p for seed, p in zip(SEEDS, plain, strict=True)]
+            )
             rows.append(
                 {
                     "training": f"SCA at {RATIO}" if pruned else "dense",
                     "options": name,
                     "plain (%)": interval(plain)[0],
-                    "difference (points)": mean,
+                    "difference (trials)": mean,
                     "± (95 %)": half,
                     "n": len(SEEDS),
                 }

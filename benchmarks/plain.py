@@ -11,7 +11,9 @@ HIDDEN = (512, 512)
 
 
 def spike() -> neuron.IFNode:
-    return neuron.IFNode(v_threshold=1.0, v_reset=0.0, surrogate_function=surrogate.Sigmoid(alpha=4.0), detach_reset=True)
+    return neuron.IFNode(
+        v_threshold=1.0, v_reset=0.0, surrogate_function=surrogate.Sigmoid(alpha=4.0), detach_reset=True
+    )
 
 
 def vgg16(width: float = 1.0, classes: int = 10) -> nn.Sequential:

@@ -6,7 +6,7 @@ from nets import BATCH, FAST, T, batch, neurons, small, vgg16
 from timing import interleaved, ratio
 from torch.profiler import ProfilerActivity, profile
 
-from lib import measure, train
+from lib import measure, training
 from lib.pruning import ScoreMeter
 from lib.settings import Fast
 
@@ -26,11 +26,13 @@ def plain_step(size: int = BATCH, steps: int = T, width: float = 1.0):
     return lambda: plain.train_step(net, x, y, steps, optimizer)
 
 
-def our_step(net=None, size: int = BATCH, steps: int = T, width: float = 1.0, fast: Fast = FAST, scored: bool = False):
+def our_step(
+    net=None, size: int = BATCH, steps: int = T, width: float = 1.0, fast: Fast = FAST, scored: bool = False
+):
     net, one = net or vgg16(width, steps, fast), batch(size)
     optimizer = torch.optim.SGD(net.parameters(), **SGD)
     meter = ScoreMeter(net, "spike_abs_v") if scored else None
-    return lambda kept=meter: train.train_epoch(net, [one], optimizer)
+    return lambda kept=meter: training.train_epoch(net, [one], optimizer)
 
 
 def training() -> dict:
@@ -55,11 +57,14 @@ def inference() -> dict:
     """Latency ratio of the small network, against what its operations and neurons would say."""
     whole, (x, _) = vgg16(), batch()
     nets = {"whole": whole} | {str(r): small(whole, r) for r in RATIOS[:2]}
-    seconds = interleaved({name: lambda net=net: measure.run(net, x) for name, net in nets.items()})
+    seconds = interleaved({name: lambda net=net: measure.predict(net, x) for name, net in nets.items()})
     rows = {}
     for r in RATIOS[:2]:
         by = expected(nets[str(r)], whole)
-        rows[f"compact inference at {r}: latency ratio / {by:.3f}"] = (ratio(seconds, str(r), "whole", by), 1.2)
+        rows[f"compact inference at {r}: latency ratio / {by:.3f}"] = (
+            ratio(seconds, str(r), "whole", by),
+            1.2,
+        )
     return rows
 
 
@@ -76,7 +81,10 @@ def against() -> list[dict]:
         for value in values:
             asked = {"T": {"steps": value}, "batch": {"size": value}, "width": {"width": value}}[axis]
             seconds = interleaved({"plain": plain_step(**asked), "fast": our_step(**asked)}, rounds=7)
-            found += [{"axis": axis, "value": value, "variant": name, "seconds": each} for name, each in seconds.items()]
+            found += [
+                {"axis": axis, "value": value, "variant": name, "seconds": each}
+                for name, each in seconds.items()
+            ]
     return found
 
 
@@ -87,4 +95,6 @@ def profiled(r: float = 0.7, count: int = 5) -> str:
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(count):
             step()
-    return profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=15, max_name_column_width=60)
+    return profiler.key_averages().table(
+        sort_by="self_cpu_time_total", row_limit=15, max_name_column_width=60
+    )

@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 from timing import interleaved, load, ratio
 
-from lib import measure, models, published
-from lib.config import ROOT
-from lib.results import provenance, write_text
-from lib.train import set_up
+from lib import measure, models
+from lib.report import published
+from lib.report.results import provenance, write_text
+from lib.settings.config import ROOT
+from lib.training import set_up
 
 RHOS, BATCH, SHAPE = (0.9, 0.8, 0.7, 0.6, 0.5), 8, (3, 32, 32)
 
@@ -39,7 +40,7 @@ def main() -> None:
     set_up(torch.get_num_threads())
     x, before = torch.rand(BATCH, *SHAPE), load()
     nets = {rho: net(rho) for rho in (None, *RHOS)}
-    seconds = interleaved({str(rho): lambda one=one: measure.run(one, x) for rho, one in nets.items()})
+    seconds = interleaved({str(rho): lambda one=one: measure.predict(one, x) for rho, one in nets.items()})
     rows, theirs = [], printed()
     for rho, one in nets.items():
         faster = ratio(seconds, "None", str(rho))
@@ -63,7 +64,9 @@ def main() -> None:
         "network on a GPU. n: rounds, each with every row once. At rho 0.9 the count is 1 % above the printed one; why is not "
         f"known. Written by `python benchmarks/tokens.py`.\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.2f')}\n"
     )
-    write_text(ROOT / "results" / "benchmarks" / "tokens.csv", pd.DataFrame(rows).round(4).to_csv(index=False))
+    write_text(
+        ROOT / "results" / "benchmarks" / "tokens.csv", pd.DataFrame(rows).round(4).to_csv(index=False)
+    )
     write_text(ROOT / "results" / "benchmarks" / "tokens.md", text)
     print(text)
 

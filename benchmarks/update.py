@@ -8,17 +8,18 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from lib import config, data, models, train
-from lib.config import ROOT
+from lib import data, models, training
 from lib.measure import accuracy
 from lib.pruning.tokens import recalibrate
-from lib.results import provenance, write_text
-from lib.stats import interval
+from lib.report.results import provenance, write_text
+from lib.report.stats import interval
+from lib.settings import config
+from lib.settings.config import ROOT
 
 CELL, METHOD, EPOCHS, BATCHES = "vgg9-cifar10", "sca", 4, 20
 
 
-def measured_anew(run: train.Run) -> float:
+def measured_anew(run: training.Run) -> float:
     """Validation accuracy of a copy whose statistics come from BATCHES training batches, and from the network as it is now."""
     net = models.clone(run.net, torch.float32)
     recalibrate(net, run.batches(torch.Generator().manual_seed(run.seed), BATCHES))
@@ -27,26 +28,32 @@ def measured_anew(run: train.Run) -> float:
 
 def updates(settings: config.Study, seed: int) -> list[dict]:
     """Validation accuracy (%) before and after each of the first updates, after it with both statistics."""
-    cell, point = settings.cells[CELL], settings.points(CELL, METHOD)[-1]
-    run, rows = train.Run(data.open_or_prepare(settings, cell.data), cell, point, seed), []
+    task, trial = settings.tasks[CELL], settings.trials(CELL, METHOD)[-1]
+    run, rows = training.Run(data.open_or_prepare(settings, task.data), task, trial, seed), []
     for _ in tqdm(range(EPOCHS), desc=f"seed {seed}", unit="epoch"):
         run.epoch()
         line = run.log[-1]
         if "before_update" in line:
-            shares = {"before": line["before_update"], "after": line["validation"], "after, measured anew": measured_anew(run)}
-            rows.append({"update after epoch": line["epoch"], **{name: 100 * share for name, share in shares.items()}})
+            shares = {
+                "before": line["before_update"],
+                "after": line["validation"],
+                "after, measured anew": measured_anew(run),
+            }
+            rows.append(
+                {"update after epoch": line["epoch"], **{name: 100 * share for name, share in shares.items()}}
+            )
     return rows
 
 
 def main() -> None:
     settings = config.load("small")
-    train.set_up(settings.threads)
+    training.set_up(settings.threads)
     table = pd.DataFrame([row for seed in settings.grid.seeds for row in updates(settings, seed)])
     groups = table.groupby("update after epoch")
     shown = groups.agg(lambda seeds: "{:.1f} ± {:.1f}".format(*interval(seeds))).assign(n=groups.size())
-    made, point = provenance(), settings.points(CELL, METHOD)[-1]
+    made, trial = provenance(), settings.trials(CELL, METHOD)[-1]
     text = (
-        f"{CELL} of the small study, {settings.methods[METHOD].label} at {point.name}: validation accuracy (%), mean ± half of "
+        f"{CELL} of the small study, {settings.methods[METHOD].label} at {trial.name}: validation accuracy (%), mean ± half of "
         f"the 95 % interval over seeds. *Measured anew*: statistics of batch normalisation from {BATCHES} training batches of "
         f"the network that the update leaves. torch {made['torch']}. Written by `python benchmarks/update.py`.\n\n"
         f"{shown.to_markdown()}\n"

@@ -1,4 +1,3 @@
-import sys
 from dataclasses import replace
 
 import psutil
@@ -6,9 +5,7 @@ import pytest
 import torch
 from processes import STAGES, left, ours, unbroken
 
-from lib import config, data
-
-sys.path.insert(0, str(config.ROOT / "tools"))  # networks that spike: tools/spiking.py
+from lib import data
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,6 +54,10 @@ def prepared(channels) -> dict[str, bytes]:
 
 def pytest_terminal_summary(terminalreporter):
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    found = [value for report in reports for name, value in report.user_properties if name == "largest_difference"]
+    found = [
+        value for report in reports for name, value in report.user_properties if name == "largest_difference"
+    ]
     if found:
-        terminalreporter.write_line(f"masked and compact, float64: {max(found):.2g} apart at most in {len(found)} runs")
+        terminalreporter.write_line(
+            f"masked and compact, float64: {max(found):.2g} apart at most in {len(found)} runs"
+        )

@@ -8,9 +8,9 @@ from spiking import assert_alive, images, random_masks, settle
 from torch import nn
 
 from lib import pruning
-from lib.settings import Cell, Method, Point, Prune, Train
+from lib.settings import Method, Prune, Task, Train, Trial
 
-__all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tools/spiking.py
+__all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tests/spiking.py
 CONVS = [f"conv{i}" for i in range(1, 8)]
 
 
@@ -36,10 +36,18 @@ def method(**settings):
     return Method(label="test", **{"l1": 0.0, "interval": 1, "regrow": 0.1, **settings})
 
 
-def cell_of(epochs=2, **recipe):
+def task_of(epochs=2, **recipe):
     """A half-width network on digits: batches of 25, an update after each epoch."""
-    settings = {"batch": 25, "lr": 0.05, "momentum": 0.9, "weight_decay": 0.0, "l1": 3e-5, "lr_schedule": "cosine", **recipe}
-    return Cell(
+    settings = {
+        "batch": 25,
+        "lr": 0.05,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "l1": 3e-5,
+        "lr_schedule": "cosine",
+        **recipe,
+    }
+    return Task(
         data="digits",
         augment="none",
         net="vgg-digits",
@@ -52,11 +60,13 @@ def cell_of(epochs=2, **recipe):
     )
 
 
-def point_of(ratio, **settings):
-    return Point(ratio=ratio, method=method(**{"l1": 3e-5, **settings}))
+def trial_of(ratio, **settings):
+    return Trial(ratio=ratio, method=method(**{"l1": 3e-5, **settings}))
 
 
-def make_pruner(net, ratio=0.5, epochs=4, warmup=1, floor=2, seed=0, probes=2, kind=pruning.ChannelPruner, **settings):
+def make_pruner(
+    net, ratio=0.5, epochs=4, warmup=1, floor=2, seed=0, probes=2, kind=pruning.ChannelPruner, **settings
+):
     return kind(
         net,
         method(**settings),

@@ -17,12 +17,16 @@ import numpy as np
 import psutil
 from filelock import FileLock
 
-from lib import config, models, sparse
-from lib.files import load_tensors
+from lib import models
+from lib.core.tensors import load_tensors
+from lib.models import sparse
+from lib.settings import config
 
 TREES = ("lib", "notebooks", "studies")
 PATIENCE = 900  # seconds: nothing here is asked to be fast
-MARK = {"SNN_FAULTS": str(os.getpid())}  # in the environment of all that these tests start, and of all that those start
+MARK = {
+    "SNN_FAULTS": str(os.getpid())
+}  # in the environment of all that these tests start, and of all that those start
 STAGES = {  # the notebook and its parameters; tokens takes the network of dense for its teacher
     "data": ("10_prepare_data", {"name": "digits"}),
     "dense": ("11_train_dense", {"cell": "digits-spikformer"}),
@@ -30,7 +34,15 @@ STAGES = {  # the notebook and its parameters; tokens takes the network of dense
     "weights": ("13_rewire_weights", {"cell": "digits-vgg", "method": "pq"}),
     "tokens": ("14_select_tokens", {"cell": "digits-spikformer", "method": "learned"}),
 }
-REFUSALS = ("ConfigError: ", "DataError: ", "WriteError: ", "TrainingError: ", "Stopped: ", "OSError: ", "PermissionError: ")
+REFUSALS = (
+    "ConfigError: ",
+    "DataError: ",
+    "WriteError: ",
+    "TrainingError: ",
+    "Stopped: ",
+    "OSError: ",
+    "PermissionError: ",
+)
 
 
 def copied(folder: Path) -> Path:
@@ -46,11 +58,23 @@ def copied(folder: Path) -> Path:
 def start(folder: Path, stage: str, name: str, below: tuple[str, ...] = ()) -> subprocess.Popen:
     """A stage of the smoke study, as dvc.yaml runs it; below: the command that runs it, as `sh -c ...`."""
     notebook, given = STAGES[stage]
-    command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", f"build/{name}.ipynb", "--cwd", "."]
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        f"notebooks/{notebook}.ipynb",
+        f"build/{name}.ipynb",
+        "--cwd",
+        ".",
+    ]
     command += ["--no-progress-bar", "--log-level", "ERROR"]
     with open(folder / "build" / f"{name}.log", "w") as log:
         return subprocess.Popen(
-            [*below, *command, *(word for key, value in {"study": "smoke", **given}.items() for word in ("-p", key, value))],
+            [
+                *below,
+                *command,
+                *(word for key, value in {"study": "smoke", **given}.items() for word in ("-p", key, value)),
+            ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", **MARK},
             stdout=log,
@@ -95,7 +119,7 @@ def hold(process: subprocess.Popen) -> list[psutil.Process]:
     return held
 
 
-def go_on(held: list[psutil.Process]) -> None:
+def resume_prefix(held: list[psutil.Process]) -> None:
     for one in held:
         with suppress(psutil.NoSuchProcess):
             one.resume()
@@ -107,12 +131,14 @@ def kill(process: subprocess.Popen, whom: str = "all") -> None:
     for one in {"all": held, "first": held[:1], "rest": held[1:] or held}[whom]:
         with suppress(psutil.NoSuchProcess):
             one.kill()
-    go_on(held)
+    resume_prefix(held)
     process.wait(PATIENCE)
     assert not left(held), "orphans go on"
 
 
-def killed(begin: Callable, seconds: float, chance: random.Random, whom: str = "all", anew: Callable = lambda: None) -> float:
+def killed(
+    begin: Callable, seconds: float, chance: random.Random, whom: str = "all", anew: Callable = lambda: None
+) -> float:
     """Kills the run that `begin` starts at a random moment of so many seconds; returns when it began. If it ends before that,
     `anew` takes back what it has made, and the next one has half the time: some moment is early enough on any machine."""
     while True:
@@ -248,7 +274,9 @@ def unbroken(tmp_path_factory, *stages: str) -> Unbroken:
             seconds, after = time.monotonic() - started, made(folder)
             record[stage] = {"seconds": seconds, "files": sorted(set(after) - set(before))}
             before = after
-        assert not leftovers(folder) and not list(folder.glob("build/resume/*")), "a finished run keeps nothing to resume"
+        assert not leftovers(folder) and not list(folder.glob("build/resume/*")), (
+            "a finished run keeps nothing to resume"
+        )
         (folder / "record.json").write_text(json.dumps(record))
 
     folder = shared(tmp_path_factory, "-".join(stages), run)

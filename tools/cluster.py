@@ -33,7 +33,9 @@ except ModuleNotFoundError:
 
 GUARD = Path(__file__).with_name("guard.py")
 RETRIES = 3  # of a stage whose worker or machine died, or whose kernel lost the race for a port
-PASSED = ("SNN_DATA",)  # of the environment here: what a study reads. The rest of it, the GPUs too, is the worker's own
+PASSED = (
+    "SNN_DATA",
+)  # of the environment here: what a study reads. The rest of it, the GPUs too, is the worker's own
 
 
 class Job(NamedTuple):
@@ -72,7 +74,9 @@ def jobs(pipeline: str) -> list[Job]:
         old = [stages[address] for address in stale(list(stages))]
         todo = graph.subgraph(set(old).union(*(nx.ancestors(graph, stage) for stage in old)))
         order = nx.lexicographical_topological_sort(todo.reverse(), key=lambda stage: stage.addressing)
-        return [job_of(stage, sorted(other.addressing for other in todo.successors(stage))) for stage in order]
+        return [
+            job_of(stage, sorted(other.addressing for other in todo.successors(stage))) for stage in order
+        ]
 
 
 def gpu_share(text: str) -> float:
@@ -82,7 +86,9 @@ def gpu_share(text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise RuntimeError(f"GPU_SHARE: {text!r}: the part of a GPU that a training takes: give a number from 0 to 1")
+        raise RuntimeError(
+            f"GPU_SHARE: {text!r}: the part of a GPU that a training takes: give a number from 0 to 1"
+        )
     return share
 
 
@@ -96,10 +102,15 @@ def refuse(todo: list[Job], share: float, machines: list[dict]) -> None:
     machines: what each offers, as Ray writes it: {"CPU": 4.0, "GPU": 1.0, ...}
     """
     gpu = share if any(job.trains for job in todo) else 0
-    for setting, asked, unit in (("threads", max(job.threads for job in todo), "CPU"), ("GPU_SHARE", gpu, "GPU")):
+    for setting, asked, unit in (
+        ("threads", max(job.threads for job in todo), "CPU"),
+        ("GPU_SHARE", gpu, "GPU"),
+    ):
         most = max(machine.get(unit, 0) for machine in machines)
         if asked > most:
-            raise RuntimeError(f"{setting}: {asked:g}: the largest machine of the cluster has {most:g} {unit}; lower it")
+            raise RuntimeError(
+                f"{setting}: {asked:g}: the largest machine of the cluster has {most:g} {unit}; lower it"
+            )
 
 
 class Head:
@@ -164,8 +175,12 @@ def connect(address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
-        said = "no cluster answers" if isinstance(error, ConnectionError) else str(error).strip().splitlines()[0]
-        raise RuntimeError(f"RAY: {address!r}: {said}; `ray start --head` starts one, RAY=auto finds it") from None
+        said = (
+            "no cluster answers" if isinstance(error, ConnectionError) else str(error).strip().splitlines()[0]
+        )
+        raise RuntimeError(
+            f"RAY: {address!r}: {said}; `ray start --head` starts one, RAY=auto finds it"
+        ) from None
 
 
 def submit(todo: list[Job], share: float) -> dict:
@@ -196,11 +211,15 @@ def follow(waiting: dict) -> None:
             except ray.exceptions.RayError as error:
                 if failed.isdisjoint(job.upstream):  # else the one upstream has said why
                     said = str(getattr(error, "cause", None) or error)
-                    bar.write(said if job.address in said else f"stage {job.address}: {said}", file=sys.stderr)
+                    bar.write(
+                        said if job.address in said else f"stage {job.address}: {said}", file=sys.stderr
+                    )
                 failed.add(job.address)
             bar.update()
     if failed:
-        raise RuntimeError(f"{len(failed)} of {total} stages failed, or need one that did: {', '.join(sorted(failed))}")
+        raise RuntimeError(
+            f"{len(failed)} of {total} stages failed, or need one that did: {', '.join(sorted(failed))}"
+        )
 
 
 def main() -> None:

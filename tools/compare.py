@@ -19,25 +19,29 @@ LEAST, ERRORS = 0.05, 3
 def committed(study: str, revision: str) -> dict[str, str]:
     """{path: text} of the results at a git revision."""
     listed = git("ls-tree", "-r", "--name-only", revision, f"results/{study}").splitlines()
-    runs = [path for path in listed if path.endswith(".json") and path.count("/") > 2]  # in the folders of stages
+    runs = [
+        path for path in listed if path.endswith(".json") and path.count("/") > 2
+    ]  # in the folders of stages
     return {path: git("show", f"{revision}:{path}") for path in runs}
 
 
 def git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"error: git {' '.join(arguments)}: {' '.join(done.stderr.split())}")  # git may say in more what to do
+        sys.exit(
+            f"error: git {' '.join(arguments)}: {' '.join(done.stderr.split())}"
+        )  # git may say in more what to do
     return done.stdout
 
 
 def accuracies(texts) -> dict[tuple, list[float]]:
-    """{(stage, cell, method, what was asked for, variant): test accuracies, one a seed}"""
+    """{(stage, task, method, what was asked for, variant): test accuracies, one a seed}"""
     found = defaultdict(list)
     for record in map(json.loads, texts):
-        for point in record["points"]:
-            variant = ", ".join(f"{key} {value}" for key, value in point.get("variant", {}).items())
-            asked = " ".join(f"{key} {point[key]:g}" for key in ("ratio", "rho", "asked") if key in point)
-            found[record["stage"], record["cell"], record["method"], asked, variant].append(point["accuracy"])
+        for trial in record["trials"]:
+            variant = ", ".join(f"{key} {value}" for key, value in trial.get("variant", {}).items())
+            asked = " ".join(f"{key} {trial[key]:g}" for key in ("ratio", "rho", "asked") if key in trial)
+            found[record["stage"], record["cell"], record["method"], asked, variant].append(trial["accuracy"])
     return found
 
 
@@ -47,18 +51,21 @@ def tolerance(seeds: list[float]) -> float:
 
 
 def compare(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> str | None:
-    """Prints a row a point; returns what is wrong with the worst one, None if nothing is."""
+    """Prints a row a trial; returns what is wrong with the worst one, None if nothing is."""
     worst, wrong = 0.0, None
     print(f"{'committed':>9} {'fresh':>7} {'change':>7}  test accuracy, mean over seeds")
     for key in sorted(old.keys() | new.keys()):
         name = " ".join(str(part) for part in key if part != "")
         if len(old[key]) != len(new[key]):
-            return f"{name}: {len(old[key])} points are committed, {len(new[key])} were made"
+            return f"{name}: {len(old[key])} trials are committed, {len(new[key])} were made"
         change = fmean(new[key]) - fmean(old[key])
         print(f"{fmean(old[key]):9.3f} {fmean(new[key]):7.3f} {change:+7.3f}  {name}")
         excess = abs(change) - tolerance(old[key])
         if excess > worst:
-            worst, wrong = excess, f"{name}: {fmean(old[key]):.3f} is committed, {fmean(new[key]):.3f} was made"
+            worst, wrong = (
+                excess,
+                f"{name}: {fmean(old[key]):.3f} is committed, {fmean(new[key]):.3f} was made",
+            )
     return wrong
 
 
@@ -70,8 +77,12 @@ def main() -> None:
     fresh = sorted(Path("results", study).glob("*/**/*.json"))
     wrong = compare(accuracies(old.values()), accuracies(path.read_text() for path in fresh))
     if wrong:
-        sys.exit(f"error: the fresh results differ from the committed ones by more than chance; worst: {wrong}")
-    print(f"{len(fresh)} results of study {study} agree with {revision} within max({LEAST}, {ERRORS} standard errors)")
+        sys.exit(
+            f"error: the fresh results differ from the committed ones by more than chance; worst: {wrong}"
+        )
+    print(
+        f"{len(fresh)} results of study {study} agree with {revision} within max({LEAST}, {ERRORS} standard errors)"
+    )
 
 
 if __name__ == "__main__":

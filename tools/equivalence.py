@@ -9,15 +9,18 @@ import pandas as pd
 from spiking import images, in_shape, living
 from tqdm import tqdm
 
-from lib import config, models, pruning
+from lib import models, pruning
 from lib.measure import count_parameters, difference
-from lib.results import write_text
+from lib.report.results import write_text
+from lib.settings import config
 
 NOTE = """
 Every network spikes: in every layer some neurons fire and some do not, and flipping one bit of the layer's mask changes the
 logits by more than 1e-6. float64, eval mode, T = 2, IF neurons, random weights, masks and images.
 """
-NETWORKS = [name for name in models.NAMES if not name.startswith("spikformer")]  # a transformer has no prunable channels here
+NETWORKS = [
+    name for name in models.NAMES if not name.startswith("spikformer")
+]  # a transformer has no prunable channels here
 KEPT = {"3/4": 0.75, "1/2": 0.5, "1/4": 0.25, "1/10": 0.1, "one a site": 1}
 
 
@@ -33,7 +36,7 @@ def compare(name, kept):
         "channels kept": kept,
         "parameters left": left,
         "% of dense": round(100 * left / dense, 2),
-        "largest logit difference": f"{difference(net, small, images(net, 8, seed=11)):.1e}",
+        "largest logit difference": f"{max_logit_diff(net, small, images(net, 8, seed=11)):.1e}",
     }
 
 

@@ -16,10 +16,12 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the tree of this file, whichever one the environment knows
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # the tree of this file, whichever one the environment knows
 
-from lib.config import ROOT
-from lib.results import write_text
+from lib.report.results import write_text
+from lib.settings.config import ROOT
 
 TESTS = ("test_killed.py", "test_faults.py", "test_faults_files.py", "test_faults_repro.py")
 REPORT, TABLE = ROOT / "build" / "faults.xml", ROOT / "results" / "benchmarks" / "faults.md"
@@ -81,7 +83,9 @@ def run() -> int:
     """The tests' exit status. raises: SystemExit if they did not even start"""
     REPORT.unlink(missing_ok=True)
     tests = [str(ROOT / "tests" / name) for name in TESTS]
-    done = subprocess.run([sys.executable, "-m", "pytest", "-n", "2", "--junit-xml", REPORT, *tests], cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "2", "--junit-xml", REPORT, *tests], cwd=ROOT
+    )
     if not REPORT.exists():
         sys.exit(f"error: the tests did not start (exit status {done.returncode}): see above")
     return done.returncode
@@ -91,7 +95,9 @@ def main() -> None:
     given = [Path(name) for name in sys.argv[1:]]
     status = 0 if given else run()
     faults = table(given or [REPORT])
-    write_text(TABLE, head(given or [REPORT], faults) + faults.to_markdown(index=False, disable_numparse=True) + "\n")
+    write_text(
+        TABLE, head(given or [REPORT], faults) + faults.to_markdown(index=False, disable_numparse=True) + "\n"
+    )
     sys.exit(status)
 
 

@@ -3,7 +3,7 @@
     python tools/locked.py
 
 What git ignores (data/, runs/) need not be there. Of a study that is kept, figures and tables are locked, and
-by them the results that they are drawn from (`kept` in lib/settings/points.py).
+by them the results that they are drawn from (`kept` in lib/settings/trial.py).
 """
 
 import os

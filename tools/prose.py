@@ -6,15 +6,18 @@ from statistics import mean, median
 
 import pandas as pd
 
-from lib import config, results
-from lib.config import ROOT
-from lib.stats import span
+from lib.report import results
+from lib.report.stats import span
+from lib.settings import config
+from lib.settings.config import ROOT
 
 STUDY = config.load("small")
-CELL = STUDY.cells["vgg9-cifar10"]
+CELL = STUDY.tasks["vgg9-cifar10"]
 RATIO = 0.7
 SCA = {"epochs": 300, "images": 50_000, "batch": 64, "parameters": 15_250_378}  # methods 0.1 (2), A26
-UPDATES = r"\| +(\d+) \| ([\d.]+) ±[^|]+\| ([\d.]+) ±[^|]+\| ([\d.]+) ±"  # a row of results/benchmarks/update.md
+UPDATES = (
+    r"\| +(\d+) \| ([\d.]+) ±[^|]+\| ([\d.]+) ±[^|]+\| ([\d.]+) ±"  # a row of results/benchmarks/update.md
+)
 
 
 def wrapped(text: str) -> str:
@@ -24,9 +27,13 @@ def wrapped(text: str) -> str:
 
 def setting() -> str:
     """What was trained on real images, and how that compares with SCA's own trainings."""
-    longer = STUDY.cells["vgg9-longer-cifar10"]
-    other = STUDY.cells["vgg9-cifar100"]
-    size = results.load(STUDY, "dense", ["dense"]).set_index("cell")["parameters"]["vgg9-cifar10"].iloc[0]["total"]
+    longer = STUDY.tasks["vgg9-longer-cifar10"]
+    other = STUDY.tasks["vgg9-cifar100"]
+    size = (
+        results.load(STUDY, "dense", ["dense"])
+        .set_index("cell")["parameters"]["vgg9-cifar10"]
+        .iloc[0]["total"]
+    )
     return wrapped(f"""
 Test accuracy (%), mean ± half of the 95 % interval over {len(STUDY.grid.seeds)} seeds: CIFAR-10 in the
 figure, CIFAR-100 too in the table. The grey marks in (c) are published, all of a VGG16 of
@@ -45,46 +52,51 @@ numbers are those of an earlier code, with deviations that [studies/small](studi
 """)
 
 
-def images(cell) -> int:
-    """Training images of a cell, those for validation left out."""
-    return round(STUDY.data.images[cell.data] * (1 - STUDY.data.validation))
+def images(task) -> int:
+    """Training images of a task, those for validation left out."""
+    return round(STUDY.data.images[task.data] * (1 - STUDY.data.validation))
 
 
-def steps(cell) -> int:
+def steps(task) -> int:
     """Of one of its epochs; the last images, too few for a batch, are left out."""
-    return images(cell) // cell.train.batch
+    return images(task) // task.train.batch
 
 
 def trained(method: str) -> pd.DataFrame:
     """The trainings of one method for channels in vgg9-cifar10 at RATIO, a row a seed."""
-    return results.load(STUDY, "channels", [method]).query("cell == 'vgg9-cifar10' and ratio == @RATIO")
+    return results.load(STUDY, "channels", [method]).query("task == 'vgg9-cifar10' and ratio == @RATIO")
 
 
 def drops(method: str, first: int = 1) -> list[tuple[float, float]]:
     """Validation accuracy (%) before and after each of its updates, from an epoch on, over all seeds."""
-    lines = [line for log in trained(method)["log"] for line in log if "before_update" in line and line["epoch"] >= first]
+    lines = [
+        line
+        for log in trained(method)["log"]
+        for line in log
+        if "before_update" in line and line["epoch"] >= first
+    ]
     return [(100 * line["before_update"], 100 * line["validation"]) for line in lines]
 
 
 def updates() -> str:
-    """What an update takes, in gated and in literal SCA."""
+    """What an update takes, in frozen and in soft SCA."""
     before, after = zip(*drops("sca"), strict=True)
     late = CELL.train.epochs // 2
-    taken = [whole - left for whole, left in drops("sca-literal", late)]
+    taken = [whole - left for whole, left in drops("sca-soft", late)]
     measured = re.findall(UPDATES, (ROOT / "results/benchmarks/update.md").read_text())
     rows = [[float(number) for number in row] for row in measured]
     gone = [100 * (anew - left) / (whole - left) for _, whole, left, anew in rows]
     return wrapped(f"""
-**What an update takes** (a, `vgg9-cifar10` at ratio {RATIO}). SCA in our gated reading swaps channels
+**What an update takes** (a, `vgg9-cifar10` at ratio {RATIO}). SCA in our frozen reading swaps channels
 after every epoch. Its {len(after)} updates, of all seeds, take validation accuracy from {span(before)} %
 down to {span(after)} % (median {median(after):.0f} %; chance is 10 %), and the epoch after each brings it
 back. Much of the fall is not lost function: with statistics of batch normalisation measured anew,
 {gone[0]:.0f} % of the fall after epoch {rows[0][0]:.0f} is gone, and {span(gone[1:])} % of the next ones
-([results/benchmarks/update.md](results/benchmarks/update.md)). In the literal reading the updates from
-epoch {late} on still take {span(taken)} points; in *sca+* they fade and stop. After the last update gated
-SCA trains for one more interval, at a learning rate near 0; literal SCA, as published, is cut once more
+([results/benchmarks/update.md](results/benchmarks/update.md)). In the soft reading the updates from
+epoch {late} on still take {span(taken)} points; in *sca+* they fade and stop. After the last update frozen
+SCA trains for one more interval, at a learning rate near 0; soft SCA, as published, is cut once more
 after the last epoch. It is not all of the story: only-prune is cut once, trains on undisturbed, and is
-not to be told apart from gated SCA.
+not to be told apart from frozen SCA.
 """)
 
 
@@ -96,7 +108,7 @@ def layers() -> str:
         for name in sorted(runs["widths"].iloc[0])
     ]
     return wrapped(f"""
-**Where the channels stay** (b). One ranking over all layers leaves gated SCA {left[0]} and {left[1]} % of
+**Where the channels stay** (b). One ranking over all layers leaves frozen SCA {left[0]} and {left[1]} % of
 its first two layers, and {left[-2]} and {left[-1]} % of the last two, as in SCA's Fig. 3. Early maps are
 large: at equal ratio SCA's networks often have fewer parameters than random ones, but more SynOps. An equal
 ratio is no equal cost; the accuracy that goes with equal cost is below. How thin the thinnest layer is does
@@ -105,8 +117,8 @@ not go with accuracy here (c); on the digits of the quick study it does.
 
 
 def cost() -> str:
-    """How long the dense control of equal training cost trains."""
-    epochs = results.load(STUDY, "controls", ["uniform-longer"])["epochs"]
+    """How long the dense baseline of equal training cost trains."""
+    epochs = results.load(STUDY, "baselines", ["uniform-longer"])["epochs"]
     return wrapped(f"""
 **What helps, and what a dense network of that size reaches.** *Equal training cost* is as many
 multiply-accumulates as SCA's whole training takes, which are {span(epochs)} epochs of so small a network.
@@ -121,16 +133,16 @@ def trainings() -> str:
             "dense": ["dense"],
             "channels": STUDY.methods,
             "ablate": STUDY.ablations,
-            "controls": STUDY.controls,
+            "baselines": STUDY.baselines,
             "weights": STUDY.weights,
             "tokens": STUDY.tokens,
         }.items()
     )
     return wrapped(f"""
 `make repro STUDY=small` draws what was found on real CIFAR-10 and CIFAR-100 at laptop size, from the kept
-results of {made} trainings of a quarter-width VGG9 (channels, with ablations and dense controls; single
+results of {made} trainings of a quarter-width VGG9 (channels, with ablations and dense baselines; single
 weights) and a Spikformer (tokens). To train them anew, hours on two cores, move the lists under `kept:` in
-[studies/small](studies/small/params.yaml) up into its grid. Not run: the cells under `planned:` there (VGG16
+[studies/small](studies/small/params.yaml) up into its grid. Not run: the tasks under `planned:` there (VGG16
 and ResNet-19 learned too little in this budget, as its comments say; PreResNet-18 and the event network for
 lack of time).
 """)

@@ -12,12 +12,14 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml import YAML
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the tree of this file, whichever one the environment knows
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # the tree of this file, whichever one the environment knows
 
 import prose
 
-from lib.config import ROOT
-from lib.files import whole
+from lib.core.files import whole
+from lib.settings.config import ROOT
 
 README = ROOT / "README.md"
 START = ROOT / "notebooks" / "00_start_here.ipynb"
@@ -42,7 +44,10 @@ def sources() -> str:
             continue
         notebook = re.search(r"notebooks/(\S+)\.ipynb", spec["cmd"]).group(1)
         made = [
-            Path(path).name for out in spec.get("plots", []) + spec.get("outs", []) for path in out if not path.endswith(".svg")
+            Path(path).name
+            for out in spec.get("plots", []) + spec.get("outs", [])
+            for path in out
+            if not path.endswith(".svg")
         ]
         rows.append(
             {
@@ -72,7 +77,9 @@ def numbers() -> str:
 
 def densities() -> str:
     """Test accuracy of each method for single weights at each density that it was asked for."""
-    return wide(lambda table: table["asked (%)"].notna() & table["rho"].isna(), "asked (%)", "asked for {:.3g} %")
+    return wide(
+        lambda table: table["asked (%)"].notna() & table["rho"].isna(), "asked (%)", "asked for {:.3g} %"
+    )
 
 
 def tokens() -> str:
@@ -87,7 +94,9 @@ def tokens() -> str:
 
 def tickets() -> str:
     """Test accuracy of the transformer's lottery tickets at each density."""
-    return wide(lambda table: table["asked (%)"].lt(100) & table["rho"].notna(), "asked (%)", "density {:.3g} %")
+    return wide(
+        lambda table: table["asked (%)"].lt(100) & table["rho"].notna(), "asked (%)", "density {:.3g} %"
+    )
 
 
 def wide(rows, column: str, title: str, study: str = "quick") -> str:
@@ -101,12 +110,19 @@ def wide(rows, column: str, title: str, study: str = "quick") -> str:
     found = table.pivot(index=["cell", "method"], columns=column, values="shown").fillna("")
     order = table[["cell", "method"]].drop_duplicates()
     found = found.reindex(pd.MultiIndex.from_frame(order)).reset_index()
-    return found.rename(columns={value: title.format(value) for value in found.columns[2:]}).to_markdown(index=False)
+    return found.rename(columns={value: title.format(value) for value in found.columns[2:]}).to_markdown(
+        index=False
+    )
 
 
 def real() -> str:
     """Test accuracy of each channel method at each ratio, on real images."""
-    return wide(lambda table: table["cell"].isin(table.loc[table["ratio"] > 0, "cell"]), "ratio", "ratio {:g}", "small")
+    return wide(
+        lambda table: table["cell"].isin(table.loc[table["ratio"] > 0, "cell"]),
+        "ratio",
+        "ratio {:g}",
+        "small",
+    )
 
 
 def found() -> str:
@@ -116,13 +132,17 @@ def found() -> str:
 
 def verdicts() -> str:
     """Its differences without the numbers: who was set beside whom, and what the interval says."""
-    return "\n".join(re.sub(r" [+-]\d[^:]*:", ":", line) for line in found().splitlines() if " against " in line)
+    return "\n".join(
+        re.sub(r" [+-]\d[^:]*:", ":", line) for line in found().splitlines() if " against " in line
+    )
 
 
 def unsaid() -> str:
     """Of what the small study answers, with numbers, that on which the papers are silent."""
     lines = found().splitlines()
-    return "\n".join(next(line for line in lines if line.startswith(f"- **{question}")) for question in UNSAID)
+    return "\n".join(
+        next(line for line in lines if line.startswith(f"- **{question}")) for question in UNSAID
+    )
 
 
 TABLES = (sources, numbers, densities, tokens, tickets, real, found, verdicts, unsaid)

@@ -29,8 +29,19 @@ from tqdm import tqdm
 
 LOGS = Path("build/logs")
 TRIES = 2  # a kernel may lose the race for a port when many start at once
-FINAL = ("error: ", "PapermillExecutionError")  # our own refusal, or a cell that failed: trying again would not help
-OURS = ("error: ", "ConfigError: ", "DataError: ", "ResultsError: ", "WriteError: ", "TrainingError: ", "Stopped: ")
+FINAL = (
+    "error: ",
+    "PapermillExecutionError",
+)  # our own refusal, or a cell that failed: trying again would not help
+OURS = (
+    "error: ",
+    "ConfigError: ",
+    "DataError: ",
+    "ResultsError: ",
+    "WriteError: ",
+    "TrainingError: ",
+    "Stopped: ",
+)
 FULL = ("OSError: [Errno ", "PermissionError: [Errno ")  # of DVC and papermill, where a disk refuses
 BUSY = "is busy, it is being blocked by"  # DVC's word
 OTHER = "another run is at it, and this one stops; nothing is lost: when that has ended, run again"
@@ -38,7 +49,9 @@ SHOWN = 25  # lines of a failed stage's log
 # SIGTERM is passed on to kernels alone: by it papermill would leave a kernel, and DVC a stage that it has not entered
 HEEDLESS = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh")
 DVC = (sys.executable, str(Path(__file__).with_name("wholelock.py")), "--wait-for-lock")
-STOPPED = "stopped by SIGTERM; every finished epoch is kept: run the same command again, and it goes on from there"
+STOPPED = (
+    "stopped by SIGTERM; every finished epoch is kept: run the same command again, and it goes on from there"
+)
 stopping = threading.Event()
 
 
@@ -50,9 +63,13 @@ def needed(repo: Repo, pipeline: str) -> nx.DiGraph:
     graph = repo.index.graph
     wanted = [stage for stage in graph if stage.path_in_repo == pipeline]
     if not wanted and repo.dvcignore.is_ignored_file(pipeline):
-        raise RuntimeError(f"{pipeline}: .dvcignore leaves it out, as nothing of it has been run; take its line out")
+        raise RuntimeError(
+            f"{pipeline}: .dvcignore leaves it out, as nothing of it has been run; take its line out"
+        )
     if not wanted:
-        raise RuntimeError(f"{pipeline}: no stages there; known are {', '.join(sorted({s.path_in_repo for s in graph}))}")
+        raise RuntimeError(
+            f"{pipeline}: no stages there; known are {', '.join(sorted({s.path_in_repo for s in graph}))}"
+        )
     found = graph.subgraph(set(wanted).union(*(nx.descendants(graph, stage) for stage in wanted)))
     root = Path(repo.root_dir)
     for stage in found:
@@ -64,7 +81,9 @@ def needed(repo: Repo, pipeline: str) -> nx.DiGraph:
 def stay_inside(root: Path, out: Path) -> None:
     """Raises RuntimeError if a link leads to what a stage writes, out of the repository: DVC refuses it at the end."""
     if not out.parent.resolve().is_relative_to(root.resolve()):
-        link = next((path for path in reversed(out.parents) if path.is_relative_to(root) and path.is_symlink()), out)
+        link = next(
+            (path for path in reversed(out.parents) if path.is_relative_to(root) and path.is_symlink()), out
+        )
         raise RuntimeError(
             f"{link} leads to {link.resolve()}, and DVC follows no link out of the repository; put a folder there, and see "
             f"README.md, 'Another disk'"
@@ -115,7 +134,9 @@ def failure(address: str, text: str) -> str:
     if BUSY in text:
         return f"stage {address}: {OTHER}"
     ours = [line for line in text.splitlines() if line.startswith((*OURS, *FULL))]
-    return f"stage {address} failed; the end of {log_of(address)}:\n" + "\n".join(ours[-1:] or text.splitlines()[-SHOWN:])
+    return f"stage {address} failed; the end of {log_of(address)}:\n" + "\n".join(
+        ours[-1:] or text.splitlines()[-SHOWN:]
+    )
 
 
 def run_to_its_end(command: list[str], file) -> int:
@@ -125,7 +146,9 @@ def run_to_its_end(command: list[str], file) -> int:
             try:
                 return process.wait(1)
             except subprocess.TimeoutExpired:
-                for below in psutil.Process(process.pid).children(recursive=True) if stopping.is_set() else ():
+                for below in (
+                    psutil.Process(process.pid).children(recursive=True) if stopping.is_set() else ()
+                ):
                     with suppress(psutil.NoSuchProcess):
                         below.terminate()
 
@@ -158,7 +181,9 @@ def reproduce_all(graph: dict[str, set[str]]) -> None:
     sorter.prepare()
     with (
         tqdm(total=len(graph), unit="stage") as bar,
-        ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) as pool,
+        ThreadPoolExecutor(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ) as pool,
     ):
         try:
             while sorter.is_active():
@@ -178,7 +203,10 @@ def forget_half_a_note() -> None:
     note = Path(".dvc/tmp/rwlock")
     if not note.exists():
         return
-    with suppress(LockError), make_lock(f"{note}.lock", tmp_dir=note.parent):  # DVC's own; who holds it writes the note now
+    with (
+        suppress(LockError),
+        make_lock(f"{note}.lock", tmp_dir=note.parent),
+    ):  # DVC's own; who holds it writes the note now
         try:
             json.loads(note.read_text())
         except ValueError:
@@ -199,7 +227,9 @@ def told(error: Exception) -> str:
     """One line of any exception: what a stage's log said stays whole; of git's and the system's own words, what to do."""
     text = str(error)
     if "dubious ownership" in text or "safe.directory" in text or "not owned by current user" in text:
-        return f"git: the clone belongs to another user; git config --global --add safe.directory {Path.cwd()}"
+        return (
+            f"git: the clone belongs to another user; git config --global --add safe.directory {Path.cwd()}"
+        )
     if isinstance(error, PermissionError):
         return f"{error.filename}: {error.strerror}: clone the repository as yourself, into a folder that is yours"
     if isinstance(error, (RuntimeError, DvcException)):
@@ -215,7 +245,9 @@ def main() -> None:
     first = {address: set() for address, upstream in graph.items() if not upstream}
     if changed := stale(list(graph)):
         reproduce_all({address: first[address] for address in changed if address in first})
-        reproduce_all(downstream(graph, stale(list(graph))))  # asked anew: the first ones may have written what was there
+        reproduce_all(
+            downstream(graph, stale(list(graph)))
+        )  # asked anew: the first ones may have written what was there
     close(pipeline)
 
 

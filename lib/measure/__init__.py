@@ -2,7 +2,7 @@
 
 from lib.measure.activity import firing
 from lib.measure.cost import energy, flops, picojoules, synops
-from lib.measure.evaluate import accuracy, difference, hits, run
+from lib.measure.evaluate import accuracy, count_correct, max_logit_diff, predict
 from lib.measure.report import COST_IMAGES, PROOF_IMAGES, numerics, report
 from lib.measure.size import by_kind, count_parameters, count_synapses, parameters, weights_left
 
@@ -13,16 +13,16 @@ __all__ = [
     "by_kind",
     "count_parameters",
     "count_synapses",
-    "difference",
+    "max_logit_diff",
     "energy",
     "firing",
     "flops",
-    "hits",
+    "count_correct",
     "numerics",
     "parameters",
     "picojoules",
     "report",
-    "run",
+    "predict",
     "synops",
     "weights_left",
 ]

@@ -4,7 +4,7 @@ import torch
 from spikingjelly.activation_based.neuron import BaseNode
 from torch import Tensor
 
-from lib.measure.evaluate import run
+from lib.measure.evaluate import predict
 from lib.models import SpikingNet
 
 
@@ -12,13 +12,17 @@ def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
     """{site: [C]}: spikes a neuron and time step of each kept channel, in [0, 1]; of a network without sites, of each layer of
     neurons, named by its module."""
     nodes = {name: site.node for name, site in net.sites.items()} or {
-        name.removesuffix(".node"): module for name, module in net.named_modules() if isinstance(module, BaseNode)
+        name.removesuffix(".node"): module
+        for name, module in net.named_modules()
+        if isinstance(module, BaseNode)
     }
     rates, hooks = {name: [] for name in nodes}, []
     for name, node in nodes.items():
         mean = channel_mean if net.sites or name.startswith(("stem", "position")) else token_mean
-        hooks.append(node.register_forward_hook(lambda _, __, out, name=name, mean=mean: rates[name].append(mean(out))))
-    run(net, batch)
+        hooks.append(
+            node.register_forward_hook(lambda _, __, out, name=name, mean=mean: rates[name].append(mean(out)))
+        )
+    predict(net, batch)
     for hook in hooks:
         hook.remove()
     found = {name: torch.stack(rate).mean(0) for name, rate in rates.items()}

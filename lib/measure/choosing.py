@@ -21,7 +21,7 @@ def by_attention(net: SpikingNet, number: int, x: Tensor) -> tuple[float, float]
 
 
 def by_information(net: SpikingNet, number: int, x: Tensor) -> tuple[float, float]:
-    """Of `lib.pruning.tokens.information`: an event reaches the deviation of each token of its 3x3 neighbourhood, and the
+    """Of `lib.models.tokens.information`: an event reaches the deviation of each token of its 3x3 neighbourhood, and the
     change from the step before and that to the step after. Each of them is squared."""
     around = torch.ones(1, 1, 3, 3, dtype=x.dtype, device=x.device)
     deviations = F.conv2d(x.sum((0, 1, 3)).view(1, 1, *net.side), around, padding=1).sum()
@@ -29,7 +29,10 @@ def by_information(net: SpikingNet, number: int, x: Tensor) -> tuple[float, floa
     return (deviations + changes).item(), float(x.numel() + x[1:].numel())
 
 
-COUNTS = {"attention": (by_attention, 1), "skip": (by_information, 0)}  # rule -> what it costs, the first block it chooses for
+COUNTS = {
+    "attention": (by_attention, 1),
+    "skip": (by_information, 0),
+}  # rule -> what it costs, the first block it chooses for
 
 
 @contextmanager

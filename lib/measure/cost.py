@@ -10,12 +10,15 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib.measure.choosing import choices_of
-from lib.measure.evaluate import run
+from lib.measure.evaluate import predict
 from lib.measure.synapses import inputs_of, products_of, reached, synapses_left
 from lib.models import SpikingNet
 from lib.pruning import current_masks
 
-PJ_PER_MAC, PJ_PER_AC = 4.6, 0.9  # 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
+PJ_PER_MAC, PJ_PER_AC = (
+    4.6,
+    0.9,
+)  # 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
 
 
 def synops(net: SpikingNet, batch: Tensor) -> dict:
@@ -27,20 +30,28 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
     raises: ValueError if an input that should count events holds anything but whole events
     """
     with inputs_of(net) as inputs, products_of(net) as products, choices_of(net) as choices:
-        run(net, batch)
+        predict(net, batch)
     masks, layers, n = current_masks(net), {}, batch.shape[-4]
     for number, edge in enumerate(net.edges()):
         x = torch.cat(inputs[edge.module])  # a row for each image, and step, and token: [rows, ...]
         there = synapses_left(net, edge, masks)
-        steps = x.unflatten(0, (-1, n))  # of the first layer [T, N, ...]; [1, N, ...] where all T are the same and ran once
+        steps = x.unflatten(
+            0, (-1, n)
+        )  # of the first layer [T, N, ...]; [1, N, ...] where all T are the same and ran once
         if edge.unit is None:
             every = reached(net, edge, torch.ones_like(x), there) / n
             static = number == 0 and torch.equal(steps, steps[:1].expand_as(steps))
             once = every / len(steps) if static else every
-            layers[edge.makes or edge.module] = {"ac": 0.0, "mac": once, "mac_x_T": once * (net.T if static else 1)}
+            layers[edge.makes or edge.module] = {
+                "ac": 0.0,
+                "mac": once,
+                "mac_x_T": once * (net.T if static else 1),
+            }
         else:
             events, repeats = x.double().abs() / edge.unit, net.T // len(steps) if number == 0 else 1
-            if not torch.allclose(events, events.round(), rtol=1e-6, atol=1e-4):  # a sum in float32 may be large
+            if not torch.allclose(
+                events, events.round(), rtol=1e-6, atol=1e-4
+            ):  # a sum in float32 may be large
                 raise ValueError(f"layer {edge.module}: its input is not made of whole events of {edge.unit}")
             ac = repeats * reached(net, edge, events.round(), there) / n
             layers[edge.makes or edge.module] = {"ac": ac, "mac": 0.0, "mac_x_T": 0.0}
@@ -48,7 +59,10 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
         layers[name] = {"ac": ac / n, "mac": 0.0, "mac_x_T": 0.0}
     for name, (ac, mac) in choices.items():
         layers[name] = {"ac": ac / n, "mac": mac / n, "mac_x_T": mac / n}
-    return {**{key: sum(one[key] for one in layers.values()) for key in ("ac", "mac", "mac_x_T")}, "layers": layers}
+    return {
+        **{key: sum(one[key] for one in layers.values()) for key in ("ac", "mac", "mac_x_T")},
+        "layers": layers,
+    }
 
 
 def energy(net: SpikingNet, batch: Tensor) -> float:
@@ -69,7 +83,7 @@ def flops(net: SpikingNet, batch: Tensor) -> float:
     net.use(fast.model_copy(update={"static_once": False}))
     try:
         with FlopCounterMode(display=False) as counter:
-            run(net, batch)
+            predict(net, batch)
     finally:
         net.use(fast)
     return counter.get_total_flops() / 2 / batch.shape[-4]

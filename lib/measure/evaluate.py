@@ -12,18 +12,20 @@ from lib.models import SpikingNet
 @torch.no_grad()
 def accuracy(net: SpikingNet, x: Tensor, y: Tensor, batch: int = 500) -> float:
     """Share of images classified right, in [0, 1], in eval mode."""
-    return hits(net, x, y, batch=batch) / len(y)
+    return count_correct(net, x, y, batch=batch) / len(y)
 
 
 @torch.no_grad()
-def hits(net: SpikingNet, x: Tensor, y: Tensor, first: int = 0, every: int = 1, batch: int = 500) -> int:
+def count_correct(
+    net: SpikingNet, x: Tensor, y: Tensor, first: int = 0, every: int = 1, batch: int = 500
+) -> int:
     """Images classified right, in eval mode, of batch number `first` and each `every`-th after it."""
     taken = islice(zip(x.split(batch), y.split(batch), strict=True), first, None, every)
-    return sum((run(net, a).argmax(1).to(b.device) == b).sum().item() for a, b in taken)
+    return sum((predict(net, a).argmax(1).to(b.device) == b).sum().item() for a, b in taken)
 
 
 @torch.no_grad()
-def run(net: SpikingNet, batch: Tensor) -> Tensor:
+def predict(net: SpikingNet, batch: Tensor) -> Tensor:
     """Logits in eval mode; the net's mode is put back."""
     training = net.training
     logits = net.eval()(batch)
@@ -31,10 +33,10 @@ def run(net: SpikingNet, batch: Tensor) -> Tensor:
     return logits
 
 
-def difference(net: SpikingNet, small: SpikingNet, batch: Tensor) -> float:
+def max_logit_diff(net: SpikingNet, small: SpikingNet, batch: Tensor) -> float:
     """Largest difference between two networks' logits in float64, where rounding flips no spike."""
     logits = []
     for one in (net, small):
         torch.manual_seed(0)  # the same random tokens for both, if any are drawn
-        logits.append(run(models.clone(one, torch.float64), batch.double()))
+        logits.append(predict(models.clone(one, torch.float64), batch.double()))
     return (logits[0] - logits[1]).abs().max().item()

@@ -5,23 +5,30 @@ import torch
 from lib import models
 from lib.measure.activity import firing
 from lib.measure.cost import flops, picojoules, synops
-from lib.measure.evaluate import accuracy, difference
+from lib.measure.evaluate import accuracy, max_logit_diff
 from lib.measure.size import parameters
 from lib.models import SpikingNet
 from lib.pruning import activity_scores
 
-COST_IMAGES, PROOF_IMAGES, SCORE_IMAGES = 200, 50, 500  # always the first ones of their split: the same for every run
+COST_IMAGES, PROOF_IMAGES, SCORE_IMAGES = (
+    200,
+    50,
+    500,
+)  # always the first ones of their split: the same for every run
 
 
 def report(trained) -> dict:
-    """Everything that is reported of a `lib.train.Run` after its last epoch, read off the compact network.
+    """Everything that is reported of a `lib.training.Run` after its last epoch, read off the compact network.
 
     The test set is read here and nowhere else. Costs are those of its first COST_IMAGES images.
     """
     # differs from the paper: the last epoch's network under its last mask; published: the best epoch on the test images
     splits, small = trained.splits, trained.finish()
     images = splits.test[0][:COST_IMAGES]
-    ops, rates = synops(small, images), {name: rate.cpu() for name, rate in firing(small, images).items()}  # drawn, too
+    ops, rates = (
+        synops(small, images),
+        {name: rate.cpu() for name, rate in firing(small, images).items()},
+    )  # drawn, too
     dense = models.build(**{**small.spec, "widths": {}, "selector": None})
     return {
         "accuracy": accuracy(small, *splits.test),
@@ -37,13 +44,13 @@ def report(trained) -> dict:
         "silent": torch.cat([rate == 0 for rate in rates.values()]).float().mean().item(),
         "scores": activity_scores(small, "spike_abs_v", [(splits.train[0][:SCORE_IMAGES], None)]),
         "numerics": numerics(small),
-        "compact_difference": difference(trained.masked(), small, splits.test[0][:PROOF_IMAGES]),
+        "compact_difference": max_logit_diff(trained.masked(), small, splits.test[0][:PROOF_IMAGES]),
         "updates": trained.pruner.history,
         "log": trained.log,
     }
 
 
 def numerics(net: SpikingNet) -> dict:
-    """Where and in what precision the network computes; the recipe holds its fast options, `lib.results` adds the versions."""
+    """Where and in what precision the network computes; the recipe holds its fast options, `lib.report.results` adds the versions."""
     weight = next(net.parameters())
     return {"device": weight.device.type, "dtype": str(weight.dtype).removeprefix("torch.")}

@@ -4,11 +4,11 @@ from operator import truediv
 
 import torch
 
-from lib.measure.evaluate import run
+from lib.measure.evaluate import predict
 from lib.measure.synapses import inputs_of, one_step, reached, synapses_left
 from lib.models import SpikingNet
 from lib.models.spikformer import KINDS
-from lib.pruning import current_masks, kept_entries, prunable_weights
+from lib.pruning import current_masks, kept_entries
 
 
 def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -> dict[str, float | None]:
@@ -23,7 +23,9 @@ def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -
     wired, fully = count_synapses(net), count_synapses(dense, whole=True)
     found = dict.fromkeys(("prunable", "kept", "connectivity_prunable", "synapses_prunable"))
     if removes is not None:
-        origin = dense if removes == "channels" else net  # whose weights of its token selector may go, too (C14)
+        origin = (
+            dense if removes == "channels" else net
+        )  # whose weights of its token selector may go, too (C14)
         before = count_parameters(origin, whole=True)[removes]
         wires = count_synapses(origin, whole=True)[removes]
         found = {
@@ -46,8 +48,8 @@ def count_parameters(net: SpikingNet, whole: bool = False) -> dict[str, int]:
 
     whole: as if nothing were removed; a weight that was drawn as 0 is one
     """
-    axes, masks = net.axes(), current_masks(net)
-    weights, left = {id(weight) for weight in prunable_weights(net).values()}, {}
+    axes, masks = net.channel_dims(), current_masks(net)
+    weights, left = {id(weight) for weight in net.weights().values()}, {}
     for name, p in net.named_parameters():
         there = kept_entries(p, axes[name], masks) & (p != 0 if id(p) in weights else True)
         left[name] = p.numel() if whole else int(there.expand_as(p).sum())
@@ -65,20 +67,24 @@ def count_synapses(net: SpikingNet, whole: bool = False) -> dict[str, int]:
     whole: as in `count_parameters`
     """
     with one_step(net), inputs_of(net) as inputs:
-        run(net, torch.zeros(1, *net.in_shape).to(next(net.parameters())))
+        predict(net, torch.zeros(1, *net.in_shape).to(next(net.parameters())))
     masks, count = current_masks(net), {}
     for edge in net.edges():
         weight = net.get_submodule(edge.module).weight
         there = torch.ones_like(weight, dtype=torch.bool) if whole else synapses_left(net, edge, masks)
         count[edge] = round(reached(net, edge, torch.ones_like(torch.cat(inputs[edge.module])), there))
     every = sum(count.values())
-    return {"all": every, "channels": sum(n for edge, n in count.items() if edge.makes or edge.reads), "weights": every}
+    return {
+        "all": every,
+        "channels": sum(n for edge, n in count.items() if edge.makes or edge.reads),
+        "weights": every,
+    }
 
 
 def weights_left(net: SpikingNet) -> dict:
     """density: share of the weights of all convolutions and linear layers that are not 0; density_inner: without the first and
     the last layer, which some studies leave dense (B7); layers: {layer: [left, all]}"""
-    layers = {name: [int(weight.count_nonzero()), weight.numel()] for name, weight in prunable_weights(net).items()}
+    layers = {name: [int(weight.count_nonzero()), weight.numel()] for name, weight in net.weights().items()}
     ends = {next(iter(layers)), "head"}
     inside = [counts for name, counts in layers.items() if name not in ends]
     whole, inner = (map(sum, zip(*part, strict=True)) for part in (layers.values(), inside))

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import torch
 
-from lib.files import load_tensors, save_tensors
+from lib.core.tensors import load_tensors, save_tensors
 from lib.models import resnet, spikformer, vgg
-from lib.models.base import Edge, Site, SpikingNet
 from lib.models.neurons import NEURONS, Activity
+from lib.models.sites import Edge, Site, SpikingNet
+from lib.models.tokens import make_selector
 from lib.settings import Fast
 
 __all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "build", "clone", "load", "save"]
@@ -34,7 +35,7 @@ def build(
     """An untrained network.
 
     name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1; neuron: 'if' or 'lif'
-    selector: of a transformer's tokens, rho and rule of `lib.pruning.tokens.make_selector`; None: all tokens go on
+    selector: of a transformer's tokens, rho and rule of `lib.models.tokens.make_selector`; None: all tokens go on
     events: whether the data set holds event counts, not images (`lib.data.Splits.events`): then an event costs ACs in the first
     layer, too
     width: multiplies every width; widths: {site: channels} replaces single ones (that is how a compact network is built)
@@ -62,8 +63,6 @@ def build(
     if unknown:
         raise ValueError(f"widths of {', '.join(unknown)}: the sites of {name} are {', '.join(net.sites)}")
     if selector is not None:
-        from lib.pruning.tokens import make_selector  # it reads networks, which this package makes
-
         if not isinstance(net, spikformer.Spikformer):
             raise ValueError(f"selector: {name} has no tokens; known are {', '.join(spikformer.LAYOUTS)}")
         net.selector = make_selector(net, **selector)
@@ -92,7 +91,9 @@ def load(path: Path) -> SpikingNet:
     raises: ValueError for a damaged file or one of another kind
     """
     if path.suffix != ".pt":
-        raise ValueError(f"{path}: no .pt file; what lib.sparse wrote (.safetensors) is read by lib.sparse.load")
+        raise ValueError(
+            f"{path}: no .pt file; what lib.models.sparse wrote (.safetensors) is read by lib.models.sparse.load"
+        )
     kept = load_tensors(path)
     net = build(**kept["spec"]).to(next(iter(kept["state"].values())).dtype)
     net.load_state_dict(kept["state"])

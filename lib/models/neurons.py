@@ -53,9 +53,11 @@ def fire(h: Tensor, dtype: torch.dtype) -> Tensor:
     return h.clone().ge_(V_THRESHOLD).to(dtype)  # in place: no mask of bools, which is slow to convert
 
 
-def through_time(grad: Tensor, h: Tensor, tau: float | None) -> Tensor:
+def bptt(grad: Tensor, h: Tensor, tau: float | None) -> Tensor:
     """dL/dX of all T steps from dL/dS and H."""
-    slope = torch.ops.aten.sigmoid_backward(ALPHA * grad.to(h.dtype), torch.sigmoid(ALPHA * (h - V_THRESHOLD)))
+    slope = torch.ops.aten.sigmoid_backward(
+        ALPHA * grad.to(h.dtype), torch.sigmoid(ALPHA * (h - V_THRESHOLD))
+    )
     steps = [slope[-1]]
     for t in reversed(range(len(h) - 1)):
         later = steps[-1] if tau is None else steps[-1] * (1 - 1 / tau)
@@ -77,7 +79,7 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad, _):
-        return through_time(grad, *ctx.saved_tensors, ctx.tau), None
+        return bptt(grad, *ctx.saved_tensors, ctx.tau), None
 
 
 class Compiled(torch.autograd.Function):
@@ -100,7 +102,9 @@ class Compiled(torch.autograd.Function):
     def backward(ctx, grad, _):
         [x] = ctx.saved_tensors
         order = memory_order(x)
-        found = kernels(None, order)[1](grad.permute(order).contiguous(), x.permute(order).contiguous(), ctx.tau)
+        found = kernels(None, order)[1](
+            grad.permute(order).contiguous(), x.permute(order).contiguous(), ctx.tau
+        )
         return found.permute(inverse(order)), None, None
 
 
@@ -115,10 +119,12 @@ def kernels(watch, order: tuple[int, ...]):
     def forward(x, tau):
         h = potentials(x, tau)
         spikes, back = fire(h, h.dtype), inverse(order)
-        return spikes.to(x.dtype), None if watch is None else watch(Activity(spikes.permute(back), h.permute(back)))
+        return spikes.to(x.dtype), None if watch is None else watch(
+            Activity(spikes.permute(back), h.permute(back))
+        )
 
     def backward(grad, x, tau):
-        return through_time(grad, potentials(x, tau), tau)
+        return bptt(grad, potentials(x, tau), tau)
 
     return torch.compile(forward, dynamic=True), torch.compile(backward, dynamic=True)
 
@@ -150,7 +156,10 @@ class _Kernels:
             spikes, self.seen = Compiled.apply(x, tau, watch)
             return spikes
         if self.kernel == "spikingjelly":
-            spikes, h = super().multi_step_forward(x if x.dtype == torch.float64 else x.float()).to(x.dtype), None
+            spikes, h = (
+                super().multi_step_forward(x if x.dtype == torch.float64 else x.float()).to(x.dtype),
+                None,
+            )
             if watch is not None:
                 with torch.no_grad():
                     h = potentials(x, tau)

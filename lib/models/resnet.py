@@ -5,8 +5,8 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
-from lib.models.base import Edge, Site, SpikingNet, normalised, repeated
 from lib.models.neurons import NEURONS
+from lib.models.sites import Edge, Site, SpikingNet, normalised, repeated
 from lib.models.vgg import initialise
 
 LAYOUTS = {  # width of the stem | (width, blocks) of each stage, the second and later ones with stride 2 | hidden FC widths
@@ -73,8 +73,13 @@ class ResNet(SpikingNet):
         stem, stages, hidden = LAYOUTS[spec["name"]]
         neuron, scaled = spec["neuron"], lambda size: max(1, round(size * spec["width"]))
         stream = scaled(stem)
-        self.stem = nn.Sequential(conv(self.in_shape[0], stream), layer.BatchNorm2d(stream, step_mode="m"), NEURONS[neuron]())
-        self.blocks, self._edges = nn.ModuleList(), [Edge("stem.0", None, None, 1.0 if spec["events"] else None)]
+        self.stem = nn.Sequential(
+            conv(self.in_shape[0], stream), layer.BatchNorm2d(stream, step_mode="m"), NEURONS[neuron]()
+        )
+        self.blocks, self._edges = (
+            nn.ModuleList(),
+            [Edge("stem.0", None, None, 1.0 if spec["events"] else None)],
+        )
         for width, stride in strides(stages):
             width, path = scaled(width), f"blocks.{len(self.blocks)}"
             inner, outer = f"block{len(self.blocks) + 1}a", f"block{len(self.blocks) + 1}b"
@@ -89,7 +94,9 @@ class ResNet(SpikingNet):
             )
             self._edges += [Edge(f"{path}.conv1", inner, None, 1.0), Edge(f"{path}.conv2", outer, inner, 1.0)]
             if stride > 1 or stream != width:
-                block["shortcut"] = nn.Sequential(conv(stream, width, 1, stride), layer.BatchNorm2d(width, step_mode="m"))
+                block["shortcut"] = nn.Sequential(
+                    conv(stream, width, 1, stride), layer.BatchNorm2d(width, step_mode="m")
+                )
                 self._edges.append(Edge(f"{path}.shortcut.0", None, None, 1.0))
             self.blocks.append(block)
             stream = width
@@ -122,7 +129,10 @@ class PreResNet(SpikingNet):
         read = [spec["widths"].get(name, size) for name, size in zip(names, full, strict=True)]
         self.stream = full[0]
         self.stem = conv(self.in_shape[0], read[0])
-        self.blocks, self._edges = nn.ModuleList(), [Edge("stem", names[0], None, 1.0 if spec["events"] else None)]
+        self.blocks, self._edges = (
+            nn.ModuleList(),
+            [Edge("stem", names[0], None, 1.0 if spec["events"] else None)],
+        )
         for number, (width, stride) in enumerate(plan):
             path, outer = f"blocks.{number}", f"block{number + 1}b"
             inside = spec["widths"].get(outer, width)
@@ -177,7 +187,9 @@ def pooling(in_shape, stages) -> tuple[nn.Module, float]:
     return layer.AdaptiveAvgPool2d(1, step_mode="m"), 1 / (height * width)
 
 
-def classifier(net: SpikingNet, features: int, hidden: list[int], reads: str | None, unit: float) -> list[Edge]:
+def classifier(
+    net: SpikingNet, features: int, hidden: list[int], reads: str | None, unit: float
+) -> list[Edge]:
     """Sets `neck` (flatten, then linear-BN-neuron for each hidden width) and `head`; returns their edges."""
     net.neck, edges = nn.Sequential(layer.Flatten(step_mode="m")), []
     for size in hidden:

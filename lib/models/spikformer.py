@@ -9,8 +9,8 @@ import torch
 from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 
-from lib.models.base import Edge, SpikingNet, normalised, repeated
 from lib.models.neurons import ALPHA, NEURONS, TAU, V_RESET
+from lib.models.sites import Edge, SpikingNet, normalised, repeated
 
 LAYOUTS = {  # width D, heads, blocks, which of the four stem stages halve the map, scale of the attention, bias in q, k, v
     "spikformer4-384": (384, 12, 4, (False, False, True, True), 0.125, True),
@@ -174,12 +174,18 @@ class Spikformer(SpikingNet):
 
     def features(self, x: Tensor) -> Tensor:
         if self.selector is not None and self.step_mode != "m":
-            raise ValueError("step mode 's': tokens are chosen by their rates over all T steps; call net.set_step_mode('m')")
+            raise ValueError(
+                "step mode 's': tokens are chosen by their rates over all T steps; call net.set_step_mode('m')"
+            )
         x, keep = self.embed(x), None
         for number, block in enumerate(self.blocks):
-            x, keep = (block(x), None) if self.selector is None else self.selector(number, self.blocks, x, keep)
+            x, keep = (
+                (block(x), None) if self.selector is None else self.selector(number, self.blocks, x, keep)
+            )
         # differs from the paper: the mean over kept tokens while training, too; published: over all of them until inference
-        return x.mean(-2) if keep is None else (x * keep[..., None]).sum(2) / keep.sum(1)[:, None].clamp(min=1)
+        return (
+            x.mean(-2) if keep is None else (x * keep[..., None]).sum(2) / keep.sum(1)[:, None].clamp(min=1)
+        )
 
 
 def initialise(module: nn.Module) -> None:

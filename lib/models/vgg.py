@@ -5,8 +5,8 @@ import math
 from spikingjelly.activation_based import layer
 from torch import nn
 
-from lib.models.base import Edge, Site, SpikingNet
 from lib.models.neurons import NEURONS
+from lib.models.sites import Edge, Site, SpikingNet
 
 M, A, LAST = "M", "A", "LAST"
 LAYOUTS = {  # convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
@@ -77,7 +77,9 @@ class VGG(SpikingNet):
 def initialise(module: nn.Module) -> None:
     """Convolutions N(0, sqrt(2 / (k k C_out))), linear layers N(0, 0.02), biases 0 (A7)."""
     if isinstance(module, nn.Conv2d):
-        nn.init.normal_(module.weight, 0.0, math.sqrt(2 / (math.prod(module.kernel_size) * module.out_channels)))
+        nn.init.normal_(
+            module.weight, 0.0, math.sqrt(2 / (math.prod(module.kernel_size) * module.out_channels))
+        )
     elif isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:

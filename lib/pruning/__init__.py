@@ -22,8 +22,8 @@ from lib.pruning.scores import SCORES, ScoreMeter, activity_scores
 from lib.pruning.shrinking import ShrinkingPruner
 from lib.pruning.thresholds import ThresholdPruner
 from lib.pruning.tickets import TicketPruner
-from lib.pruning.weights import WeightPruner, apply_weight_masks, prunable_weights
-from lib.settings import Cell, Point, TokenPoint, WeightPoint
+from lib.pruning.weights import WeightPruner, apply_weight_masks
+from lib.settings import Method, Rewiring, Select, Task, Trial
 
 __all__ = [
     "GROWTH",
@@ -51,25 +51,24 @@ __all__ = [
     "pq_index",
     "probe",
     "prunable_channels",
-    "prunable_weights",
     "uniform_random",
     "update_epochs",
     "zero_channels",
 ]
 
 
-def make_pruner(
-    net: SpikingNet, cell: Cell, point: Point | WeightPoint | TokenPoint | None, chance: torch.Generator, probes
-) -> Pruner:
-    """The pruner of one training; point None: the dense network's. chance: draws what a method leaves to it; probes: called for
-    the batches of `probe`"""
-    epochs = cell.train.epochs
-    if point is None or isinstance(point, TokenPoint) and point.method.kind == "select":
+def make_pruner(net: SpikingNet, task: Task, trial: Trial, chance: torch.Generator, probes) -> Pruner:
+    """The pruner of one training. chance: draws what a method leaves to it; probes: called for the batches of `probe`"""
+    epochs = task.train.epochs
+    method = trial.method
+    if method is None or isinstance(method, Select):
         return Pruner(net)  # which tokens go on is the network's own affair
-    if isinstance(point, Point):
-        compacting = cell.prune.compact and point.method.mode != "literal"
+    if isinstance(method, Method):
+        compacting = task.prune.compact and method.mode != "soft"
         made = ShrinkingPruner if compacting else ChannelPruner
-        return made(net, point.method, point.ratio, epochs, cell.prune.warmup, cell.prune.floor, chance, probes)
-    if point.method.kind == "rewiring":
-        return WeightPruner(net, point.method, point.density, epochs, cell.rewire, chance)
-    return {"tickets": TicketPruner, "threshold": ThresholdPruner}[point.method.kind](net, point.method, point.density, epochs)
+        return made(net, method, trial.ratio, epochs, task.prune.warmup, task.prune.floor, chance, probes)
+    if isinstance(method, Rewiring):
+        return WeightPruner(net, method, trial.density, epochs, task.rewire, chance)
+    return {"tickets": TicketPruner, "threshold": ThresholdPruner}[method.kind](
+        net, method, trial.density, epochs
+    )

@@ -1,12 +1,12 @@
-"""Channel pruning during training: score x growth x schedule, in literal or gated mode (SCA, Algorithm 1; methods A14-A24)."""
+"""Channel pruning during training: score x growth x schedule, in soft or frozen mode (SCA, Algorithm 1; methods A14-A24)."""
 
 import math
 
 import torch
 from torch import Tensor
 
-from lib import ranks
-from lib.errors import pick
+from lib.core import collectives
+from lib.core.errors import pick
 from lib.models import SpikingNet
 from lib.pruning.compact import at_rest, compact, take
 from lib.pruning.growth import GROWTH
@@ -29,7 +29,9 @@ from lib.settings import Method
 PROBE_IMAGES = 16  # at most, in a pass of a probe
 
 
-def choose(scores: dict[str, Tensor], growth: dict[str, Tensor] | None, kept: int, regrown: int, floor: int) -> Masks:
+def choose(
+    scores: dict[str, Tensor], growth: dict[str, Tensor] | None, kept: int, regrown: int, floor: int
+) -> Masks:
     """One structure update: the best `kept - regrown` channels by score, then the best of the rest by growth (A17, A18).
 
     scores, growth: {site: [C]}; exactly `kept` channels remain (more only if the floors of all sites ask for more)
@@ -38,7 +40,9 @@ def choose(scores: dict[str, Tensor], growth: dict[str, Tensor] | None, kept: in
     back = kept - sum(int(m.sum()) for m in masks.values())
     if growth is None or back <= 0:
         return masks
-    regrow = keep_top({name: torch.where(masks[name], -torch.inf, g.double()) for name, g in growth.items()}, back)
+    regrow = keep_top(
+        {name: torch.where(masks[name], -torch.inf, g.double()) for name, g in growth.items()}, back
+    )
     return {name: mask | regrow[name] for name, mask in masks.items()}
 
 
@@ -63,14 +67,20 @@ class ChannelPruner(Pruner):
         generator: torch.Generator,
         probes,
     ):
-        self.literal, fixed = method.mode == "literal", method.mode == "fixed"
-        super().__init__(net, [] if fixed else update_epochs(epochs, warmup, method.interval, self.literal, method.stop))
+        self.soft, fixed = method.mode == "soft", method.mode == "fixed"
+        super().__init__(
+            net, [] if fixed else update_epochs(epochs, warmup, method.interval, self.soft, method.stop)
+        )
         self.method, self.floor, self.generator, self.probes = method, floor, generator, probes
         self.ratios = self._planned(RATIO_SCHEDULES, "ratio_schedule", ratio)
         self.regrows = self._planned(REGROW_SCHEDULES, "regrow_schedule", method.regrow)
         pick(SCORES, method.score, "score")
-        self.meter = ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
-        self.frozen: list[tuple[Tensor, Tensor, Tensor]] = []  # (tensor, entries that are kept, what the others hold)
+        self.meter = (
+            ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
+        )
+        self.frozen: list[
+            tuple[Tensor, Tensor, Tensor]
+        ] = []  # (tensor, entries that are kept, what the others hold)
         self.masks = current_masks(net)
         if fixed:
             self.masks = uniform_random(prunable_channels(net), ratio, floor, generator)
@@ -81,7 +91,7 @@ class ChannelPruner(Pruner):
 
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Gated mode: puts back every weight and BN statistic whose output or input channel is masked (A22).
+        """Frozen mode: puts back every weight and BN statistic whose output or input channel is masked (A22).
 
         Its momentum is 0 and stays so; of Adam's second moment see `at_rest`.
         """
@@ -91,7 +101,7 @@ class ChannelPruner(Pruner):
                 if isinstance(value, Tensor) and value.shape == tensor.shape:
                     value.copy_(at_rest(key, value, kept))
 
-    def gathered(self) -> list[Tensor]:
+    def stats_to_sync(self) -> list[Tensor]:
         return [] if self._meter() is None else list(self._meter().sum.values())
 
     def after_epoch(self, epoch: int) -> None:
@@ -101,7 +111,9 @@ class ChannelPruner(Pruner):
         ratio, regrow = self.ratios[epoch], self.regrows[epoch]
         total = sum(len(mask) for mask in self.masks.values())
         kept, old = kept_count(ratio, total), self.masks
-        self.masks = choose(self.scores(), self.growth(), kept, min(int(regrow * total + 1e-9), kept), self.floor)
+        self.masks = choose(
+            self.scores(), self.growth(), kept, min(int(regrow * total + 1e-9), kept), self.floor
+        )
         if self.meter is not None:
             self.meter.clear()  # after the probes, which it heard too (A13)
         self._apply()
@@ -139,7 +151,7 @@ class ChannelPruner(Pruner):
         return self.meter
 
     def _rebuild(self) -> None:
-        if not self.literal:
+        if not self.soft:
             self._freeze()
 
     def finish(self) -> SpikingNet:
@@ -147,25 +159,27 @@ class ChannelPruner(Pruner):
         return compact(self.net, self.masks)
 
     def scores(self) -> dict[str, Tensor]:
-        """{site: [C]} of this interval. In gated mode a masked channel ranks last: only growth can bring it back (A22)."""
+        """{site: [C]} of this interval. In frozen mode a masked channel ranks last: only growth can bring it back (A22)."""
         scores = self._measured()
-        heard = {name: torch.ones_like(mask) if self.literal else mask for name, mask in self.masks.items()}
+        heard = {name: torch.ones_like(mask) if self.soft else mask for name, mask in self.masks.items()}
         if self.method.normalise:
-            scores = {name: score / score[heard[name]].mean().clamp(min=1e-12) for name, score in scores.items()}
+            scores = {
+                name: score / score[heard[name]].mean().clamp(min=1e-12) for name, score in scores.items()
+            }
         return {name: torch.where(heard[name], score, -torch.inf) for name, score in scores.items()}
 
     def _measured(self) -> dict[str, Tensor]:
-        """{site: [C]}; in gated mode a weight score is read where nothing is masked: no weight counts that no
-        spike can reach. In literal mode all channels spike and train, and all are scored."""
+        """{site: [C]}; in frozen mode a weight score is read where nothing is masked: no weight counts that no
+        spike can reach. In soft mode all channels spike and train, and all are scored."""
         if self.meter is not None:
             return self.meter.mean()
-        if self.literal:
+        if self.soft:
             return weight_scores(self.net, self.method.score, self.generator)
         return self._spread(weight_scores(self._kept(), self.method.score, self.generator))
 
     def _kept(self) -> SpikingNet:
         """A network of the kept channels alone, with the gradients that the last batch left them."""
-        small, axes = compact(self.net, self.masks), self.net.axes()
+        small, axes = compact(self.net, self.masks), self.net.channel_dims()
         for (name, whole), part in zip(self.net.named_parameters(), small.parameters(), strict=True):
             part.grad = None if whole.grad is None else take(whole.grad, axes[name], self.masks)
         return small
@@ -182,17 +196,17 @@ class ChannelPruner(Pruner):
         grow = pick(GROWTH, self.method.growth, "growth")
         if grow is None:
             return None
-        # differs from the paper: gated mode freezes masked channels and takes the gradient of the mean loss over probe
-        # batches (in parts of at most PROBE_IMAGES), |sum dL/dgamma|; published (mode literal): that of the last batch alone
-        if not self.literal:  # literal mode reads the gradient that the last batch of the epoch left (A18)
+        # differs from the paper: frozen mode freezes masked channels and takes the gradient of the mean loss over probe
+        # batches (in parts of at most PROBE_IMAGES), |sum dL/dgamma|; published (mode soft): that of the last batch alone
+        if not self.soft:  # soft mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
-            ranks.average([p.grad for site in self.net.sites.values() for p in site.bn.parameters()])
+            collectives.all_mean([p.grad for site in self.net.sites.values() for p in site.bn.parameters()])
         sites, who = self.net.sites, f"growth {self.method.growth}, site"
         found = {name: grow(site, self.generator) for name, site in sites.items()}
         return {name: numbers(found[name], site.bn.weight, f"{who} {name}") for name, site in sites.items()}
 
     def _apply(self) -> None:
-        if self.literal:
+        if self.soft:
             zero_channels(self.net, self.masks)
         else:
             self._freeze()
@@ -202,7 +216,7 @@ class ChannelPruner(Pruner):
         self.frozen = []
         apply_channel_masks(self.net, self.masks)
         tensors = {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
-        for name, axes in self.net.axes().items():
+        for name, axes in self.net.channel_dims().items():
             if any(axes) and not name.endswith(".mask"):
                 kept = kept_entries(tensors[name], axes, self.masks)
                 if not kept.all():
@@ -224,11 +238,13 @@ def zero_channels(net: SpikingNet, masks: Masks) -> None:
 def probe(net: SpikingNet, batches) -> None:
     """Leaves in `.grad` of each site's BN the gradient of a few batches; no step is taken, no BN statistic moves (A22).
 
-    A masked channel is heard by its own BN scale alone: see `lib.models.base.Site`. Batches of more than PROBE_IMAGES run in
+    A masked channel is heard by its own BN scale alone: see `lib.models.sites.Site`. Batches of more than PROBE_IMAGES run in
     equal parts, each with its own batch statistics, and no gradient of a weight is formed: the peak of memory stays small.
     """
     if net.step_mode != "m":
-        raise ValueError(f"step mode {net.step_mode!r}: probes run over all T steps at once; call net.set_step_mode('m')")
+        raise ValueError(
+            f"step mode {net.step_mode!r}: probes run over all T steps at once; call net.set_step_mode('m')"
+        )
     heard = {id(p) for site in net.sites.values() for p in site.bn.parameters()}
     others = [p for p in net.parameters() if id(p) not in heard and p.requires_grad]
     net.zero_grad()
@@ -247,4 +263,4 @@ def probe(net: SpikingNet, batches) -> None:
         for p in others:
             p.requires_grad_(True)
         for site in net.sites.values():
-            site.state = "gated"
+            site.state = "masked"

@@ -12,7 +12,7 @@ from lib.pruning.masks import Masks, check, kept_entries
 
 
 def take(tensor: Tensor, axes: tuple[str | None, ...], masks: Masks) -> Tensor:
-    """The entries of `tensor` whose channels are kept; axes as in `SpikingNet.axes`."""
+    """The entries of `tensor` whose channels are kept; axes as in `SpikingNet.channel_dims`."""
     for dim, site in enumerate(axes):
         if site is not None:
             kept = masks[site].repeat_interleave(tensor.shape[dim] // len(masks[site]))
@@ -31,8 +31,10 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
     reference = next(net.parameters())
     widths = {name: int(mask.sum()) for name, mask in masks.items()}
     small = models.build(**{**net.spec, "widths": widths}).to(reference.device, reference.dtype)
-    axes = net.axes()
-    small.load_state_dict({name: take(tensor, axes[name], masks) for name, tensor in net.state_dict().items()})
+    axes = net.channel_dims()
+    small.load_state_dict(
+        {name: take(tensor, axes[name], masks) for name, tensor in net.state_dict().items()}
+    )
     for site in small.sites.values():
         site.mask.fill_(True)
     return small.train(net.training).set_step_mode(net.step_mode).use(net.fast)
@@ -41,7 +43,7 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
 @torch.no_grad()
 def expand(small: SpikingNet, net: SpikingNet, masks: Masks) -> None:
     """Writes every tensor of `small` back to where `compact` took it from; what was masked keeps its values."""
-    axes, targets = net.axes(), net.state_dict()  # the state dict shares its memory with the net
+    axes, targets = net.channel_dims(), net.state_dict()  # the state dict shares its memory with the net
     for name, tensor in small.state_dict().items():
         if not name.endswith(".mask"):
             put(tensor, axes[name], masks, targets[name])
@@ -58,7 +60,9 @@ def compact_optimizer(optimizer: Optimizer, net: SpikingNet, small: SpikingNet, 
 
     optimizer: made over `net.parameters()`, in any groups
     """
-    return _moved(optimizer, net, small, lambda key, value, axes, like: take(value, axes, masks), net.axes())
+    return _moved(
+        optimizer, net, small, lambda key, value, axes, like: take(value, axes, masks), net.channel_dims()
+    )
 
 
 def expand_optimizer(optimizer: Optimizer, small: SpikingNet, net: SpikingNet, masks: Masks) -> Optimizer:
@@ -67,7 +71,7 @@ def expand_optimizer(optimizer: Optimizer, small: SpikingNet, net: SpikingNet, m
     def back(key, value, axes, like):
         return at_rest(key, put(value, axes, masks, torch.zeros_like(like)), kept_entries(like, axes, masks))
 
-    return _moved(optimizer, small, net, back, net.axes())
+    return _moved(optimizer, small, net, back, net.channel_dims())
 
 
 def at_rest(key: str, value: Tensor, kept: Tensor) -> Tensor:
@@ -89,5 +93,7 @@ def _moved(optimizer: Optimizer, old: SpikingNet, new: SpikingNet, move, axes) -
     for (name, before), after in zip(old.named_parameters(), new.parameters(), strict=True):
         for key, value in optimizer.state.get(before, {}).items():
             shaped = isinstance(value, Tensor) and value.shape == before.shape
-            moved.state[after][key] = move(key, value, axes[name], after.detach()) if shaped else deepcopy(value)
+            moved.state[after][key] = (
+                move(key, value, axes[name], after.detach()) if shaped else deepcopy(value)
+            )
     return moved

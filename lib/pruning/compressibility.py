@@ -22,7 +22,9 @@ def index(w: Tensor, active: Tensor, p: float, q: float) -> Tensor:
     if not w.shape[1]:
         return torch.zeros(len(w), dtype=torch.float64)
     size = (w.double() * active).abs()
-    size = size / size.amax(1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)  # no power under- or overflows
+    size = size / size.amax(1, keepdim=True).clamp(
+        min=torch.finfo(torch.float64).tiny
+    )  # no power under- or overflows
     d = active.sum(1).clamp(min=1)
     mean = [((size**power * active).sum(1) / d) ** (1 / power) for power in (p, q)]
     return torch.where(mean[1] > 0, 1 - mean[0] / mean[1], 0.0).clamp(min=0)

@@ -24,7 +24,9 @@ def check(net: SpikingNet, masks: Masks) -> None:
         raise ValueError(f"masks: {', '.join(wrong)} missing or unknown; the sites are {', '.join(channels)}")
     for name, mask in masks.items():
         if not isinstance(mask, Tensor):
-            raise ValueError(f"mask of {name}: {type(mask).__name__}; expected a torch.bool tensor of shape [{channels[name]}]")
+            raise ValueError(
+                f"mask of {name}: {type(mask).__name__}; expected a torch.bool tensor of shape [{channels[name]}]"
+            )
         if mask.dtype != torch.bool or mask.shape != (channels[name],):
             raise ValueError(
                 f"mask of {name}: {mask.dtype} of shape {list(mask.shape)}; expected torch.bool of shape [{channels[name]}]"
@@ -40,7 +42,7 @@ def apply_channel_masks(net: SpikingNet, masks: Masks) -> None:
     check(net, masks)
     for name, site in net.sites.items():
         site.mask.copy_(masks[name])
-        site.state = "gated"
+        site.state = "masked"
 
 
 def current_masks(net: SpikingNet) -> Masks:
@@ -73,7 +75,11 @@ def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
     unbound[order[: int(kept.sum())]] = True
     if not torch.equal(unbound, kept):
         free_choice = unbound.split([len(s) for s in scores.values()])
-        lifted = [name for name, mask in zip(scores, free_choice, strict=True) if int(mask.sum()) < int(masks[name].sum())]
+        lifted = [
+            name
+            for name, mask in zip(scores, free_choice, strict=True)
+            if int(mask.sum()) < int(masks[name].sum())
+        ]
         log.warning("the floor of %d channels binds in %s", floor, ", ".join(lifted) or "no layer")
     return masks
 

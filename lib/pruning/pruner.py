@@ -23,7 +23,7 @@ class Pruner:
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Called after each step of the optimiser."""
 
-    def gathered(self) -> list[torch.Tensor]:
+    def stats_to_sync(self) -> list[torch.Tensor]:
         """What each device has gathered from its own images since the last update: averaged over devices after each epoch."""
         return []
 

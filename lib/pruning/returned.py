@@ -5,7 +5,7 @@ from numbers import Real
 
 from torch import Tensor
 
-from lib.errors import CriterionError, shown
+from lib.core.errors import CriterionError, shown
 
 RANGES = {"[0, 1)": lambda x: 0 <= x < 1, "(0, 1]": lambda x: 0 < x <= 1}
 

@@ -61,7 +61,9 @@ def protected(weights) -> list[Tensor]:
 def lowest(score: Tensor, among: Tensor, count: Tensor) -> Tensor:
     """Bool [R, E]: in each row the `count` [R] entries of lowest score, of those `among`; ties go to the earlier one."""
     order = torch.where(among, score.double(), torch.inf).argsort(dim=1, stable=True)
-    rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1], device=order.device).expand_as(order))
+    rank = torch.empty_like(order).scatter_(
+        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
+    )
     return (rank < count[:, None]) & among
 
 
@@ -95,7 +97,13 @@ def whole(counts: Rows, room: Rows, total: int, exact: bool) -> Rows:
 
 
 def rewired(
-    weights: Rows, active: Rows, growth: Rows | None, ratios: Rows, method: Rewiring, exchange: float | None, total: int
+    weights: Rows,
+    active: Rows,
+    growth: Rows | None,
+    ratios: Rows,
+    method: Rewiring,
+    exchange: float | None,
+    total: int,
 ):
     """New masks after one update: the smallest |w| go, the largest growth scores come back, where `method.grows` allows.
 

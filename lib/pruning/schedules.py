@@ -2,7 +2,7 @@
 
 import math
 
-from lib.errors import pick
+from lib.core.errors import pick
 from lib.pruning.returned import fraction
 
 
@@ -48,7 +48,7 @@ def planned(
 def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool, stop: float = 1.0) -> list[int]:
     """The epochs (counted from 1) after which the structure changes: warmup, warmup + interval, ...
 
-    last_too: whether the last epoch always ends with an update, as SCA publishes it (literal mode, where masked channels
+    last_too: whether the last epoch always ends with an update, as SCA publishes it (soft mode, where masked channels
     train on and only an update zeroes them); otherwise a network is only evaluated after at least one epoch of training
     under its mask. stop: share of the training after which the structure stays as it is (methods A24); 1: never
     """
@@ -57,7 +57,7 @@ def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool, stop:
 
 
 def geometric(progress: float, start: float, final: float) -> float:
-    """The same share goes at each update: PQ's control with a fixed ratio."""
+    """The same share goes at each update: PQ's baseline with a fixed ratio."""
     return start * (final / start) ** progress
 
 

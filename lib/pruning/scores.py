@@ -107,11 +107,15 @@ class ScoreMeter:
         self.before = {name: (site.node.watch, site.meter) for name, site in self.sites.items()}
         for site in self.sites.values():
             site.node.watch, site.meter = ACTIVITY_SCORES[score], self
-        self.hooks = [site.node.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()]
+        self.hooks = [
+            site.node.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()
+        ]
         self.clear()
 
     def clear(self) -> None:
-        self.sum = {name: torch.zeros_like(site.bn.weight, requires_grad=False) for name, site in self.sites.items()}
+        self.sum = {
+            name: torch.zeros_like(site.bn.weight, requires_grad=False) for name, site in self.sites.items()
+        }
         self.batches = dict.fromkeys(self.sites, 0)
 
     @torch.no_grad()
@@ -124,7 +128,9 @@ class ScoreMeter:
     def mean(self) -> dict[str, Tensor]:
         """{site: [C]}. raises: RuntimeError before the first batch; CriterionError if any batch was not finite"""
         if not all(self.batches.values()):
-            raise RuntimeError("no training batch has been seen since the last structure update: nothing to score")
+            raise RuntimeError(
+                "no training batch has been seen since the last structure update: nothing to score"
+            )
         # only here: to look at every batch would hold up a GPU, and what is not finite stays so in the sum
         means = {name: total / self.batches[name] for name, total in self.sum.items()}
         return {name: finite(mean, whose(self.name, name)) for name, mean in means.items()}

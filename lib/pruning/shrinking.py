@@ -1,6 +1,6 @@
 """Training that gets cheaper as it prunes: between two structure updates only the kept channels exist.
 
-A masked channel is frozen in gated mode (methods A22), so training the masked network and training the small one are the same
+A masked channel is frozen in frozen mode (methods A22), so training the masked network and training the small one are the same
 algorithm: the full network is needed at the updates alone, to hold what is frozen and to be probed.
 """
 
@@ -14,7 +14,7 @@ from lib.pruning.scores import ScoreMeter
 
 
 class ShrinkingPruner(ChannelPruner):
-    """`ChannelPruner` in gated or fixed mode; `trained` is a network of the kept channels alone."""
+    """`ChannelPruner` in frozen or fixed mode; `trained` is a network of the kept channels alone."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

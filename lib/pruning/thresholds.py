@@ -6,14 +6,15 @@ import math
 import torch
 from torch import Tensor
 
-from lib.errors import pick
+from lib.core.errors import pick
 from lib.models import SpikingNet
 from lib.pruning.pruner import Pruner
-from lib.pruning.weights import prunable_weights
 from lib.settings import Threshold
 
 
-def grad_r(hidden: Tensor, sign: Tensor, lr: float, method: Threshold, final: float, progress: float) -> Tensor:
+def grad_r(
+    hidden: Tensor, sign: Tensor, lr: float, method: Threshold, final: float, progress: float
+) -> Tensor:
     """w = s max(theta, 0), with a fixed sign s and theta = s * hidden; a dormant theta < 0 goes on hearing the gradient.
 
     A Laplace prior of scale 1 / strength pulls theta to its centre, ln(2 final) / strength, which lies below 0 where less
@@ -44,7 +45,7 @@ class ThresholdPruner(Pruner):
     def __init__(self, net: SpikingNet, method: Threshold, final: float, epochs: int):
         super().__init__(net)
         self.method, self.final, self.epochs, self.done = method, final, epochs, 0
-        self.hidden = {name: w.detach().clone() for name, w in prunable_weights(net).items()}
+        self.hidden = {name: w.detach().clone() for name, w in net.weights().items()}
         self.sign = {name: w.sign() for name, w in self.hidden.items()}
         self.shown = {name: w.clone() for name, w in self.hidden.items()}
 
@@ -53,8 +54,10 @@ class ThresholdPruner(Pruner):
 
     @torch.no_grad()
     def _show(self, lr: float) -> None:
-        progress = min(1.0, self.done / max(1, self.epochs - 1))  # the last epoch trains at the final threshold
-        for name, weight in prunable_weights(self.net).items():
+        progress = min(
+            1.0, self.done / max(1, self.epochs - 1)
+        )  # the last epoch trains at the final threshold
+        for name, weight in self.net.weights().items():
             self.hidden[name] += weight - self.shown[name]
             seen = pick(SHOWN, self.method.rule, "rule")(
                 self.hidden[name], self.sign[name], lr, self.method, self.final, progress
@@ -67,13 +70,21 @@ class ThresholdPruner(Pruner):
         self.done = epoch
         if epoch < self.epochs:
             self._show(lr=0.0)
-        weights = prunable_weights(self.net).values()
+        weights = self.net.weights().values()
         left = sum(int(w.count_nonzero()) for w in weights) / sum(w.numel() for w in weights)
         self.history.append({"epoch": epoch, "density": left})
 
     def state(self) -> dict:
-        return {**super().state(), "hidden": self.hidden, "sign": self.sign, "shown": self.shown, "done": self.done}
+        return {
+            **super().state(),
+            "hidden": self.hidden,
+            "sign": self.sign,
+            "shown": self.shown,
+            "done": self.done,
+        }
 
     def restore(self, state: dict) -> None:
         super().restore(state)
-        self.hidden, self.sign, self.shown, self.done = (state[key] for key in ("hidden", "sign", "shown", "done"))
+        self.hidden, self.sign, self.shown, self.done = (
+            state[key] for key in ("hidden", "sign", "shown", "done")
+        )

@@ -9,7 +9,7 @@ from lib.models import SpikingNet
 from lib.pruning.pruner import Pruner
 from lib.pruning.rewiring import SCOPES, lowest, protected, unrows
 from lib.pruning.sparse_init import total_count
-from lib.pruning.weights import apply_weight_masks, density, prunable_weights
+from lib.pruning.weights import apply_weight_masks, density
 from lib.settings import Tickets
 
 
@@ -29,8 +29,10 @@ class TicketPruner(Pruner):
 
     def __init__(self, net: SpikingNet, method: Tickets, final: float, epochs: int):
         self.rounds, self.rewind, self.epochs = kept_shares(final, method.share), method.rewind, epochs
-        super().__init__(net, [epochs + round * (epochs - method.rewind) for round in range(len(self.rounds))])
-        self.masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in prunable_weights(net).items()}
+        super().__init__(
+            net, [epochs + round * (epochs - method.rewind) for round in range(len(self.rounds))]
+        )
+        self.masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in net.weights().items()}
         self.optimizer, self.early = None, None
 
     def extends(self, other: "TicketPruner") -> bool:
@@ -48,17 +50,21 @@ class TicketPruner(Pruner):
         # differs from the paper: optimiser, schedule and BN's statistics are rewound, too; published: the first two begin anew,
         # BN's running statistics stay as they are (C15)
         if epoch == self.rewind:  # every tensor is cloned: the training goes on in those of the network
-            self.early = copy.deepcopy({"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()["state"]})
+            self.early = copy.deepcopy(
+                {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()["state"]}
+            )
         if epoch in self.updates:
             self._remove(self.rounds[self.updates.index(epoch)])
             self.net.load_state_dict(self.early["net"])
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": copy.deepcopy(self.early["optimizer"])})
+            self.optimizer.load_state_dict(
+                {**self.optimizer.state_dict(), "state": copy.deepcopy(self.early["optimizer"])}
+            )
             apply_weight_masks(self.net, self.masks)
             self.history.append({"epoch": epoch, "density": density(self.masks)})
 
     @torch.no_grad()
     def _remove(self, kept: float) -> None:
-        weights, active = list(prunable_weights(self.net).values()), list(self.masks.values())
+        weights, active = list(self.net.weights().values()), list(self.masks.values())
         [w], [mask] = SCOPES["global"](protected(weights)), SCOPES["global"](active)
         count = mask.sum() - total_count(kept, mask.numel())
         left = unrows([mask & ~lowest(w.abs(), mask, count[None])], weights)

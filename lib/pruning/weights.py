@@ -18,23 +18,21 @@ from lib.settings import Rewire, Rewiring
 WeightMasks = dict[str, Tensor]
 
 
-def prunable_weights(net: SpikingNet) -> dict[str, Tensor]:
-    """{layer: weight} of every convolution and linear layer, in network order; named by its site where it has one (B7)."""
-    # differs from the paper: first convolution and classifier are pruned too, as the index's own code does; PQ does not say
-    return {edge.makes or edge.module: net.get_submodule(edge.module).weight for edge in net.edges()}
-
-
 @torch.no_grad()
 def apply_weight_masks(net: SpikingNet, masks: WeightMasks) -> None:
     """Sets every weight that is not kept to 0.0. raises: ValueError unless there is a bool mask of the right shape for each"""
-    weights = prunable_weights(net)
+    weights = net.weights()
     if set(masks) != set(weights):
         wrong = sorted(set(masks) ^ set(weights))
-        raise ValueError(f"weight masks: {', '.join(wrong)} missing or unknown; the layers are {', '.join(weights)}")
+        raise ValueError(
+            f"weight masks: {', '.join(wrong)} missing or unknown; the layers are {', '.join(weights)}"
+        )
     for name, weight in weights.items():
         mask = masks[name]
         if mask.dtype != torch.bool or mask.shape != weight.shape:
-            raise ValueError(f"mask of {name}: {mask.dtype} of {list(mask.shape)}; expected torch.bool of {list(weight.shape)}")
+            raise ValueError(
+                f"mask of {name}: {mask.dtype} of {list(mask.shape)}; expected torch.bool of {list(weight.shape)}"
+            )
         weight.masked_fill_(~mask, 0.0)
 
 
@@ -53,25 +51,32 @@ class WeightPruner(Pruner):
     removes = "weights"
 
     def __init__(
-        self, net: SpikingNet, method: Rewiring, final: float, epochs: int, timing: Rewire, generator: torch.Generator
+        self,
+        net: SpikingNet,
+        method: Rewiring,
+        final: float,
+        epochs: int,
+        timing: Rewire,
+        generator: torch.Generator,
     ):
         warmup, interval = method.warmup or timing.warmup, method.interval or timing.interval
         updates = update_epochs(epochs, warmup, interval, last_too=False, stop=timing.stop)
         super().__init__(net, updates[:1] if method.ratio == "once" else updates)
-        self.end = updates[-1] + interval if updates else epochs  # RigL's T_end: the first update that does not come
+        self.end = (
+            updates[-1] + interval if updates else epochs
+        )  # RigL's T_end: the first update that does not come
         self.method, self.generator, self.optimizer = method, generator, None
         self.start, self.final = final if method.start is None else method.start, final
         if method.ratio != "pq":
             ends = self.start, final
             self.densities = planned(DENSITY_SCHEDULES, method.ratio, "ratio", "(0, 1]", self.updates, *ends)
-        shapes = {name: tuple(weight.shape) for name, weight in self.weights().items()}
+        shapes = {name: tuple(weight.shape) for name, weight in self.net.weights().items()}
         device = next(net.parameters()).device
-        self.masks = {name: m.to(device) for name, m in sparse_masks(shapes, self.start, method.init, generator).items()}
+        self.masks = {
+            name: m.to(device) for name, m in sparse_masks(shapes, self.start, method.init, generator).items()
+        }
         self.ever = {name: mask.clone() for name, mask in self.masks.items()}
         apply_weight_masks(net, self.masks)
-
-    def weights(self) -> dict[str, Tensor]:
-        return prunable_weights(self.net)
 
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -83,8 +88,10 @@ class WeightPruner(Pruner):
     def after_epoch(self, epoch: int) -> None:
         if epoch not in self.updates:
             return
-        method, weights = self.method, self.weights()
-        left, every = (sum(int(count(m)) for m in self.masks.values()) for count in (Tensor.sum, Tensor.numel))
+        method, weights = self.method, self.net.weights()
+        left, every = (
+            sum(int(count(m)) for m in self.masks.values()) for count in (Tensor.sum, Tensor.numel)
+        )
         target = total_count(self.final, every)
         if method.ratio != "constant" and left <= target:
             return
@@ -92,11 +99,15 @@ class WeightPruner(Pruner):
         if method.ratio != "pq":
             target = min(left, total_count(self.densities[epoch], every))
             share = 1 - target / left
-        exchange = method.exchange and REGROW_SCHEDULES[method.exchange_schedule](epoch / self.end, method.exchange)
+        exchange = method.exchange and REGROW_SCHEDULES[method.exchange_schedule](
+            epoch / self.end, method.exchange
+        )
         shown, active = self._rows(protected(weights.values())), self._rows(self.masks.values())
         ratios, seen = asked(self._rows(weights.values()), active, method, share)
         changed = rewired(shown, active, self._growth(), ratios, method, exchange, left - target)
-        masks, went, came = (dict(zip(weights, unrows(rows, list(weights.values())), strict=True)) for rows in changed)
+        masks, went, came = (
+            dict(zip(weights, unrows(rows, list(weights.values())), strict=True)) for rows in changed
+        )
         self.masks = {name: mask.contiguous() for name, mask in masks.items()}
         self.ever = {name: self.ever[name] | mask for name, mask in self.masks.items()}
         self._welcome(came)
@@ -110,7 +121,9 @@ class WeightPruner(Pruner):
             }
             for number, name in enumerate(weights)
         }
-        self.history.append({"epoch": epoch, "density": density(self.masks), "explored": density(self.ever), "layers": layers})
+        self.history.append(
+            {"epoch": epoch, "density": density(self.masks), "explored": density(self.ever), "layers": layers}
+        )
 
     def _rows(self, tensors) -> Rows:
         return SCOPES[self.method.scope](list(tensors))
@@ -124,7 +137,7 @@ class WeightPruner(Pruner):
         if self.method.growth == "none":
             return None
         grow = WEIGHT_GROWTH[self.method.growth]
-        weights, state = self.weights(), self.optimizer.state
+        weights, state = self.net.weights(), self.optimizer.state
         found = {name: grow(w, state.get(w, {}), self.generator) for name, w in weights.items()}
         who = f"growth {self.method.growth}, layer"
         return self._rows(numbers(found[name], w, f"{who} {name}") for name, w in weights.items())
@@ -135,14 +148,19 @@ class WeightPruner(Pruner):
         The dense gradient has fed it at every step, so it fits the step count that all entries share. Were it 0, Adam would
         take it for the mean of all those steps, and late in training the first steps would be 3 to 6 times as long.
         """
-        for name, weight in self.weights().items():
+        for name, weight in self.net.weights().items():
             weight.masked_fill_(came[name], 0.0)
             for key, value in self.optimizer.state.get(weight, {}).items():
                 if key in ("momentum_buffer", "exp_avg"):
                     value.masked_fill_(came[name], 0.0)
 
     def state(self) -> dict:
-        return {**super().state(), "masks": self.masks, "ever": self.ever, "generator": self.generator.get_state()}
+        return {
+            **super().state(),
+            "masks": self.masks,
+            "ever": self.ever,
+            "generator": self.generator.get_state(),
+        }
 
     def restore(self, state: dict) -> None:
         super().restore(state)

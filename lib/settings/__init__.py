@@ -1,10 +1,11 @@
-"""What params.yaml may hold, piece by piece: keys, types and ranges, as frozen pydantic models."""
+"""What params.yaml may hold, as frozen types; what a notebook is given; the record that a trial leaves."""
 
-from lib.settings.base import Inside, Name, Positive, Settings
-from lib.settings.cell import Cell, Data, Fast, Prune, Rewire, Train
+from lib.settings.base import Settings
+from lib.settings.datasets import DATASETS
+from lib.settings.grid import STAGES, Grid
 from lib.settings.method import (
     Ablation,
-    Control,
+    Baseline,
     Method,
     Rewiring,
     Select,
@@ -14,32 +15,12 @@ from lib.settings.method import (
     TokenTickets,
     WeightMethod,
 )
-from lib.settings.points import ControlPoint, Grid, Point, TokenPoint, WeightPoint
+from lib.settings.study import Study
+from lib.settings.task import Data, Fast, Prune, Rewire, Task, Train
+from lib.settings.trial import DENSE, Trial
 
 __all__ = [
-    "Ablation",
-    "Cell",
-    "Control",
-    "ControlPoint",
-    "Data",
-    "Fast",
-    "Grid",
-    "Inside",
-    "Method",
-    "Name",
-    "Point",
-    "Positive",
-    "Prune",
-    "Rewire",
-    "Rewiring",
-    "Select",
-    "Settings",
-    "Threshold",
-    "Tickets",
-    "TokenMethod",
-    "TokenPoint",
-    "TokenTickets",
-    "Train",
+    "DATASETS", "DENSE", "STAGES", "Ablation", "Baseline", "Data", "Fast", "Grid", "Method", "Prune", "Rewire", "Rewiring",
+    "Select", "Settings", "Study", "Task", "Threshold", "Tickets", "TokenMethod", "TokenTickets", "Train", "Trial",
     "WeightMethod",
-    "WeightPoint",
-]
+]  # fmt: skip

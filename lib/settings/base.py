@@ -23,7 +23,9 @@ def expanded(path: str) -> str:
 
 def _as_written(path: str) -> str:
     if path.startswith(("~", "/")) or "$" in path:
-        raise ValueError(f"{path!r}: DVC takes it as it is written; give a relative path; raw data alone may lie elsewhere")
+        raise ValueError(
+            f"{path!r}: DVC takes it as it is written; give a relative path; raw data alone may lie elsewhere"
+        )
     return path
 
 
@@ -50,7 +52,11 @@ class Settings(BaseModel):
     @classmethod
     def _known(cls, given):
         """Refuses unknown keys before missing ones are looked for: most are misspelt, and one line is enough."""
-        unknown = [str(key) for key in given if key not in cls.model_fields] if isinstance(given, dict) else []
+        unknown = (
+            [str(key) for key in given if key not in cls.model_fields] if isinstance(given, dict) else []
+        )
         if unknown:
-            raise ValueError(f"unknown key {', '.join(unknown)}; mend or remove it; known are {', '.join(cls.model_fields)}")
+            raise ValueError(
+                f"unknown key {', '.join(unknown)}; mend or remove it; known are {', '.join(cls.model_fields)}"
+            )
         return given

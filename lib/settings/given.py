@@ -12,45 +12,48 @@ from typing import NamedTuple
 
 from IPython import get_ipython
 
-from lib import config
-from lib.config import NEEDED, Study
-from lib.errors import pick
-from lib.settings.cell import Cell
+from lib.core.errors import pick
+from lib.settings import config
+from lib.settings.grid import STAGES
+from lib.settings.study import Study
+from lib.settings.task import Task
+from lib.settings.trial import Trial
 
-STAGES = {  # what a cell must say to be in a stage, and where params.yaml has the stage's methods
-    "dense": ((), None),
-    "channels": (NEEDED["pruned"], "methods"),
-    "ablate": (NEEDED["pruned"], "ablations"),
-    "controls": (NEEDED["pruned"], "controls"),
-    "weights": (NEEDED["rewired"], "weights"),
-    "tokens": (NEEDED["selected"], "tokens"),
-}
 KEPT = (ModuleType, FunctionType, BuiltinFunctionType, type)  # what a cell imports or defines
 earlier: set[str] | None = None  # the names that there were at the last choice of this kernel
 
 
 class Job(NamedTuple):
-    """A method on a cell in a stage: what one compute notebook trains."""
+    """A method on a task in a stage: what one compute notebook trains."""
 
     settings: Study
     stage: str
-    cell: str
+    task: str
     method: str
 
     @property
-    def recipe(self) -> Cell:
-        return self.settings.cells[self.cell]
+    def recipe(self) -> Task:
+        return self.settings.tasks[self.task]
 
     @property
-    def points(self) -> list:
-        return self.settings.points(self.cell, self.method)
+    def trials(self) -> list[Trial]:
+        return self.settings.trials(self.task, self.method)
+
+    @property
+    def runs(self) -> dict[tuple[int, int], Trial]:
+        """{(seed, number of the trial): trial}, seed by seed."""
+        return {
+            (seed, number): trial
+            for seed in self.settings.grid.seeds
+            for number, trial in enumerate(self.trials)
+        }
 
     def folder(self, seed: int) -> Path:
         """Where the networks of a seed go."""
-        return self.settings.run_folder(self.stage, self.cell, self.method, seed)
+        return self.settings.run_folder(self.stage, self.task, self.method, seed)
 
 
-class DataSet(NamedTuple):
+class StudyData(NamedTuple):
     """A data set of a study."""
 
     settings: Study
@@ -73,29 +76,28 @@ def study(**given) -> Study:
     return config.load(given["study"])
 
 
-def data_set(**given) -> DataSet:
+def data_set(**given) -> StudyData:
     """given: study, name. raises: as `study` does"""
     settings = study(**given)
-    known = {cell.data: cell for cell in settings.cells.values()}
+    known = {task.data: task for task in settings.tasks.values()}
     pick(known, given["name"], f"name in study {settings.study}")
-    return DataSet(settings, given["name"])
+    return StudyData(settings, given["name"])
 
 
 def job(*stages: str, **given) -> Job:
-    """stages: those that the notebook can run; given: study, cell and, where it has them, stage and method.
+    """stages: those that the notebook can run; given: study, task and, where it has them, stage and method.
 
     raises: as `study` does
     """
     settings = study(**given)
-    stage, cell = given.get("stage", stages[0]), given["cell"]
+    stage = given.get("stage", stages[0])
     pick(dict.fromkeys(stages), stage, "stage")
-    needed, group = STAGES[stage]
-    fit = [name for name, each in settings.cells.items() if all(getattr(each, field) for field in needed)]
-    pick(dict.fromkeys(fit), cell, f"cell of stage {stage} in study {settings.study}")
-    if group is None:
-        return Job(settings, stage, cell, stage)
-    pick(getattr(settings, group), given["method"], f"method of stage {stage} in study {settings.study}")
-    return Job(settings, stage, cell, given["method"])
+    needs = STAGES[stage].needs
+    fit = [name for name, task in settings.tasks.items() if all(getattr(task, field) for field in needs)]
+    pick(dict.fromkeys(fit), given["task"], f"task of stage {stage} in study {settings.study}")
+    method = given.get("method", "dense")
+    pick(settings.group(stage), method, f"method of stage {stage} in study {settings.study}")
+    return Job(settings, stage, given["task"], method)
 
 
 def injected() -> list[str]:

@@ -6,21 +6,35 @@ from pydantic import Field, model_validator
 
 from lib.settings.base import Density, Name, Positive, Ratio, Settings, list_of
 
+# what the registries of lib.pruning hold: a test keeps them equal
+Score = Literal[
+    "spike_abs_v",
+    "spike_abs_v_sum",
+    "abs_v",
+    "abs_h",
+    "relu_h",
+    "firing_rate",
+    "bn_gamma",
+    "filter_l1",
+    "random",
+]
+Growth = Literal["bn_grad", "random", "none"]
+
 
 class Method(Settings):
-    """score x growth x schedule. What is not given is SCA's, in gated mode; l1 and interval replace the cell's.
+    """score x growth x schedule. What is not given is SCA's, in frozen mode; l1 and interval replace the task's.
 
-    regrow: share of all channels that an update regrows; not given, a `Point` takes `regrown` of its ratio
+    regrow: share of all channels that an update regrows; not given, a `Trial` takes `regrown` of its ratio
     normalise: each score divided by its layer's mean; stop: share of the training after which the structure stays
     """
 
     label: str
-    score: str = "spike_abs_v"
-    growth: str = "bn_grad"
-    ratio_schedule: str = "constant"
-    regrow_schedule: str = "constant"
+    score: Score = "spike_abs_v"
+    growth: Growth = "bn_grad"
+    ratio_schedule: Literal["constant", "gradual"] = "constant"
+    regrow_schedule: Literal["constant", "decay"] = "constant"
     regrow: Ratio | None = None
-    mode: Literal["gated", "literal", "fixed"] = "gated"
+    mode: Literal["frozen", "soft", "fixed"] = "frozen"
     normalise: bool = False
     stop: Annotated[float, Field(gt=0, le=1)] = 1.0
     l1: Annotated[float, Field(ge=0)] | None = None
@@ -29,7 +43,9 @@ class Method(Settings):
     @model_validator(mode="after")
     def _composes(self):
         if self.mode == "fixed" and (self.score, self.growth) != ("random", "none"):
-            raise ValueError("mode fixed is one random mask drawn before training: it takes score random and growth none")
+            raise ValueError(
+                "mode fixed is one random mask drawn before training: it takes score random and growth none"
+            )
         return self
 
 
@@ -47,7 +63,7 @@ class Rewiring(Settings):
     exchange: share of what is left that is exchanged; null: the share that goes, once more; exchange_schedule: whether it
     decays, as a cosine, until updates end
     grows: whether weights that go in an update may come back in it (anywhere: SET, RigL, GraNet) or not (elsewhere: PQ, B10)
-    densities, warmup, interval: replace the cell's
+    densities, warmup, interval: replace the task's
     """
 
     kind: Literal["rewiring"]
@@ -79,16 +95,24 @@ class Rewiring(Settings):
                 f"growth {self.growth} with rewire {self.rewire}: growth none and rewire shrink_only belong together"
             )
         if self.rewire == "shrink_only" and self.exchange is not None:
-            raise ValueError(f"exchange {self.exchange} with rewire shrink_only: nothing is exchanged; leave it out")
+            raise ValueError(
+                f"exchange {self.exchange} with rewire shrink_only: nothing is exchanged; leave it out"
+            )
         if self.growth == "none" and self.grows == "anywhere":
             raise ValueError("grows anywhere with growth none: nothing grows; leave grows out")
         if self.exchange is None and self.exchange_schedule == "decay":
-            raise ValueError("exchange_schedule decay without an exchange: nothing to decay; give an exchange or leave it out")
+            raise ValueError(
+                "exchange_schedule decay without an exchange: nothing to decay; give an exchange or leave it out"
+            )
         if self.rewire == "constant_density" and self.ratio not in ("pq", "constant"):
-            raise ValueError(f"ratio {self.ratio} with rewire constant_density: nothing would go; take pq or constant")
+            raise ValueError(
+                f"ratio {self.ratio} with rewire constant_density: nothing would go; take pq or constant"
+            )
         constant = (self.ratio == "constant", self.start is None)
         if any(constant) and not (all(constant) and self.rewire == "constant_density" and self.exchange):
-            raise ValueError("ratio constant, start null, rewire constant_density and an exchange belong together")
+            raise ValueError(
+                "ratio constant, start null, rewire constant_density and an exchange belong together"
+            )
         return self
 
 
@@ -117,7 +141,7 @@ WeightMethod = Annotated[Rewiring | Tickets | Threshold, Field(discriminator="ki
 
 class Select(Settings):
     """Which tokens of a transformer go on. `skip` trains nothing; `all` lets every token go on: what the student's further
-    training does by itself. rhos: replace the cell's"""
+    training does by itself. rhos: replace the task's"""
 
     kind: Literal["select"]
     label: str
@@ -141,23 +165,25 @@ class TokenTickets(Tickets):
     @model_validator(mode="after")
     def _composes(self):
         if self.start == "scratch" and self.rho is not None:
-            raise ValueError(f"rho {self.rho} with start scratch: selection is learned from a teacher; leave rho out")
+            raise ValueError(
+                f"rho {self.rho} with start scratch: selection is learned from a teacher; leave rho out"
+            )
         return self
 
 
 TokenMethod = Annotated[Select | TokenTickets, Field(discriminator="kind")]
 
 
-class Control(Settings):
+class Baseline(Settings):
     """A dense network, trained from a new initialisation, of the size that a method for channels has left.
 
-    of: the method; widths: as it found them, layer by layer, or every layer the same share of itself, for as many parameters
-    epochs: as many as the cell's recipe has, or as many as cost what the method's own training did
-    ratios: of the cell's, those that it stands beside; null: all
+    matches: the method; widths: as it found them, layer by layer, or every layer the same share of itself, for as many parameters
+    epochs: as many as the task's recipe has, or as many as cost what the method's own training did
+    ratios: of the task's, those that it stands beside; null: all
     """
 
     label: str
-    of: Name
+    matches: Name
     widths: Literal["found", "uniform"]
     epochs: Literal["recipe", "cost"] = "recipe"
     ratios: list_of(Ratio) | None = None

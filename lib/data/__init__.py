@@ -1,0 +1,18 @@
+"""Data sets -> splits that are fixed once, kept as bytes; batches and augmentation."""
+
+from lib.data.augmentation import AUGMENT
+from lib.data.splits import (
+    Images,
+    Splits,
+    batches,
+    load,
+    open_or_prepare,
+    prepare,
+    prepare_for,
+    root_folder,
+    save,
+)
+
+__all__ = [
+    "AUGMENT", "Images", "Splits", "batches", "load", "open_or_prepare", "prepare", "prepare_for", "root_folder", "save",
+]  # fmt: skip

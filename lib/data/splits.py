@@ -1,0 +1,204 @@
+"""Data sets -> splits that are fixed once, kept as bytes; batches and augmentation. The raw data: `lib.data.datasets`."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib.core.errors import ConfigError, DataError, pick
+from lib.core.files import ROOT, whole
+from lib.data import datasets
+from lib.data.datasets import Ask, first
+from lib.settings import DATASETS, Study
+from lib.settings.base import expanded
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images kept as bytes, made float32 when they are picked: a data set takes a quarter of the memory.
+
+    kept: uint8 [N, C, H, W], or event counts [N, T, 2, H, W]
+    shift, scale: [C, 1, 1]; what is picked is (kept / 255 - shift) / scale, but whole event counts as they are
+
+    Picked by a slice or by indices, images are [n, C, H, W] and event frames [T, n, 2, H, W], as a network takes them.
+    """
+
+    kept: Tensor
+    shift: Tensor | None = None
+    scale: Tensor | None = None
+
+    @property
+    def events(self) -> bool:
+        return self.kept.dim() == 5
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index) -> Tensor:
+        return self.augmented(index)
+
+    def augmented(self, index, augment: Callable | None = None, generator=None) -> Tensor:
+        """What `index` picks, changed by one of AUGMENT before it is normalised, so that 0, its padding, is black."""
+        picked = self.kept[index].float()
+        if self.events and picked.dim() == 5:
+            picked = picked.transpose(0, 1)
+        changed = augment(picked, generator) if augment else picked
+        return changed if self.events else (changed / 255).sub_(self.shift).div_(self.scale)
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Batch after batch, in order, as `Tensor.split`."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Images (or, of still images, a float tensor) and labels, int64 [N], of one data set; classes: how many there are."""
+
+    train: tuple[Images | Tensor, Tensor]
+    validation: tuple[Images | Tensor, Tensor]
+    test: tuple[Images | Tensor, Tensor]
+    classes: int
+
+    @property
+    def in_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image or of one event frame."""
+        return tuple(self.train[0][:1].shape[-3:])
+
+    @property
+    def events(self) -> bool:
+        """Whether frames of event counts, not images: whole numbers, an event in them is an AC (methods 0.1)."""
+        return isinstance(self.train[0], Images) and self.train[0].events
+
+
+def root_folder(root: Path) -> Path:
+    """Where the raw data sets lie: the variable SNN_DATA, its ~ and $VARIABLES replaced, else `root`.
+
+    raises: ConfigError if SNN_DATA names a variable that is not set
+    """
+    try:
+        return Path(expanded(os.environ.get("SNN_DATA") or "") or root)
+    except ValueError as error:
+        raise ConfigError(f"SNN_DATA: {error}") from None
+
+
+def prepare(
+    name: str, root: Path, validation: float, seed: int, images: int | None = None, frames: int | None = None
+) -> dict[str, np.ndarray]:
+    """Raw data -> uint8 images (or event counts) and labels of three splits. The validation split is drawn from the training
+    images, the same share of each class, by `seed`; the test images are those of the source.
+
+    images: training images at most, validation ones included: the first ones, the same number of each class (None: all)
+    frames: of each recording of an event set (None: its usual number)
+    raises: DataError if the data cannot be had
+    """
+    record = pick(DATASETS, name, "data set")
+    raw = getattr(datasets, record.reader)(root, Ask(images, frames or record.frames or 1, seed))
+    few = first(raw["train_y"], images)
+    x, y = (
+        (raw["train_x"], raw["train_y"])
+        if len(few) == len(raw["train_y"])
+        else (raw["train_x"][few], raw["train_y"][few])
+    )
+    # differs from the paper: validation images are held out of the training images; published: choices made on the test images
+    held = held_out(y, validation, np.random.default_rng(seed))
+    for label, each in enumerate(np.bincount(y)):
+        if (out := int(held[y == label].sum())) in (0, each):
+            raise DataError(
+                f"data.validation: {validation}: holds out {out} of {each} images of class {label} of {name}; "
+                f"hold out one and leave one: {'raise' if out == 0 else 'lower'} it, or give more images a class"
+            )
+    return {
+        "train_x": x[~held],
+        "train_y": y[~held],
+        "validation_x": x[held],
+        "validation_y": y[held],
+        "test_x": raw["test_x"],
+        "test_y": raw["test_y"],
+    }
+
+
+def prepare_for(settings: Study, name: str) -> dict[str, np.ndarray]:
+    """`prepare` as a study's params.yaml asks for it."""
+    ask = settings.data
+    return prepare(
+        name,
+        root_folder(ROOT / ask.root),
+        ask.validation,
+        ask.split_seed,
+        ask.images.get(name),
+        ask.frames.get(name),
+    )
+
+
+def held_out(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Bool [N]: `share` of each class, rounded, drawn without replacement."""
+    held = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        held[rng.choice(members, round(share * len(members)), replace=False)] = True
+    return held
+
+
+def save(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Written beside, then moved: a stopped run leaves no half file."""
+    with whole(path) as beside, open(beside, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load(path: Path) -> Splits:
+    """What `save` wrote. Images are normalised by the mean and standard deviation of the training images, channel by channel;
+    event counts are not. raises: DataError if it is damaged"""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} is damaged ({error}); remove it and run again: it is prepared anew"
+        ) from error
+    shift, scale = (None, None) if arrays["train_x"].dim() == 5 else mean_std(arrays["train_x"])
+    parts = {
+        part: (Images(arrays[f"{part}_x"], shift, scale), arrays[f"{part}_y"].long())
+        for part in ("train", "validation", "test")
+    }
+    return Splits(**parts, classes=int(arrays["train_y"].max()) + 1)
+
+
+def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each channel of uint8 [N, C, H, W], as shares of 255: two of [C, 1, 1]. One channel at a time is made float."""
+    each = [
+        ((one := x[:, c : c + 1].float().div_(255)).mean((0, 2, 3)), one.std((0, 2, 3)))
+        for c in range(x.shape[1])
+    ]
+    return tuple(torch.cat(values).view(-1, 1, 1) for values in zip(*each, strict=True))
+
+
+def open_or_prepare(settings: Study, name: str) -> Splits:
+    """The splits of data set `name` in a study; prepared first if no run has done so yet."""
+    path = settings.data_path(name)
+    if not path.exists():
+        save(prepare_for(settings, name), path)
+    return load(path)
+
+
+def batches(
+    x: Images | Tensor, y: Tensor, size: int, generator: torch.Generator, augment=None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch in random order; a last, smaller batch is dropped, because BN on a few images disturbs the network.
+
+    Batches are [n, C, H, W], of event sets [T, n, 2, H, W].
+    augment: one of AUGMENT; it is given 0 to 255, as float32, or event counts; of a float tensor, what that holds
+    raises: DataError if there are not enough for a single batch
+    """
+    if len(x) < size:
+        raise DataError(f"batch: {size}: there are only {len(x)} training images; lower it in params.yaml")
+    for index in torch.randperm(len(x), generator=generator)[: len(x) // size * size].split(size):
+        if isinstance(x, Images):
+            yield x.augmented(index, augment, generator), y[index]
+        else:
+            yield augment(x[index], generator) if augment else x[index], y[index]

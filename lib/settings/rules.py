@@ -1,0 +1,168 @@
+"""What parts of a params.yaml must agree on, each rule a function of the whole study. `tools/check.py` adds the rules that need
+a network. A rule raises ValueError: one line with the value, what is allowed, what to do."""
+
+from lib.core.errors import pick
+from lib.settings.datasets import DATASETS
+from lib.settings.grid import STAGES
+from lib.settings.method import Method
+from lib.settings.trial import Trial
+
+# part of a grid -> the part that its tasks are among
+PARTS = {"pruned": "tasks", "rewired": "tasks", "selected": "tasks", "ablated": "pruned", "matched": "pruned"}
+
+
+def check(study) -> None:
+    """Every rule, in order. raises: ValueError, ConfigError"""
+    for rule in (
+        limits_are_of_data_in_use,
+        frames_are_steps,
+        grids_hold,
+        names_differ,
+        baselines_match,
+        data_are_needed,
+    ):
+        rule(study)
+    for rule in (images_suffice, something_stays, tickets_rewind):
+        rule(study)
+
+
+def grids(study) -> dict:
+    return {"grid": study.grid} | ({"planned": study.planned} if study.planned else {})
+
+
+def limits_are_of_data_in_use(study) -> None:
+    used = sorted({task.data for task in study.tasks.values()})
+    for field in ("images", "frames"):
+        for name in sorted(set(getattr(study.data, field)) - set(used)):
+            raise ValueError(
+                f"data.{field}: {name!r} is the data of no task; the tasks use {', '.join(used)}"
+            )
+
+
+def frames_are_steps(study) -> None:
+    for name, task in study.tasks.items():
+        if (frames := study.data.frames.get(task.data, task.T)) != task.T:
+            raise ValueError(
+                f"tasks.{name}.T: {task.T}: data.frames gives {task.data} {frames} frames; make them equal"
+            )
+
+
+def grids_hold(study) -> None:
+    """Each part of a grid names tasks that there are, and that say what it needs."""
+    for where, grid in grids(study).items():
+        if not grid.tasks and (where == "planned" or study.planned is None):
+            raise ValueError(f"{where}.tasks: empty: give at least one of {', '.join(study.tasks)}")
+        for name in grid.tasks:
+            pick(study.tasks, name, f"{where}.tasks")
+        for part, of in PARTS.items():
+            for name in getattr(grid, part):
+                pick(dict.fromkeys(getattr(grid, of)), name, f"{where}.{part}")
+        for part, _, needs in STAGES.values():
+            for name in getattr(grid, part):
+                missing = [field for field in needs if not getattr(study.tasks[name], field)]
+                if missing:
+                    raise ValueError(
+                        f"{where}.{part}: task {name} has no {' and no '.join(missing)}; add what is missing"
+                    )
+
+
+def names_differ(study) -> None:
+    groups = (study.methods, study.ablations, study.baselines, study.weights, study.tokens)
+    names = ["dense", *(name for group in groups for name in group)]
+    for name in (name for name in names if names.count(name) > 1):
+        raise ValueError(
+            f"{name}: two of methods, ablations, baselines, weights and tokens have this name; rename one"
+        )
+
+
+def baselines_match(study) -> None:
+    for name, baseline in study.baselines.items():
+        pick(study.methods, baseline.matches, f"baselines.{name}.matches")
+    for grid in grids(study).values():
+        for task in grid.matched:
+            for name in study.baselines:
+                study.trials(task, name)
+
+
+def data_are_needed(study) -> None:
+    for where, grid in grids(study).items():
+        needed = sorted({study.tasks[name].data for name in grid.tasks})
+        if sorted(grid.data) != needed:
+            raise ValueError(
+                f"{where}.data: {', '.join(grid.data)}; its tasks need exactly {', '.join(needed)}"
+            )
+
+
+def images_suffice(study) -> None:
+    """An image of each class is held out, and enough are left for a batch."""
+    for name in dict.fromkeys(name for grid in grids(study).values() for name in grid.tasks):
+        task = study.tasks[name]
+        record = DATASETS[task.data]
+        most = study.data.images.get(task.data)
+        wanted = (most // record.classes, most // record.classes * record.classes) if most else None
+        known = [sizes for sizes in (wanted, record.training) if sizes]
+        if not known:
+            continue
+        each, every = map(min, zip(*known, strict=True))
+        share = study.data.validation
+        if round(share * each) == 0:
+            raise ValueError(
+                f"data.validation: {share}: holds out none of {each} images a class of {task.data}; raise it"
+            )
+        left = round((1 - share) * every)
+        for field, recipe in {"train": task.train, "student": task.student or task.train}.items():
+            if recipe.batch > left:
+                raise ValueError(
+                    f"tasks.{name}.{field}.batch: {recipe.batch}: {task.data} has about {left} images to train on; lower it"
+                )
+
+
+def something_stays(study) -> None:
+    """What is removed and what is regrown leave channels to keep by score; an ablation has its base beside it."""
+    for grid in grids(study).values():
+        for task in grid.pruned:
+            for method in study.methods:
+                for trial in study.trials(task, method):
+                    fractions(f"task {task}, method {method}", trial)
+        for task in grid.ablated:
+            for name, ablation in study.ablations.items():
+                for trial in study.trials(task, name):
+                    fractions(f"ablation {name}", trial)
+                ratios = study.tasks[task].ratios
+                if ablation.ratio not in ratios:
+                    raise ValueError(
+                        f"ablations.{name}.ratio: {ablation.ratio}: task {task} has no training at it, only at {ratios}"
+                    )
+
+
+def fractions(where: str, trial: Trial) -> None:
+    method: Method = trial.method
+    if trial.ratio + method.regrow >= 1 and method.growth != "none":
+        said = f"{where}: ratio {trial.ratio} + regrow {method.regrow} >= 1"
+        raise ValueError(f"{said}: none is left to keep by score; lower one")
+
+
+def tickets_rewind(study) -> None:
+    """To an epoch that the training has."""
+    for grid in grids(study).values():
+        for task in grid.rewired:
+            for name, method in study.weights.items():
+                if method.kind == "tickets":
+                    rewinds(f"weights.{name}", method.rewind, f"task {task}", study.tasks[task].train.epochs)
+        for task in grid.selected:
+            settings = study.tasks[task]
+            for name, method in study.tokens.items():
+                if method.kind == "tickets":
+                    scratch = method.start == "scratch"
+                    recipe = settings.train if scratch else settings.student
+                    rewinds(
+                        f"tokens.{name}",
+                        method.rewind,
+                        f"{'' if scratch else 'a student of '}task {task}",
+                        recipe.epochs,
+                    )
+
+
+def rewinds(where: str, rewind: int, who: str, epochs: int) -> None:
+    if rewind >= epochs:
+        raise ValueError(f"{where}.rewind: {rewind}: {who} trains {epochs} epochs; rewind to an earlier one")

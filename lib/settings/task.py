@@ -1,0 +1,138 @@
+"""Where and how a network is trained: data, recipe, when its structure changes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lib.settings.base import LARGEST_SEED, Anywhere, Density, Positive, Ratio, Settings, list_of
+from lib.settings.datasets import DATASETS
+
+DataName = Literal[tuple(DATASETS)]
+# what the registries of lib.data, lib.models and lib.training hold: a test keeps them equal
+Augment = Literal["none", "crop_flip", "crop_flip_rotate", "roll_flip"]
+Net = Literal[
+    "vgg9",
+    "vgg11",
+    "vgg16",
+    "conv6fc2",
+    "dvs5conv",
+    "vggsnn",
+    "dvs-digits",
+    "vgg-digits",
+    "vgg6-digits",
+    "resnet18",
+    "resnet19",
+    "resnet-digits",
+    "preresnet18",
+    "preresnet-digits",
+    "spikformer4-384",
+    "spikformer4-256-dvs",
+    "spikformer-digits",
+]
+Neuron = Literal["if", "lif"]
+LrSchedule = Literal["cosine", "step"]
+
+
+class Data(Settings):
+    """Where raw data lies, and how the validation images are held out of the training images.
+
+    root: ~ and $VARIABLES are replaced; SNN_DATA overrides it
+    images: {data set: training images at most, validation ones included; the first ones, as many of each class}
+    frames: {event set: frames of each recording, the T of its tasks}; a set that is not named there has its usual number
+    """
+
+    root: Anywhere
+    validation: Annotated[float, Field(ge=0.005, le=0.9)]
+    split_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+    images: dict[DataName, Positive] = {}
+    frames: dict[DataName, Positive] = {}
+
+
+class Train(Settings):
+    """optimizer: 'adamw' takes `momentum` as its first beta; warmup: epochs in which the rate of learning rises; smoothing: of
+    labels
+
+    devices: GPUs, or processes where there is none, that share each batch; batch normalisation sees each share by itself. No
+    result of one device says so: that is what they all were before there could be more
+    """
+
+    epochs: Positive
+    batch: Positive
+    lr: Annotated[float, Field(gt=0, le=100)]
+    momentum: Ratio
+    weight_decay: Annotated[float, Field(ge=0, le=100)]
+    l1: Annotated[float, Field(ge=0, le=100)]
+    lr_schedule: LrSchedule
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    warmup: Annotated[int, Field(ge=0)] = 0
+    smoothing: Ratio = 0.0
+    devices: Annotated[int, Field(ge=1, le=1000, exclude_if=lambda devices: devices == 1)] = 1
+
+    @model_validator(mode="after")
+    def _rises(self):
+        if self.warmup >= self.epochs:
+            raise ValueError(f"warmup: {self.warmup}: the training has {self.epochs} epochs; lower it")
+        return self
+
+    @model_validator(mode="after")
+    def _divides(self):
+        if self.batch % self.devices:
+            raise ValueError(
+                f"devices: {self.devices}: batch {self.batch} cannot be shared evenly; take a divisor of it"
+            )
+        return self
+
+
+class Prune(Settings):
+    """When the structure changes, in epochs; floor: channels each layer keeps; probes: batches for the growth gradient;
+    compact: whether frozen methods train the kept channels alone between two updates (the same numbers, cheaper)."""
+
+    warmup: Annotated[int, Field(ge=0)]
+    interval: Positive
+    floor: Positive
+    probes: Positive
+    compact: bool
+
+
+class Rewire(Settings):
+    """When single weights are rewired, in epochs: after `warmup`, then every `interval`; not after `stop` of the training."""
+
+    warmup: Positive
+    interval: Positive
+    stop: Annotated[float, Field(gt=0, le=1)]
+
+
+class Fast(Settings):
+    """How a step is computed, not what; the defaults are what measures fastest on small networks and short runs.
+
+    neurons: SpikingJelly's operators; all T steps in one autograd node (fused); that, compiled: ten seconds in each process
+    static_once: the first convolution of a still image once instead of T times, which gives the same numbers
+    channels_last: the layout that convolutions take without reordering; it pays on VGGs
+    bf16: training under autocast; membrane, parameters and BN's statistics stay in float32, and so do validation and test
+    """
+
+    neurons: Literal["spikingjelly", "fused", "compiled"] = "fused"
+    static_once: bool = True
+    channels_last: bool = False
+    bf16: bool = False
+
+
+class Task(Settings):
+    """A network on a data set, with its recipe; and what each way of pruning it needs: channels `prune` and `ratios` (fraction
+    removed); single weights `rewire` and `densities` (fraction kept); tokens `student`, the recipe of a network that starts
+    from the dense one, `rhos` (fraction kept from stage to stage), and `densities` for its lottery tickets."""
+
+    data: DataName
+    augment: Augment
+    net: Net
+    neuron: Neuron
+    T: Annotated[int, Field(ge=1, le=1000)]
+    width: Annotated[float, Field(gt=0, le=16)]
+    train: Train
+    fast: Fast = Fast()
+    prune: Prune | None = None
+    ratios: list_of(Ratio, least=0) = ()
+    rewire: Rewire | None = None
+    densities: list_of(Density, least=0) = ()
+    student: Train | None = None
+    rhos: list_of(Density, least=0) = ()

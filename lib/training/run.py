@@ -1,0 +1,183 @@
+"""One loop: train an epoch, evaluate. It knows a pruner's `after_step` and nothing of methods."""
+
+import os
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lib import data, models
+from lib.core import collectives
+from lib.core.errors import ConfigError, TrainingError, pick
+from lib.core.tensors import save_tensors
+from lib.measure import count_correct
+from lib.models import SpikingNet
+from lib.pruning import make_pruner
+from lib.settings import Method, Task, Trial
+from lib.training import checkpoint
+from lib.training.steps import make_optimizer, seed_everything, set_lr, train_epoch
+
+
+def set_up(threads: int) -> None:
+    """Threads a process; denormal numbers to 0 (L1 makes many, and they are slow); SIGTERM heeded;
+    deterministic algorithms. Call it before anything is computed: cuBLAS reads its setting at its first use.
+
+    On a CPU the same code, settings and threads give the same bits, stopped and taken up again or not: tests
+    hold that. On a GPU it is asked for, not proven: an operation without a deterministic algorithm warns and
+    goes on, for there was no GPU to see whether there is one.
+    """
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products may differ
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads it, and filling it costs
+    checkpoint.install_sigterm()
+
+
+class Run:
+    """One training: a network, its optimiser, its pruner (for the dense baseline one that does nothing), a log with a line an
+    epoch. On a GPU if there is one.
+
+    parallel: network -> the one to train with, whose gradients are the mean over all devices; set by `lib.training.distributed`
+    """
+
+    parallel = staticmethod(lambda net: net)
+
+    def __init__(self, splits: data.Splits, task: Task, trial: Trial, seed: int):
+        self.splits = splits
+        self.task = task
+        self.trial = trial
+        self.seed = seed
+        self.log = []
+        self.order = seed_everything(seed)
+        self.device = collectives.device()
+        self.net = self.build().use(task.fast).to(self.device)
+        self.optimizer = make_optimizer(self.net, task.train)
+        chance = torch.Generator().manual_seed(
+            seed + 1_000_003
+        )  # not the batches of the first epoch once more
+        self.l1 = trial.method.l1 if isinstance(trial.method, Method) else task.train.l1
+        self.pruner = make_pruner(
+            self.net, task, trial, chance, lambda: self.batches(chance, task.prune.probes)
+        )
+        self.recipe_epochs = self.pruner.recipe_epochs(task.train.epochs)
+        self._follow()
+
+    def making(self) -> tuple:
+        """The class and its arguments: what another process needs to make this run, untrained, once more."""
+        return type(self), self.splits, self.task, self.trial, self.seed
+
+    def build(self) -> SpikingNet:
+        """The network to start from."""
+        task, splits = self.task, self.splits
+        return models.build(
+            task.net, splits.classes, splits.in_shape, task.T, task.neuron, task.width, events=splits.events
+        )
+
+    def loss(self, net: SpikingNet, x: Tensor, y: Tensor) -> Tensor:
+        """What goes down."""
+        return F.cross_entropy(net(x), y, label_smoothing=self.task.train.smoothing)
+
+    def batches(self, generator: torch.Generator, count: int | None = None):
+        """The training batches of an epoch, augmented; the first `count` of them. Of several devices, each has its share."""
+        augment = pick(data.AUGMENT, self.task.augment, "augment")
+        whole = islice(data.batches(*self.splits.train, self.task.train.batch, generator, augment), count)
+        return (
+            (collectives.shard(x, -4).to(self.device), collectives.shard(y, 0).to(self.device))
+            for x, y in whole
+        )
+
+    def epoch(self) -> None:
+        """Trains one epoch, changes the structure if it is time, then validates: always the masked network.
+
+        raises: TrainingError if the loss or a weight is not finite
+        """
+        number, recipe = len(self.log) + 1, self.task.train
+        set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
+        net = self.parallel(self.net)
+        try:
+            loss = train_epoch(net, self.batches(self.order), self.optimizer, self.l1, self.pruner, self.loss)
+        except FloatingPointError as error:
+            advice = f"lower the task's learning rate in params.yaml (lr: {recipe.lr}) and run again"
+            raise TrainingError(f"epoch {number}: {error}; {advice}; the epochs before it are kept") from None
+        statistics = [buffer for buffer in self.net.buffers() if buffer.is_floating_point()]  # of BN
+        collectives.all_mean([*statistics, *self.pruner.stats_to_sync()])
+        line = {"epoch": number, "loss": collectives.all_sum(loss) / collectives.world_size()}
+        if (
+            number in self.pruner.updates
+        ):  # what the segment that ends here has reached, and what its cut leaves of it
+            line["before_update"] = self.validate()
+        self.pruner.after_epoch(number)
+        self._follow()
+        self.log.append({**line, "validation": self.validate()})
+        collectives.check_same(self.state(), f"epoch {number}")
+
+    def validate(self) -> float:
+        """Accuracy on the validation images. Of several devices, each takes its turn of the batches."""
+        x, y = self.splits.validation
+        return collectives.all_sum(
+            count_correct(self.net, x, y, collectives.rank(), collectives.world_size())
+        ) / len(y)
+
+    def state(self) -> dict:
+        """Everything that the next epoch depends on."""
+        return {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "order": self.order.get_state(),
+            "log": self.log,
+            "pruner": self.pruner.state(),
+        }
+
+    def checkpoint(self, path: Path) -> None:
+        """Keeps the state; a stop while it is written leaves the last one.
+
+        raises: Stopped, when it is written, if SIGTERM has come
+        """
+        save_tensors(self.state(), path)
+        checkpoint.stop_if_asked(f"after epoch {len(self.log)} of {len(self.recipe_epochs)}")
+
+    def resume(self, path: Path) -> bool:
+        """Takes up the training that `checkpoint` kept, if there is one and it is whole: on a CPU the numbers
+        are those of an unbroken run (`set_up`). raises: ConfigError if it is another training's"""
+        state = checkpoint.read(path, self.device)
+        if state is None:
+            return False
+        try:
+            self.pruner.restore(state["pruner"])
+            self.net = self.pruner.trained
+            self.net.load_state_dict(state["net"])
+            self.optimizer = make_optimizer(self.net, self.task.train)
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.order.set_state(state["order"].cpu())
+            self.log = state["log"]
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(
+                f"{path}: the checkpoint of another training; remove it and run again"
+            ) from error
+        return True
+
+    def resume_prefix(self, path: Path) -> None:
+        """Takes up what a run kept at its end that is the beginning of this one (lottery tickets at a larger density), and
+        makes the update that comes next: the numbers are those of a run of its own, which it is if nothing whole was kept."""
+        if not self.resume(path):
+            return
+        self.pruner.after_step(self.optimizer)
+        last = self.log[-1]
+        self.pruner.after_epoch(last["epoch"])
+        self._follow()
+        self.log[-1] = {**last, "before_update": last["validation"], "validation": self.validate()}
+
+    def finish(self) -> SpikingNet:
+        """The network that is reported: compacted if it was pruned."""
+        return self.pruner.finish()
+
+    def masked(self) -> SpikingNet:
+        """The network that `finish` was cut from, all its channels in it; the same one if nothing was pruned."""
+        return self.pruner.net
+
+    def _follow(self) -> None:
+        """Trains on with the network that the pruner leaves."""
+        self.net, self.optimizer = self.pruner.trained, self.pruner.carry(self.optimizer)

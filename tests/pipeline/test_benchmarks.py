@@ -1,0 +1,61 @@
+"""The yardstick of `make bench` is the same network as the study's, and the arithmetic of the table is right."""
+
+import sys
+
+import pytest
+import torch
+from helpers import settle
+
+from lib.models import build
+from lib.settings import Fast
+from lib.settings.config import ROOT
+
+sys.path.append(str(ROOT / "benchmarks"))
+import nets
+import plain
+import steps
+import timing
+
+
+def test_the_plain_network_is_the_studys_vgg16_without_the_study():
+    ours = settle(build("vgg16", 10, (3, 32, 32), 2, width=0.125).double().eval())
+    theirs = plain.vgg16(0.125).double().eval()
+    values = [t for name, t in ours.state_dict().items() if not name.endswith(".mask")]
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), values, strict=True)))
+    x = torch.randn(4, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rates = []
+    ours.sites["conv13"].node.register_forward_hook(lambda _, __, out: rates.append(out.mean()))
+    with torch.no_grad():
+        logits = theirs(x.unsqueeze(0).repeat(2, 1, 1, 1, 1)).mean(0)
+        torch.testing.assert_close(ours(x), logits, rtol=0, atol=1e-10)
+    assert rates[0] > 0
+    assert sum(p.numel() for p in plain.vgg16().parameters()) == sum(
+        p.numel() for p in nets.vgg16().parameters()
+    )
+
+
+def test_a_plain_step_trains():
+    torch.manual_seed(1)
+    net = plain.vgg16(0.125)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    x, y = nets.batch(16)
+    losses = [plain.train_step(net, x, y, 2, optimizer) for _ in range(20)]
+    assert sum(losses[-5:]) < sum(losses[:5]) - 0.1
+
+
+def test_ratios_are_of_the_same_round():
+    found = timing.ratio({"ours": [1.0, 4.0, 3.0], "theirs": [2.0, 4.0, 1.0]}, "ours", "theirs", by=0.5)
+    assert found == {"median": 2.0, "low": 1.5, "high": 4.0, "n": 3}
+
+
+def test_every_variant_runs_once_a_round_and_once_more_to_warm_up():
+    calls = []
+    seconds = timing.interleaved({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=2)
+    assert calls == list("ababab") and {name: len(each) for name, each in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_the_expected_cost_of_half_the_channels():
+    whole = build("vgg16", 10, (3, 32, 32), 2, width=0.25).use(Fast())
+    half = nets.small(whole, 0.5)
+    assert nets.neurons(half) / nets.neurons(whole) == 0.5
+    assert steps.expected(half, whole) == pytest.approx(0.75 * 0.25 + 0.25 * 0.5, abs=0.03)

@@ -1,0 +1,245 @@
+"""The shape of the notebooks, without running one: thin, stripped, and in step with the code that DVC watches."""
+
+import ast
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from ruamel.yaml import YAML
+
+from lib.settings import config
+from tools import notebook_code
+
+FOLDER = config.ROOT / "notebooks"
+ALL = sorted(FOLDER.glob("*.ipynb"))
+RUN = [
+    path for path in ALL if path.name[0] in "123"
+]  # 1x compute, 2x and 3x figures: DVC runs them; 0x are for reading
+EACH = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+EACH_RUN = pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
+
+
+def cells(path: Path, kind: str | None = None) -> list:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if kind in (None, cell.cell_type)]
+
+
+def code_lines(source: str) -> int:
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in source.splitlines())
+
+
+def test_there_are_notebooks_of_each_band():
+    assert {path.name[0] for path in ALL} == {"0", "1", "2", "3"}
+
+
+@EACH
+def test_it_is_numbered_and_valid(path):
+    assert re.fullmatch(r"[0-3]\d_[a-z0-9_]+\.ipynb", path.name)
+    nbformat.validate(nbformat.read(path, as_version=4))
+
+
+def in_git(path: Path) -> nbformat.NotebookNode:
+    """As it would be committed: what has been run and saved here is nobody's business. The file itself, if git has none."""
+    found = subprocess.run(["git", "show", f":notebooks/{path.name}"], cwd=config.ROOT, capture_output=True)
+    return nbformat.reads((found.stdout or path.read_bytes()).decode(), as_version=4)
+
+
+@EACH
+def test_it_is_stripped(path):
+    """What running it leaves behind: in git it would be noise, and in a diff unreadable."""
+    notebook = in_git(path)
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        assert cell.outputs == [] and cell.execution_count is None
+    left = {"papermill", "execution", "ExecuteTime", "collapsed", "scrolled"}
+    assert not [cell.id for cell in notebook.cells if left & set(cell.metadata)]
+    assert set(notebook.metadata) <= {"kernelspec"}
+
+
+@EACH
+def test_its_kernel_is_the_one_that_ipykernel_installs(path):
+    """Or JupyterLab writes another one as soon as it saves. Papermill needs the language."""
+    kernel = in_git(path).metadata.kernelspec
+    assert kernel == {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+@EACH
+def test_each_cell_has_an_id_of_its_own(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert (notebook.nbformat, notebook.nbformat_minor >= 5) == (4, True)
+    ids = [cell.get("id") for cell in notebook.cells]
+    assert all(ids) and len(set(ids)) == len(ids)
+
+
+@EACH
+def test_it_names_no_absolute_path(path):
+    text = "\n".join(cell.source for cell in cells(path))
+    assert not re.search(r"""(?<![\w.:/])(/(home|Users|root|mnt|tmp|opt|var|usr)/|[A-Z]:\\\\)""", text)
+
+
+@EACH
+def test_it_opens_with_a_title_and_a_question(path):
+    first = cells(path)[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith(f"# {path.name[:2]} · ")
+    assert "?" in first.source
+
+
+@EACH
+def test_it_has_one_parameters_cell(path):
+    tagged = [cell for cell in cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1 or path.name.startswith("00_") and not tagged
+    for cell in tagged:
+        values = [
+            ast.literal_eval(line.value) for line in ast.parse(cell.source).body
+        ]  # plain assignments of constants
+        assert values
+
+
+@EACH
+def test_its_cells_are_short(path):
+    lengths = [code_lines(cell.source) for cell in cells(path, "code")]
+    assert max(lengths) <= 15, f"cells of {lengths} lines"
+    assert statistics.median(lengths) <= 6, f"cells of {lengths} lines"
+
+
+@EACH
+def test_no_code_cell_is_empty(path):
+    assert all(cell.source.strip() for cell in cells(path, "code"))
+
+
+@EACH_RUN
+def test_it_defines_nothing(path):
+    """A function belongs to lib/, where it has a test and one home."""
+    for cell in cells(path, "code"):
+        defined = [
+            n.name
+            for n in ast.walk(ast.parse(cell.source))
+            if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        ]
+        assert not defined
+
+
+@EACH_RUN
+def test_the_code_that_dvc_watches_is_that_of_the_notebook(path):
+    watched = FOLDER / "_code" / f"{path.stem}.py"
+    assert watched.exists() and watched.read_text() == notebook_code.digest(path), (
+        "run `python -m tools.notebook_code`"
+    )
+
+
+def test_no_watched_code_is_without_its_notebook():
+    assert {path.stem for path in (FOLDER / "_code").iterdir() if path.suffix == ".py"} == {
+        path.stem for path in RUN
+    }
+
+
+def test_dvc_watches_exactly_the_notebooks_that_its_stages_run():
+    pipeline = (config.ROOT / "dvc.yaml").read_text()
+    run = set(re.findall(r"papermill (notebooks/\S+\.ipynb)", pipeline))
+    stage = YAML(typ="safe").load((FOLDER / "dvc.yaml").read_text())["stages"]["code"]
+    outs = {path for out in stage["outs"] for path in (out if isinstance(out, dict) else [out])}
+    assert (
+        {dep for dep in stage["deps"] if dep.endswith(".ipynb")}
+        == run
+        == {f"notebooks/{path.name}" for path in RUN}
+    )
+    assert outs == {f"notebooks/_code/{Path(name).stem}.py" for name in run}
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    """A repository of one's own, with the notebooks of this one."""
+    for name in ("lib", "notebooks"):
+        shutil.copytree(
+            config.ROOT / name,
+            tmp_path / name,
+            ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"),
+        )
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "add", "--all"], check=True)
+    return tmp_path
+
+
+def changed(copy: Path) -> list[str]:
+    """What `python -m tools.notebook_code`, run in the copy, changes of the code that DVC watches."""
+    subprocess.run([sys.executable, "-m", "tools.notebook_code"], cwd=copy, check=True)
+    listed = subprocess.run(
+        ["git", "diff", "--name-only", "--", "notebooks/_code"],
+        cwd=copy,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return listed.stdout.split()
+
+
+def test_prose_and_outputs_change_nothing_that_dvc_watches_and_code_does(copy):
+    path = copy / "notebooks" / "12_prune_channels.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    prose = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
+
+    prose.source += "\n\nA remark."
+    notebook.cells.append(nbformat.v4.new_markdown_cell("Another."))
+    code.outputs, code.execution_count = [nbformat.v4.new_output("stream", text="done\n")], 7
+    code.metadata["execution"] = {"iopub.execute_input": "now"}
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.11.0"}
+    nbformat.write(notebook, path)
+    assert changed(copy) == []
+
+    code.source += "\nprint(1)"
+    nbformat.write(notebook, path)
+    assert changed(copy) == ["notebooks/_code/12_prune_channels.py"]
+
+
+def git(copy: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=copy, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_notebook_that_was_run_and_saved_gives_no_diff_once_make_has_set_up_the_clone(copy):
+    for name in (".gitattributes", ".gitconfig", "Makefile"):
+        shutil.copy(config.ROOT / name, copy)
+    (copy / ".venv").symlink_to(sys.prefix)
+    git(copy, "add", ".gitattributes", "notebooks")
+    path = copy / "notebooks" / "12_prune_channels.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["language_info"] = {
+        "name": "python",
+        "version": "3.12.1",
+        "codemirror_mode": {"name": "ipython"},
+    }
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    for number, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.outputs, cell.execution_count = [nbformat.v4.new_output("stream", text="done\n")], number + 1
+        cell.metadata["execution"] = {"iopub.execute_input": "now"}
+    nbformat.write(notebook, path)
+    assert len(git(copy, "diff").splitlines()) > 100, "git does not filter by itself"
+
+    for _ in range(2):
+        subprocess.run(["make", "filter"], cwd=copy, check=True)
+        assert git(copy, "diff", "--stat") == ""
+    assert git(copy, "config", "--local", "--get-all", "include.path") == "../.gitconfig\n"
+    notebook.cells[1].source += "\n# a remark"
+    nbformat.write(notebook, path)
+    assert [line for line in git(copy, "diff", "-U0").splitlines() if line.startswith("+ ")][-1].endswith(
+        '# a remark"'
+    )
+
+
+def test_make_sets_the_filter_up_and_the_hooks_strip_the_same():
+    recipe = (config.ROOT / "Makefile").read_text().split(".venv/.ready:")[1].split("\n\n")[0]
+    assert "$(MAKE) --no-print-directory filter" in recipe
+    texts = [(config.ROOT / name).read_text() for name in (".gitconfig", ".pre-commit-config.yaml")]
+    there, here = (re.search(r'--extra-keys \\?"([^"\\]+)', text)[1] for text in texts)
+    assert there == here
+
+
+def test_a_tree_without_git_is_set_up_as_well(tmp_path):
+    shutil.copy(config.ROOT / "Makefile", tmp_path)
+    alone = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    subprocess.run(["make", "filter"], cwd=tmp_path, check=True, env=alone)

@@ -1,0 +1,370 @@
+"""What we found: an interval decides, a paper is named only where it compares, and nothing is said of what was not run."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from lib.report import claims, findings, published, results, stats
+from lib.report.claims import Claim
+from lib.settings import config
+
+LABELS = {
+    "sca": "SCA (frozen)",
+    "sca-plus": "sca+",
+    "random": "random",
+    "dense": "dense",
+    "pq": "PQ",
+    "esl": "ESL",
+    "t": "tickets",
+}
+
+
+def rows(method: str, accuracies, at: str = "ratio 0.5", task: str = "a", **more) -> pd.DataFrame:
+    """One training a seed."""
+    numbers = {
+        "density": 100.0,
+        "parameters": 50.0,
+        "synops": 20.0,
+        "asked": math.nan,
+        "epochs": 10,
+        "end": 9.0,
+        **more,
+    }
+    return pd.DataFrame(
+        [
+            {"cell": cell, "method": method, "at": at, "seed": seed, "accuracy": value, **numbers}
+            for seed, value in enumerate(accuracies)
+        ]
+    )
+
+
+def told(claim: Claim, *tables: pd.DataFrame) -> list[tuple[str, ...]]:
+    shown = claims.as_table(claims.compare(claim, pd.concat(tables), LABELS))
+    return list(shown[["difference (95 %)", "at", "verdict", "ours has"]].itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize(
+    ("difference", "says", "above", "words"),
+    [
+        (3.0, "SCA", True, "agrees with SCA"),
+        (-3.0, "SCA", True, "disagrees with SCA"),
+        (-3.0, "SCA", False, "agrees with SCA"),
+        (0.5, "SCA", True, "undecided at n=3"),
+        (0.5, "", True, "undecided at n=3"),
+        (2.0, "", True, "above"),
+        (-2.0, "", True, "below"),
+    ],
+)
+def test_an_interval_that_holds_zero_decides_nothing(difference, says, above, words):
+    assert claims.verdict(difference, 1.0, 3, says, above) == words
+
+
+def test_an_interval_of_no_width_at_zero_is_undecided():
+    assert claims.verdict(0.0, 0.0, 3, "SCA") == "undecided at n=3"
+
+
+def test_one_seed_has_no_interval():
+    sizes = "100 % of the parameters, 100 % of the SynOps"
+    assert told(Claim("sca", "random"), rows("sca", [3.0]), rows("random", [1.0])) == [
+        ("+2.0 (one seed) points", "ratio 0.5", "undecided at n=1", sizes)
+    ]
+
+
+def test_trainings_are_paired_by_seed_whatever_their_order():
+    ours, theirs = rows("sca", [10.0, 20.0, 30.0]), rows("random", [9.0, 19.0, 29.0], parameters=100.0)
+    sizes = "50 % of the parameters, 100 % of the SynOps"
+    assert told(Claim("sca", "random", "SCA"), ours, theirs[::-1]) == [
+        ("+1.0 ± 0.0 points", "ratio 0.5", "agrees with SCA", sizes)
+    ]
+
+
+def test_a_difference_is_decided_where_a_paired_t_test_decides():
+    rng = np.random.default_rng(0)
+    decided = []
+    for _ in range(50):
+        ours, theirs = rng.normal(10, 10, 5), rng.normal(0, 10, 5)
+        [made] = claims.compare(
+            Claim("sca", "random"), pd.concat([rows("sca", ours), rows("random", theirs)]), LABELS
+        )
+        decided.append(scipy_stats.ttest_rel(ours, theirs).pvalue < 0.05)
+        assert ("undecided" not in made.words) == decided[-1]
+    assert 0 < sum(decided) < 50
+
+
+def test_sizes_are_compared_in_percent_of_theirs():
+    made = told(
+        Claim("sca", "random", "SCA", False, "parameters"),
+        rows("sca", [1, 2, 3]),
+        rows("random", [1, 2, 3], parameters=100.0),
+    )
+    assert made == [("-50.0 ± 0.0 % parameters", "ratio 0.5", "agrees with SCA", "")]
+
+
+def test_the_dense_network_stands_beside_every_ratio():
+    made = told(
+        Claim("sca", "dense"),
+        rows("sca", [1, 2, 3]),
+        rows("sca", [1, 2, 4], at="ratio 0.7"),
+        rows("dense", [5, 5, 5], at="", synops=40.0),
+    )
+    assert [at for _, at, _, _ in made] == ["ratio 0.5", "ratio 0.7"] and "50 % of the SynOps" in made[0][3]
+
+
+def test_each_value_of_a_setting_is_compared_and_named():
+    made = claims.compare(
+        Claim("l1", "sca"),
+        pd.concat([rows("sca", [1, 2, 3]), rows("l1 0.0", [2, 3, 4]), rows("l1 0.1", [0, 1, 2])]),
+        LABELS,
+    )
+    assert [(each.ours, each.mean) for each in made] == [("SCA with L1 0.0", 1.0), ("SCA with L1 0.1", -1.0)]
+
+
+def test_only_equal_densities_are_compared():
+    ours = rows("pq", [50, 60, 70], at="density 10 %", density=10.0, asked=0.1)
+    same, apart = (
+        rows("esl", [1, 2, 3], at="density 10 %", density=density, asked=0.1) for density in (10.05, 12.0)
+    )
+    assert claims.compare(Claim("pq", "esl"), pd.concat([ours, same]), LABELS)[0].words == "above"
+    assert (
+        claims.compare(Claim("pq", "esl"), pd.concat([ours, apart]), LABELS)[0].words
+        == "not compared: at other densities"
+    )
+    missed = rows("pq", [50, 60, 70], at="density 10 %", density=18.0, asked=0.1)
+    assert claims.compare(Claim("pq", "dense"), pd.concat([missed, rows("dense", [1, 2, 3], at="")]), LABELS)[
+        0
+    ].more.startswith("18 %")
+
+
+def test_nothing_is_said_of_what_was_not_run():
+    assert (
+        claims.compare(Claim("sca", "anew"), rows("sca", [1, 2, 3]), LABELS) == []
+        and claims.sentence([]) == ""
+    )
+
+
+def test_a_sentence_gives_every_difference_its_place_and_the_verdicts():
+    table = [rows("sca", [1, 2, 3], at=at) for at in ("ratio 0.5", "ratio 0.7")] + [rows("random", [0, 1, 2])]
+    made = claims.compare(
+        Claim("sca", "random", "SCA"), pd.concat([*table, rows("random", [9, 0, 6], at="ratio 0.7")]), LABELS
+    )
+    assert claims.sentence(made) == (
+        "SCA (frozen) against random +1.0 ± 0.0, -3.0 ± 12.4 points (ratio 0.5, 0.7 of a): "
+        "agrees with SCA (1 of 2), undecided at n=3 (1 of 2)"
+    )
+
+
+def test_as_many_digits_are_shown_as_tell_whether_the_interval_holds_zero():
+    """As SCA's widths in the small study: 3.88 ± 3.87 must not read 3.9 ± 3.9."""
+    ours = rows("sca", 3.88 + 3.87 / scipy_stats.t.ppf(0.975, 2) * np.sqrt(3) * np.array([-1.0, 0.0, 1.0]))
+    assert told(Claim("sca", "random"), ours, rows("random", [0.0, 0.0, 0.0]))[0][::2] == (
+        "+3.88 ± 3.87 points",
+        "above",
+    )
+
+
+def test_trainings_of_unequal_length_are_said_to_be():
+    theirs = pd.concat([rows("random", [1.0], epochs=45), rows("random", [1.0, 1.0, 1.0], epochs=61)[1:]])
+    [(_, _, words, _)] = told(Claim("sca", "random"), rows("sca", [3, 4, 5]), theirs)
+    assert words == "above, with 10 against 45 to 61 epochs"
+
+
+def test_intervals_are_compared_only_where_the_last_update_falls_in_the_same_epoch():
+    claim = claims.QUESTIONS[next(question for question in claims.QUESTIONS if "interval" in question)]
+    table = pd.concat(
+        [
+            rows("sca", [1, 2, 3]),
+            rows("interval 2", [2, 3, 4], end=8.0),
+            rows("stop 0.8", [3, 4, 5], end=8.0),
+            rows("interval 3, stop 0.9", [5, 6, 7]),
+        ]
+    )
+    made = [
+        (each.ours, each.theirs, each.words) for one in claim for each in claims.compare(one, table, LABELS)
+    ]
+    assert made == [
+        ("SCA, 2-epoch interval", "SCA, updates until 0.8", "below"),
+        (
+            "SCA, 3-epoch interval, updates until 0.9",
+            "SCA, updates until 0.8",
+            "not compared: last update after epoch 9 against 8",
+        ),
+        ("SCA, 2-epoch interval", "SCA (frozen)", "not compared: last update after epoch 8 against 9"),
+        ("SCA, 3-epoch interval, updates until 0.9", "SCA (frozen)", "above"),
+    ]
+
+
+def test_what_was_measured_in_no_seed_is_counted_and_not_printed():
+    made = [claims.Difference("a", "b", "x", "ratio 0.5", 1.0, 0.5, 3, "points", "above")]
+    none = made[0]._replace(at="ratio 0.7", mean=math.nan, half=math.nan, n=0, words="not compared: x")
+    assert claims.sentence([none, *made]) == (
+        "a against b +1.0 ± 0.5 points (ratio 0.5 of x): not compared: x (1 of 2), above (1 of 2)"
+    )
+    assert claims.sentence([none]) == "a against b: not compared: x"
+
+
+def test_places_are_named_once_a_cell_and_nothing_is_named_where_nothing_was_asked():
+    made = [
+        claims.Difference("a", "b", task, at, 1.0, 0.5, 3, "points", "above")
+        for task, at in [("x", "ratio 0.5"), ("y", "")]
+    ]
+    assert claims.where([made[0], made[0]._replace(at="ratio 0.7"), made[1]]) == "ratio 0.5, 0.7 of x; y"
+
+
+def test_the_mlp_is_set_beside_the_attention():
+    kinds = {
+        "q": [1, 10],
+        "k": [1, 10],
+        "v": [1, 10],
+        "projection": [5, 10],
+        "MLP": [10, 100],
+        "head": [9, 10],
+    }
+    table = rows("t", [1, 2, 3], at="density 10 %").assign(kinds=[kinds] * 3)
+    [made] = findings.places(table, LABELS)
+    assert (made.mean, made.words) == (-10.0, "agrees with SparseSpikformer")
+    left = findings.kept(table)
+    assert [left[kind].iloc[0] for kind in ("q", "projection", "MLP", "head")] == [10.0, 50.0, 10.0, 90.0]
+    assert left["selector"].isna().all()  # a network without one
+
+
+def test_what_is_not_there_is_not_told():
+    means = findings.over_seeds(
+        rows("sca", [1, 2, 3]).assign(MLP=[9.0, 10.0, 11.0], selector=math.nan), ["MLP", "selector"]
+    )
+    assert findings.ranges(means, ["MLP", "selector"], LABELS) == "a: SCA (frozen) MLP 10.0 %"
+    told = findings.in_words(means, ["MLP", "selector"], LABELS).iloc[0]
+    assert told["MLP (%, ± 95 %)"] == "10.0 ± 2.5" and told["selector (%, ± 95 %)"] == "" and told["n"] == 3
+
+
+def test_a_bar_in_a_name_does_not_end_its_column():
+    table = pd.DataFrame({"method": ["SCA by |V|"], "n": [3]})
+    assert findings.as_rows(table).splitlines()[-1].replace(r"\|", "").count("|") == 3
+
+
+def test_what_an_update_takes_is_read_at_the_first_one():
+    log = [
+        {"validation": 0.9},
+        {"before_update": 0.8, "validation": 0.1},
+        {"before_update": 0.7, "validation": 0.6},
+    ]
+    table = rows("sca", [1.0]).assign(log=[log], updates=[[{"ratio": 0.61}]])
+    after = findings.after_updates(
+        pd.concat([table, rows("random", [1.0]).assign(log=[[{"validation": 0.5}]], updates=[[]])])
+    )
+    assert after[["method", "at", "before", "after"]].values.tolist() == [["sca", "ratio 0.61", 80.0, 10.0]]
+
+
+def test_differences_are_counted_once_and_those_not_compared_never():
+    made = [
+        claims.Difference("a", "b", "c", "d", 1.0, 0.5, 3, "points", words)
+        for words in ("above", "undecided at n=3", "not compared: x")
+    ]
+    assert "2 differences are tried, each by itself at 95 %, and 1 are decided" in findings.as_text(
+        {"Q?": findings.Answer("x", claims.as_table(made), made)}
+    )
+
+
+def test_papers_are_named_only_where_they_compare():
+    """methods A32; 3.6. sca+ is ours, and no paper shows PQ's baselines."""
+    named = {
+        (claim.ours, claim.theirs, claim.says)
+        for asked in claims.QUESTIONS.values()
+        for claim in asked
+        if claim.says
+    }
+    beside = {(name, other, "SCA") for name in ("sca", "sca-soft") for other in ("only-prune", "random")}
+    assert named == beside | {
+        ("only-prune", "random", "SCA"),
+        ("only-prune", "sca", "SCA"),
+        ("random", "sca", "SCA"),
+        ("only-prune", "sca-soft", "SCA"),
+        ("random", "sca-soft", "SCA"),
+        ("sca", "anew", "Liu et al. (2019)"),
+        ("learned", "random-tokens", "SparseSpikformer"),
+        ("tickets-learned", "tickets-all", "SparseSpikformer"),
+    }
+
+
+def test_published_channels_are_those_of_scas_network():
+    marks = published.by_channel("cifar10")
+    assert (91.67, 28.39) in set(zip(marks["accuracy"], marks["connectivity"], strict=True))
+    assert set(marks["network"]) == {"VGG16"} and set(marks["method"]) == {
+        "SCA",
+        "Network slimming SNN",
+        "SPEAR",
+    }
+    assert published.by_channel("digits").empty
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return config.load("quick")
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [("ablations", "tokens"), ("baselines", "weights"), ("ablations", "baselines", "weights", "tokens")],
+)
+def test_a_study_without_a_group_is_told_too(quick, left_out):
+    answered = findings.answers(quick.model_copy(update=dict.fromkeys(left_out, {})))
+    assert "Does only-prune beat random channels? (A32)" in answered
+
+
+@pytest.mark.parametrize("study", ["quick", "small"])
+def test_the_committed_answers_are_those_of_the_committed_results(study):
+    settings = config.load(study)
+    assert (settings.results / "claims.md").read_text() == findings.as_text(findings.answers(settings))
+
+
+def test_an_answer_is_what_the_results_say(quick):
+    runs = results.load(quick, "channels", ["sca", "random"]).query("task == 'digits-vgg' and ratio == 0.7")
+    ours, theirs = (
+        100 * runs[runs["method"] == name].sort_values("seed")["accuracy"].to_numpy()
+        for name in ("sca", "random")
+    )
+    mean, half = stats.interval(ours - theirs)
+    answered = findings.answers(quick)
+    said, table, _ = answered["Does prune-and-regrow beat random channels? (A32)"]
+    there = (
+        (table["network and data"] == "digits-vgg")
+        & (table["at"] == "ratio 0.7")
+        & (table["ours"] == "SCA (frozen)")
+    )
+    shown = f"{mean:+.1f} ± {half:.1f}"
+    assert table.loc[there, "difference (95 %)"].tolist() == [f"{shown} points"] and shown in said
+
+
+ONLY_QUICK = [
+    "esl",
+    "one-shot",
+    "set",
+    "rigl",
+    "granet",
+    "lottery",
+    "grad-r",
+    "stds",
+    "pq-neuron",
+    "pq-constant",
+    "pq-shrink",
+    "pq-gradual",
+]
+
+
+@pytest.mark.parametrize("study", ["quick", "small"])
+def test_every_setting_that_is_varied_is_asked_about(study):
+    """A slip of the pen in a name would silently drop an answer."""
+    settings = config.load(study)
+    variants = {claims.varied(variant) for one in settings.ablations.values() for variant in one.variants}
+    named = {name for asked in claims.QUESTIONS.values() for claim in asked for name in claim[:2]}
+    for variant in variants:
+        assert {variant, variant.split()[0]} & named and claims.label(variant, {})
+    known = {"dense", *settings.methods, *settings.baselines, *settings.weights, *settings.tokens, *variants}
+    keys = {variant.split()[0] for variant in variants}
+    unrun = {
+        "quick": {"normalise", "uniform-longer", "score relu_h", "stop"},
+        "small": {"score relu_h", "score filter_l1", *ONLY_QUICK},
+    }[study]
+    assert named - known - keys == unrun

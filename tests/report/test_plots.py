@@ -1,0 +1,260 @@
+"""Figures: the same picture gives the same bytes, no half file is left, methods can be told apart, axes are labelled."""
+
+import ast
+import io
+import itertools
+import re
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+
+from lib.report import plots
+from lib.report.stats import interval
+from lib.settings import config
+
+STUDIES = ["quick", *sorted(path.parent.name for path in config.ROOT.glob("studies/*/params.yaml"))]
+FIGURES = sorted(
+    path
+    for path in (config.ROOT / "notebooks" / "_code").glob("[23]*.py")
+    if "plots.finish(" in path.read_text()
+)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def table() -> pd.DataFrame:
+    return pd.DataFrame(
+        [{"ratio": r, "accuracy": 0.9 - r / 9 + s / 50, "seed": s} for r in (0.7, 0.5) for s in range(3)]
+    )
+
+
+def drawn(label: str = "SCA"):
+    fig, [ax] = plots.figure(80, 60)
+    plots.line(ax, table(), "ratio", "accuracy", "ratio", label, **plots.style("sca"))
+    ax.set(xlabel="ratio of channels removed", ylabel="test accuracy")
+    ax.legend()
+    plots.note(fig, "quick", 3)
+    return fig
+
+
+def unlabelled(fig) -> list[str]:
+    """The axes of a figure that show ticks with numbers or names, but do not say what they are."""
+    fig.canvas.draw()
+    bare = []
+    for number, ax in enumerate(fig.axes):
+        for side, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
+            ticks = axis.get_major_ticks() if ax.axison and axis.get_visible() else []
+            shown = any(
+                t.label1.get_visible()
+                and t.label1.get_text()
+                or t.label2.get_visible()
+                and t.label2.get_text()
+                for t in ticks
+            )
+            if shown and not axis.get_label_text().strip():
+                bare.append(f"{side} of axes {number} ({ax.get_title() or 'untitled'})")
+    return bare
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_saving_twice_gives_the_same_bytes(kind, tmp_path):
+    first = plots.save(drawn(), tmp_path / "a", "accuracy").with_suffix(f".{kind}")
+    plots.save(drawn("another"), tmp_path / "other", "accuracy")  # what was drawn before does not matter
+    second = plots.save(drawn(), tmp_path / "b", "accuracy").with_suffix(f".{kind}")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes() != (tmp_path / "other" / first.name).read_bytes()
+
+
+def test_saving_leaves_two_whole_files_and_names_the_svg(tmp_path):
+    path = plots.save(drawn(), tmp_path, "accuracy")
+    assert path == tmp_path / "accuracy.svg"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["accuracy.png", "accuracy.svg"]
+    assert path.read_text().rstrip().endswith("</svg>") and path.with_suffix(".png").read_bytes().endswith(
+        b"IEND\xaeB`\x82"
+    )
+    assert "<dc:date>" not in path.read_text()
+
+
+def test_a_failing_save_leaves_the_old_files_and_nothing_else(tmp_path, monkeypatch):
+    path = plots.save(drawn(), tmp_path, "accuracy")
+    before = path.read_bytes(), path.with_suffix(".png").read_bytes()
+    fig = drawn("new")
+
+    def full(file, **kwargs):
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(fig, "savefig", full)
+    with pytest.raises(OSError, match="no space left"):
+        plots.save(fig, tmp_path, "accuracy")
+    assert (path.read_bytes(), path.with_suffix(".png").read_bytes()) == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["accuracy.png", "accuracy.svg"]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_method_can_be_told_from_every_other_without_colour(study):
+    methods = ["dense", *config.load(study).methods]
+    looks = {method: plots.style(method, methods) for method in methods}
+    assert len({tuple(look.values()) for look in looks.values()}) == len(methods)
+    assert len({(look["marker"], look["linestyle"]) for look in looks.values()}) == len(methods)
+
+
+def test_methods_of_your_own_get_looks_of_their_own():
+    quick = config.load("quick")
+    for drawn in (quick.methods, quick.weights):  # no figure draws both
+        methods = ["dense", *drawn, "mine", "yours", "theirs"]
+        assert len({tuple(plots.style(method, methods).values()) for method in methods}) == len(methods)
+    assert plots.style("mine", methods) == plots.style("mine", methods)
+
+
+def test_no_line_is_yellow_and_every_colour_is_of_the_palette():
+    palette = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"}
+    assert {color for color, _, _ in [*plots.STYLE.values(), *plots.SPARE]} <= palette
+
+
+def test_a_line_shows_mean_interval_and_every_seed():
+    fig, [ax] = plots.figure(80, 60)
+    plots.line(ax, table(), "ratio", "accuracy", "ratio", "SCA", **plots.style("sca"))
+    x, y = ax.containers[0].lines[0].get_data()
+    assert list(x) == pytest.approx([0.5, 0.7])  # in order, whatever the order of the rows
+    shown = plots.over_seeds(table(), "ratio", "accuracy", "ratio")
+    for number, ratio in enumerate((0.5, 0.7)):
+        mean, half = interval(table().set_index("ratio").loc[ratio, "accuracy"])
+        assert y[number] == pytest.approx(mean)
+        assert shown["half"].iloc[number] == pytest.approx(half)
+    marks = [len(c.get_offsets()) for c in ax.collections if isinstance(c, PathCollection)]
+    assert marks == [6]
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 2), (5, 2, 3), (6, 2, 3)]
+)
+def test_panels_fill_the_page_and_none_is_empty(count, rows, columns):
+    fig, axes = plots.panels(count)
+    grid = axes[0].get_gridspec()
+    assert len(axes) == len(fig.axes) == count and (grid.nrows, grid.ncols) == (rows, columns)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_title_names_the_cell_and_says_simulated_where_events_are(study):
+    for name, task in config.load(study).tasks.items():
+        title = plots.task_title(name, task)
+        assert all(part in title for part in (name, task.net, task.data))
+        assert ("simulated events" in title) == task.data.endswith("-sim")
+
+
+@pytest.mark.parametrize("span", [1.3, 2, 3.9, 4, 6.9, 7, 15, 49, 51, 300])
+def test_sizes_have_labels_that_do_not_touch(span):
+    fig, axes = plots.panels(3)
+    for ax, low in zip(axes, (1.1e3, 2.2e5, 6.1e6), strict=True):
+        ax.plot([low, low * span], [0, 1])
+        plots.size_axis(ax)
+        ax.set_ylabel("test accuracy (%)")
+        assert (ax.get_xscale() == "log") == (span >= 4)
+    fig.canvas.draw()
+    for ax in axes:
+        left, right = ax.get_xlim()
+        shown = [
+            t
+            for t in ax.get_xticklabels(which="both")
+            if t.get_text() and left <= t.get_position()[0] <= right
+        ]
+        boxes = [text.get_window_extent() for text in shown]
+        assert len(boxes) >= 2 and all(a.x1 + 1 < b.x0 for a, b in itertools.pairwise(boxes)), [
+            t.get_text() for t in shown
+        ]
+
+
+def test_one_legend_stands_above_all_axes():
+    drawn = [method for method in plots.STYLE if method not in config.load("quick").tokens]
+    fig, axes = plots.panels(3)
+    for ax in axes:
+        for method in drawn:
+            plots.line(ax, table(), "ratio", "accuracy", "ratio", method, **plots.style(method))
+    plots.legend_above(fig, axes[0])
+    fig.canvas.draw()
+    [legend] = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == drawn
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= fig.bbox.x1 and all(box.y0 >= ax.get_tightbbox().y1 for ax in axes)
+
+
+def test_a_quick_figure_says_what_it_is():
+    fig = plt.figure()
+    plots.note(fig, "quick", 3)
+    text = fig.get_supxlabel()
+    assert "n = 3" in text and "95 %" in text and "not the papers' numbers" in text
+
+
+def test_the_helper_finds_bare_axes():
+    fig, [left, right] = plots.figure(80, 60, 1, 2)
+    left.plot([1, 2])
+    left.set_xlabel("epoch")
+    right.set(xticks=[], yticks=[])
+    assert unlabelled(fig) == ["y of axes 0 (untitled)"]
+
+
+def looked_at(code: Path) -> tuple[list, list[str]]:
+    """Runs a notebook cell by cell: the values that the cells would show below themselves, and the names of those that left
+    a figure to pyplot, which a notebook would show as it is then."""
+    values, leaving, names = [], [], {}
+    for source in code.read_text().split("# %%\n"):
+        tree = ast.parse(source)
+        last = (
+            tree.body.pop()
+            if isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";")
+            else None
+        )
+        exec(compile(tree, code.name, "exec"), names)
+        values += [eval(compile(ast.Expression(last.value), code.name, "eval"), names)] if last else []
+        leaving += [source] * bool(plt.get_fignums())
+    return values, leaving
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("code", FIGURES, ids=lambda path: path.stem)
+def test_a_committed_figure_is_labelled_and_shown_once_when_it_is_finished(code, monkeypatch):
+    """Draws the figure from the committed results, and saves nothing."""
+    saved, shown = [], []
+    monkeypatch.setattr(plots, "save", lambda fig, folder, name: saved.append(fig))
+    monkeypatch.setattr(plots, "display", shown.append)
+    values, leaving = looked_at(code)
+    assert saved and not list(itertools.chain.from_iterable(map(unlabelled, saved)))
+    for fig in saved:
+        assert re.search(r"n = \d+", " ".join(text.get_text() for text in fig.texts)), (
+            "the figure does not say n"
+        )
+    assert len(shown) == len(saved) and all(image.data.startswith(b"\x89PNG") for image in shown)
+    assert not leaving
+    assert all(value is None or isinstance(value, pd.DataFrame) for value in values), (
+        "end the task's last line with a semicolon"
+    )
+
+
+def test_what_is_shown_is_what_is_saved(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "display", shown.append)
+    smoke = config.load("smoke").model_copy(update={"out": str(tmp_path)})
+    fig = drawn()
+    plots.finish(fig, smoke, "accuracy")
+    saved, [image] = plt.imread(smoke.figures / "accuracy.png"), shown
+    assert (plt.imread(io.BytesIO(image.data)) == saved).all()
+    assert saved.shape[1] > image.width == round(110 * 80 / 25.4), (
+        "sharp on a screen with small pixels, and as wide as meant"
+    )
+
+
+def test_layers_are_in_the_order_of_their_numbers():
+    names = ["conv1", "conv10", "conv2", "stack.2.a", "stack.11.a"]
+    assert plots.in_order(names) == ["conv1", "conv2", "conv10", "stack.2.a", "stack.11.a"]
