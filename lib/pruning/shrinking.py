@@ -31,6 +31,8 @@ class ShrinkingPruner(ChannelPruner):
                 expand(self.trained, self.net, self.masks)
             super().after_epoch(epoch)
             self._shrink()
+        elif self.trained is self.net:
+            super().after_epoch(epoch)
 
     def carry(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         if self.outdated is None:

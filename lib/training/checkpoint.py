@@ -29,17 +29,17 @@ def path(job: Job, seed: int, number: int) -> Path:
     before it runs a stage.
     """
     settings, stage, task, method = job
-    trial = [
-        records.recipe(settings, stage, task),
-        job.trials[number].record,
-        seed,
-        settings.threads,
-        torch.__version__,
-    ]
-    digest = hashlib.sha256(json.dumps([stage, task, method, trial], sort_keys=True).encode())
-    for made in (*code(), settings.data_path(job.recipe.data), *earlier(job, seed)):
-        digest.update(of_file(made, made.stat().st_mtime_ns))
-    return ROOT / "build" / "resume" / f"{digest.hexdigest()[:20]}.pt"
+    recipe = records.recipe(settings, stage, task)
+    parts = [stage, task, method, recipe, job.trials[number].record, seed, settings.threads]
+    return ROOT / "build" / "resume" / f"{digest(job, parts, earlier(job, seed))}.pt"
+
+
+def digest(job: Job, parts: list, files: list[Path]) -> str:
+    """Of settings, the code and the data that a training reads, and of files that another stage has made."""
+    made = hashlib.sha256(json.dumps([torch.__version__, *parts], sort_keys=True).encode())
+    for file in (*code(), job.settings.data_path(job.recipe.data), *files):
+        made.update(of_file(file, file.stat().st_mtime_ns))
+    return made.hexdigest()[:20]
 
 
 def code() -> list[Path]:
@@ -48,15 +48,20 @@ def code() -> list[Path]:
 
 
 def earlier(job: Job, seed: int) -> list[Path]:
-    """What another stage has made, and this trial depends on: a student's teacher, the widths that a baseline matches. The smoke
-    study makes them itself."""
+    """What another stage has made, and this trial depends on: a student's teacher, the widths that a baseline
+    matches. The smoke study makes them itself."""
     settings, stage, task, method = job
     if stage == "tokens":
-        return sorted(settings.run_folder("dense", task, "dense", seed).glob("*.pt"))
+        return teacher(job, seed)
     if stage == "baselines":
         found = settings.result_path("channels", task, settings.baselines[method].matches, seed)
         return [found] if found.exists() else []
     return []
+
+
+def teacher(job: Job, seed: int) -> list[Path]:
+    """The dense network, if it has been trained."""
+    return sorted(job.settings.run_folder("dense", job.task, "dense", seed).glob("*.pt"))
 
 
 @lru_cache(maxsize=None)

@@ -10,7 +10,7 @@ from lib.models import sparse
 from lib.pruning import TicketPruner
 from lib.settings import records
 from lib.settings.given import Job
-from lib.training import checkpoint, distributed
+from lib.training import checkpoint, distributed, warmup
 from lib.training.run import Run, set_up
 
 Runs = dict[tuple[int, int], Run]  # {(seed, number of the trial): its training}
@@ -27,8 +27,11 @@ def fit(job: Job, runs: Runs) -> None:
     for (seed, number), run in runs.items():
         kept = checkpoint.path(job, seed, number)
         shorter = runs.get((seed, number - 1))
-        if not run.resume(kept) and shorter and extends(run, shorter):
-            run.resume_prefix(checkpoint.path(job, seed, number - 1))
+        if not run.resume(kept):
+            if shorter and extends(run, shorter):
+                run.resume_prefix(checkpoint.path(job, seed, number - 1))
+            else:
+                warmup.fork(job, run, seed)
         distributed.fit(run, kept)
         label = f"{job.method}, {job.trials[number].name}, seed {seed}"
         for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=label, unit="epoch"):

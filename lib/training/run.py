@@ -105,9 +105,7 @@ class Run:
         statistics = [buffer for buffer in self.net.buffers() if buffer.is_floating_point()]  # of BN
         collectives.all_mean([*statistics, *self.pruner.stats_to_sync()])
         line = {"epoch": number, "loss": collectives.all_sum(loss) / collectives.world_size()}
-        if (
-            number in self.pruner.updates
-        ):  # what the segment that ends here has reached, and what its cut leaves of it
+        if number in self.pruner.updates:  # what the part that ends here has reached, and what its cut leaves
             line["before_update"] = self.validate()
         self.pruner.after_epoch(number)
         self._follow()
@@ -160,15 +158,36 @@ class Run:
         return True
 
     def resume_prefix(self, path: Path) -> None:
-        """Takes up what a run kept at its end that is the beginning of this one (lottery tickets at a larger density), and
-        makes the update that comes next: the numbers are those of a run of its own, which it is if nothing whole was kept."""
-        if not self.resume(path):
-            return
+        """Takes up what a run kept at its end that is the beginning of this one (lottery tickets at a larger
+        density): the numbers are those of a run of its own, which it is if nothing whole was kept."""
+        if self.resume(path):
+            self._note()
+
+    def trunk(self) -> dict:
+        """What other runs need to fork from here, before any structure has changed."""
+        kept = ("net", "optimizer", "order", "log")
+        gradients = {name: p.grad for name, p in self.net.named_parameters() if p.grad is not None}
+        return {key: value for key, value in self.state().items() if key in kept} | {"gradients": gradients}
+
+    def fork(self, trunk: dict) -> None:
+        """Begins where a run that began alike kept its `trunk`: the numbers are those of a run of its own."""
+        self.net.load_state_dict(trunk["net"])
+        self.optimizer = make_optimizer(self.net, self.task.train)
+        self.optimizer.load_state_dict(trunk["optimizer"])
+        self.order.set_state(trunk["order"].cpu())
+        self.log = trunk["log"]
+        for name, parameter in self.net.named_parameters():
+            parameter.grad = trunk["gradients"].get(name)
+        self._note()
+
+    def _note(self) -> None:
+        """The pruner's part of an epoch that another run has trained."""
         self.pruner.after_step(self.optimizer)
         last = self.log[-1]
         self.pruner.after_epoch(last["epoch"])
-        self._follow()
-        self.log[-1] = {**last, "before_update": last["validation"], "validation": self.validate()}
+        if last["epoch"] in self.pruner.updates:
+            self._follow()
+            self.log[-1] = {**last, "before_update": last["validation"], "validation": self.validate()}
 
     def finish(self) -> SpikingNet:
         """The network that is reported: compacted if it was pruned."""
