@@ -1,0 +1,141 @@
+"""What forks from a warm-up is what an unbroken run would be, bit for bit."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers import task_of, trial_of
+
+from lib.pruning.prefix import prefix
+from lib.settings import DENSE, Rewire, Rewiring, Tickets, Trial, config
+from lib.settings.given import Job
+from lib.training import Run, warmup
+
+EPOCHS = 5
+TASK = task_of(EPOCHS).model_copy(update={"rewire": Rewire(warmup=2, interval=1, stop=1.0)})
+TASK = TASK.model_copy(update={"prune": TASK.prune.model_copy(update={"warmup": 3, "compact": True})})
+
+
+def rewiring(**settings) -> Rewiring:
+    return Rewiring(kind="rewiring", label="test", **settings)
+
+
+GROWN = {
+    "ratio": "constant",
+    "rewire": "constant_density",
+    "exchange": 0.3,
+    "grows": "anywhere",
+    "start": None,
+}
+TRIALS = {  # what is pruned, and after how many epochs it leaves the warm-up
+    "by activity": (trial_of(0.5), 2),
+    "by activity, every second epoch": (trial_of(0.5, interval=2), 1),
+    "by weights": (trial_of(0.5, score="filter_l1"), 3),
+    "soft": (trial_of(0.5, mode="soft"), 2),
+    "soft, by weights": (trial_of(0.5, mode="soft", score="bn_gamma"), 3),
+    "without L1": (trial_of(0.5, l1=0.0), 2),
+    "PQ": (Trial(density=0.3, method=rewiring()), 2),
+    "RigL": (Trial(density=0.3, method=rewiring(growth="gradient", **GROWN)), 2),
+    "from dense": (Trial(density=0.3, method=rewiring(start=1.0, ratio="cubic")), 2),
+    "tickets": (Trial(density=0.4, method=Tickets(kind="tickets", label="test", share=0.5, rewind=2)), 5),
+    "dense": (DENSE, 5),
+}
+
+
+@pytest.fixture
+def splits(digits):
+    return replace(digits, train=tuple(part[:200] for part in digits.train))
+
+
+@pytest.fixture
+def job(monkeypatch, tmp_path):
+    """Of a study whose one task is TASK; warm-ups are kept in a folder of the test's own."""
+    study = config.load("smoke")
+    monkeypatch.setattr(warmup, "folder", lambda job, students: tmp_path)
+    return Job(
+        study.model_copy(update={"tasks": {"tiny": TASK}, "out": str(tmp_path)}), "dense", "tiny", "dense"
+    )
+
+
+def bits(run: Run) -> dict:
+    """All that the run has become: the networks, the optimiser's state, the log, what the pruner holds."""
+    found = {}
+
+    def walk(name, value):
+        if isinstance(value, torch.Tensor):
+            found[name] = value.detach().cpu().contiguous().flatten().view(torch.uint8).tolist()
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                walk(f"{name}.{key}", item)
+        elif isinstance(value, list | tuple):
+            for number, item in enumerate(value):
+                walk(f"{name}.{number}", item)
+        else:
+            found[name] = value
+
+    walk("run", run.state())
+    return found
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_a_fork_is_an_unbroken_run(name, splits, job, monkeypatch):
+    trial, shared = TRIALS[name]
+    monkeypatch.setattr(warmup.checkpoint, "digest", lambda job, parts, files: str(abs(hash(str(parts)))))
+    begun = prefix(TASK, trial)
+    kept = sorted({*begun.marks, begun.epochs})
+    assert begun.epochs == shared
+    like = DENSE if begun.start == prefix(TASK, DENSE).start else trial
+    warmup.train(job, Run(splits, TASK, like, 0), warmup.WarmUp(begun.start, like, kept), 0)
+    forked = Run(splits, TASK, trial, 0)
+    warmup.fork(job, forked, 0)
+    assert len(forked.log) == shared
+    unbroken = Run(splits, TASK, trial, 0)
+    for run in (forked, unbroken):
+        while len(run.log) < len(run.recipe_epochs):
+            run.epoch()
+    assert bits(forked) == bits(unbroken)
+    assert forked.pruner.history or trial is DENSE
+
+
+def test_without_a_warm_up_a_run_begins_at_the_beginning(splits, job, monkeypatch):
+    monkeypatch.setattr(warmup.checkpoint, "digest", lambda job, parts, files: "none")
+    run = Run(splits, TASK, trial_of(0.5), 0)
+    warmup.fork(job, run, 0)
+    assert run.log == []
+
+
+def test_activity_is_listened_to_over_the_last_interval_alone(splits):
+    run = Run(splits, TASK, trial_of(0.5), 0)
+    steps = len(splits.train[1]) // TASK.train.batch
+    heard = []
+    for _ in range(2):
+        run.epoch()
+        heard.append(set(run.pruner.meter.batches.values()))
+    assert heard == [{steps}, {0}]  # cleared an interval before the first update, after epoch 3
+
+
+def test_the_plan_holds_what_two_trials_share_and_nothing_else():
+    study = config.load("quick")
+    planned = {str(warm.start): warm for warm in warmup.plan(study, "digits-vgg", students=False)}
+    dense = planned[str({"student": False, "selector": None, "l1": study.tasks["digits-vgg"].train.l1})]
+    assert dense.trial is DENSE
+    updates = study.tasks["digits-vgg"].prune
+    assert updates.warmup - updates.interval in dense.epochs  # where SCA leaves
+    assert (
+        dense.epochs[-1] == study.tasks["digits-vgg"].train.epochs
+    )  # lottery tickets share the whole first round
+    assert all(warm.start.get("density", 0) < 1 for warm in planned.values())
+    alone = [
+        trial
+        for trial in warmup.trials(study, "digits-vgg")
+        if prefix(study.tasks["digits-vgg"], trial) is None
+    ]
+    assert {getattr(trial.method, "mode", "no channels") for trial in alone} == {"fixed", "no channels"}
+
+
+def test_students_share_a_warm_up_of_their_own():
+    study = config.load("quick")
+    planned = warmup.plan(study, "digits-spikformer", students=True)
+    assert {str(warm.start["selector"]) for warm in planned} == {"None", str({"rho": 0.7, "rule": "learned"})}
+    assert all(warm.start["student"] for warm in planned)
+    assert not warmup.plan(study, "digits-vgg", students=True)
