@@ -1,21 +1,38 @@
-"""A reproducible study of pruning deep spiking neural networks.
+"""A reproducible study of pruning deep spiking neural networks. Arrows point one way: a wing imports those above it.
 
-config    params.yaml -> frozen settings; paths
-check     a whole params.yaml, before the first stage starts
-errors    what a user is told, in one line
-files     files that are whole or not there
-data      data sets -> tensors in memory, fixed splits; sources, archives: where they come from
-events    event streams: simulated from images, frames
-models    spiking networks, built from SpikingJelly's neurons and layers
-pruning   which channels matter, which come back, how many and when; removal
-train     one loop: train, evaluate
-ranks     what the devices of one training do together; launch: starts them
-resume    where a stopped training goes on
-measure   parameters, connectivity, synaptic operations, energy
-results   write one run; load the tidy table
-plots     one style for all figures
-published what others have published
-nbcode    notebook -> the code that DVC watches
+core/         needs nothing of ours
+  errors        what a user is told, in one line
+  files         files that are whole or not there
+  tensors       tensors in files, read without executing anything
+  collectives   what the devices of one training do together
+settings/     params.yaml as frozen types
+  base          types with their ranges
+  datasets      one record a data set
+  task          a network on a data set, with its recipe
+  method        how a method is composed: channels, weights, tokens, baselines
+  trial         one training: what is asked of it
+  grid          the stages, and which tasks each runs
+  study         a whole params.yaml, its trials and paths
+  rules         what its parts must agree on
+  config        reads it
+  given         what a notebook is given
+  records       one JSON file a method, task and seed
+models/       spiking networks, built from SpikingJelly's neurons and layers
+  neurons, sites, vgg, resnet, spikformer, tokens; sparse: files of few weights
+pruning/      what goes, what comes back, how many and when; removal
+  scores, growth, schedules, masks, channels, shrinking, compact     channels
+  weights, rewiring, compressibility, sparse_init, thresholds, tickets     single weights
+  tokens        the loss and the statistics of a network on fewer tokens
+  prefix        how long a training goes as others do
+  pruner        what the training loop knows of all of them; returned: what a function of a method may return
+data/         raw files -> tensors in memory, fixed splits
+  download, datasets, events, splits, augmentation
+measure/      what a network is and costs, read off the network itself
+  activity, synapses, choosing, cost, size, evaluate; report: all of it
+training/     one loop for every method
+  steps, run, fit, warmup, checkpoint, distributed, distillation, baselines, pictures
+report/       results in one flat table, what they say, how they are drawn; needs core and settings, never torch
+  results, stats, claims, findings, published, plots
 """
 
 import sys
