@@ -1,10 +1,12 @@
-"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly. About a quarter of an hour on a quiet machine.
+"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly. About a quarter of an hour on
+a quiet machine.
 
 Writes results/benchmarks/cost.json, cost.md and profile.txt; `draw.py` makes the figure of them.
 """
 
 import json
-import platform
+import sys
+from pathlib import Path
 
 import epochs
 import memory
@@ -16,8 +18,12 @@ import torch
 from timing import load, spread
 from tqdm import tqdm
 
-from lib.report.results import provenance, rounded, write_text
-from lib.settings.config import ROOT
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+from evidence import commit, made_by, processor
+
+from lib.core.files import ROOT, write_text
+from lib.settings.records import provenance, rounded
 from lib.training import set_up
 
 FOLDER = ROOT / "results" / "benchmarks"
@@ -34,7 +40,7 @@ def main() -> None:
         bar.update()
         return found
 
-    rows = done(steps.training()) | done(steps.inference())
+    rows = done(steps.training_rows()) | done(steps.inference_rows())
     epoch, parts = done(epochs.sca_epoch())
     rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.2
     peaks = {what: memory.in_process(what) for what in ("plain", "compact")}
@@ -45,8 +51,9 @@ def main() -> None:
     profile, against = done(steps.profiled()), done(steps.against())
     same = done(parity.pairs())
     made = {
-        **provenance(),
-        "processor": platform.processor() or platform.machine(),
+        **provenance(torch.get_num_threads()),
+        "commit": commit(),
+        "processor": processor(),
         "loads": loads,
         "batch": nets.BATCH,
         "T": nets.T,
@@ -61,8 +68,9 @@ def main() -> None:
         "parity": same,
     }
     write_text(FOLDER / "cost.json", json.dumps(rounded(record), indent=1) + "\n")
-    write_text(FOLDER / "cost.md", text(table, parts, peaks, same, made))
-    write_text(FOLDER / "profile.txt", profile)
+    head = made_by("python benchmarks/bench.py", "params.yaml and scikit-learn's digits")
+    write_text(FOLDER / "cost.md", head + text(table, parts, peaks, same, made))
+    write_text(FOLDER / "profile.txt", head + profile)
     print((FOLDER / "cost.md").read_text())
 
 
@@ -79,7 +87,7 @@ def text(table: list[dict], parts: dict, peaks: dict, same: list[dict], made: di
         f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; expected share {parts['expected']:.3f}.\n"
         f"Peak memory at batch {memory.SIZE}: plain {peaks['plain']:.0f} MiB, compact epoch with its update "
         f"{peaks['compact']:.0f} MiB.\n\n"
-        f"Accuracy on the quick study's first cell, against plain options, paired over seeds:\n\n"
+        f"Accuracy on the quick study's first task, against plain options, paired over seeds:\n\n"
         f"{pd.DataFrame(same).to_markdown(index=False, floatfmt='.2f')}\n"
     )
 

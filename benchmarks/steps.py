@@ -1,4 +1,5 @@
-"""Steps side by side: training and inference, whole and pruned; what they cost against T, batch and width; a profile."""
+"""Steps side by side: training and inference, whole and pruned; what they cost against T, batch and width; a
+profile."""
 
 import plain
 import torch
@@ -35,7 +36,7 @@ def our_step(
     return lambda kept=meter: training.train_epoch(net, [one], optimizer)
 
 
-def training() -> dict:
+def training_rows() -> dict:
     """Ratios to the plain step."""
     whole = vgg16()
     variants = {"plain": plain_step(), "fast": our_step(), "scored": our_step(scored=True)}
@@ -53,7 +54,7 @@ def training() -> dict:
     return rows
 
 
-def inference() -> dict:
+def inference_rows() -> dict:
     """Latency ratio of the small network, against what its operations and neurons would say."""
     whole, (x, _) = vgg16(), batch()
     nets = {"whole": whole} | {str(r): small(whole, r) for r in RATIOS[:2]}

@@ -1,18 +1,25 @@
-"""What leaving tokens out saves: throughput of Spikformer-4-384 with and without (`python benchmarks/tokens.py`).
+"""What leaving tokens out saves: throughput of Spikformer-4-384 with and without (`python
+benchmarks/tokens.py`).
 
 Writes results/benchmarks/tokens.csv and .md. A few minutes on 2 cores, nothing beside it.
 """
 
 import re
+import sys
+from pathlib import Path
 
 import pandas as pd
 import torch
 from timing import interleaved, load, ratio
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+from evidence import made_by
+
 from lib import measure, models
+from lib.core.files import ROOT, write_text
 from lib.report import published
-from lib.report.results import provenance, write_text
-from lib.settings.config import ROOT
+from lib.settings.records import provenance
 from lib.training import set_up
 
 RHOS, BATCH, SHAPE = (0.9, 0.8, 0.7, 0.6, 0.5), 8, (3, 32, 32)
@@ -57,12 +64,12 @@ def main() -> None:
                 "published throughput / dense": theirs[rho][1] / theirs[None][1],
             }
         )
-    made = provenance()
-    text = (
+    made = provenance(torch.get_num_threads())
+    text = made_by("python benchmarks/tokens.py", "results/published.csv") + (
         f"Spikformer-4-384, untrained, T = 4, batch {BATCH}, 32x32 images, float32, {made['threads']} threads, torch "
-        f"{made['torch']}; load of the last minute {before} before, {load()} after. The published throughput is of a trained "
-        "network on a GPU. n: rounds, each with every row once. At rho 0.9 the count is 1 % above the printed one; why is not "
-        f"known. Written by `python benchmarks/tokens.py`.\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.2f')}\n"
+        f"{made['torch']}; load of the last minute {before} before, {load()} after. The published throughput is of a "
+        "trained network on a GPU. n: rounds, each with every row once. At rho 0.9 the count is 1 % above the printed "
+        f"one; why is not known.\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.2f')}\n"
     )
     write_text(
         ROOT / "results" / "benchmarks" / "tokens.csv", pd.DataFrame(rows).round(4).to_csv(index=False)

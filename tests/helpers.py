@@ -10,7 +10,7 @@ from torch import nn
 from lib import pruning
 from lib.settings import Method, Prune, Task, Train, Trial
 
-__all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tests/spiking.py
+__all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tools/spiking.py
 CONVS = [f"conv{i}" for i in range(1, 8)]
 
 

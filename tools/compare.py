@@ -1,4 +1,5 @@
-"""Compares the results in the working tree with the committed ones: mean test accuracy over seeds, and what was run.
+"""Compares the results in the working tree with the committed ones: mean test accuracy over seeds, and what
+was run.
 
 python tools/compare.py [study] [revision]
 """
@@ -10,9 +11,9 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import fmean, stdev
 
-# Rounding differs between CPUs and thread counts; in float32 it flips spikes, and 1,000 steps later the network is another one,
-# as if another seed had been drawn. So two means over seeds may differ by three standard errors of such a difference, and by
-# 0.05 where the seeds happen to agree.
+# Rounding differs between CPUs and thread counts; in float32 it flips spikes, and 1,000 steps later the
+# network is another one, as if another seed had been drawn. So two means over seeds may differ by three
+# standard errors of such a difference, and by 0.05 where the seeds happen to agree.
 LEAST, ERRORS = 0.05, 3
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lib.core import collectives
 from lib.core.errors import pick
+from lib.core.returned import numbers
 from lib.models import SpikingNet
 from lib.pruning.compact import at_rest, compact, take
 from lib.pruning.growth import GROWTH
@@ -21,7 +22,6 @@ from lib.pruning.masks import (
     uniform_random,
 )
 from lib.pruning.pruner import Pruner
-from lib.pruning.returned import numbers
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, planned, update_epochs
 from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, untouched_buffers, weight_scores
 from lib.settings import Method

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lib import data, measure, models, training
+from lib import data, measure, models
 from lib.core.errors import ConfigError, pick
 from lib.core.files import whole
 from lib.data import Images
