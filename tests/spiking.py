@@ -11,7 +11,7 @@ sys.path.insert(
 )  # the tree of this file, whichever one the environment knows
 
 from lib import models, pruning
-from lib.measure import firing, run
+from lib.measure import firing, predict
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 EVENTS = ("dvs5conv", "vggsnn", "dvs-digits")  # networks that their papers give event frames
@@ -80,18 +80,18 @@ def assert_alive(net, masks, n=16):
     x = images(net, n, seed=5)
     for name, rate in firing(net, x).items():
         assert 0 < rate.mean() < 1, f"{name} fires at {rate.mean()}"
-    logits = run(net, x)
+    logits = predict(net, x)
     assert logits.std(0).max() > 1e-3, "the logits do not depend on the image"
     for name, site in net.sites.items():
         assert any(flip_matters(net, site, bit, x, logits) for bit in range(len(masks[name]))), (
             f"no bit of {name} matters"
         )
-    assert torch.equal(run(net, x), logits)
+    assert torch.equal(predict(net, x), logits)
 
 
 def flip_matters(net, site, bit, x, logits):
     site.mask[bit] = ~site.mask[bit]
-    changed = (run(net, x) - logits).abs().max() > 1e-6
+    changed = (predict(net, x) - logits).abs().max() > 1e-6
     site.mask[bit] = ~site.mask[bit]
     return changed
 

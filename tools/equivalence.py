@@ -10,7 +10,7 @@ from spiking import images, in_shape, living
 from tqdm import tqdm
 
 from lib import models, pruning
-from lib.measure import count_parameters, difference
+from lib.measure import count_parameters, max_logit_diff
 from lib.report.results import write_text
 from lib.settings import config
 

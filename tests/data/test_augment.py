@@ -6,6 +6,7 @@ import torch
 import torchvision.transforms.functional as TF
 
 from lib import data
+from lib.data.splits import mean_std
 
 
 def chance(seed: int) -> torch.Generator:
@@ -16,7 +17,7 @@ def chance(seed: int) -> torch.Generator:
 def images() -> data.Images:
     """Bright ones, so that black is far from their mean colour."""
     kept = torch.randint(100, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=chance(1))
-    return data.Images(kept, *data.mean_std(kept))
+    return data.Images(kept, *mean_std(kept))
 
 
 def cropped(images: data.Images, index: torch.Tensor, draw: torch.Generator) -> list[torch.Tensor]:

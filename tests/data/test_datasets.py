@@ -3,8 +3,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,7 +21,7 @@ from lib import data
 from lib.core.errors import DataError
 from lib.data import datasets, download, events
 from lib.data.datasets import Ask
-from lib.settings import config
+from lib.settings import DATASETS
 
 PARTS = ("train", "validation", "test")
 
@@ -159,7 +157,7 @@ def test_a_half_downloaded_archive_is_named_with_the_expected_digest(tmp_path, o
     assert "c58f30108f718f92721af3b95e74349a" in told
 
 
-@pytest.mark.parametrize("name", [name for name in datasets.SOURCES if not name.startswith("digits")])
+@pytest.mark.parametrize("name", [name for name in DATASETS if not name.startswith("digits")])
 def test_absent_data_without_a_network_leave_nothing_behind(name, tmp_path, offline):
     told = line(data.prepare, name, tmp_path, 0.1, 0)
     assert str(tmp_path) in told and "no network" in told and "SNN_DATA" in told
@@ -441,52 +439,7 @@ def test_the_noise_of_the_training_part_does_not_come_again_in_the_test_part():
     assert found["train_x"].any() and not np.array_equal(found["train_x"], found["test_x"])
 
 
-# ---------------------------------------------------------------- the check command
-
-
-def command(*args: str, **env: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "lib.data.datasets", *args],
-        cwd=config.ROOT,
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_the_check_command_shows_counts_digests_channels_and_a_sheet():
-    sheet = config.ROOT / "build" / "contact-digits-dvs-sim.png"
-    sheet.unlink(missing_ok=True)
-    done = command("digits-dvs-sim")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(
-        "digits-dvs-sim: simulated event counts of 4 x 2 x 16 x 16, 10 classes\ntrain: 1259, "
-    )
-    assert done.stdout.count("sha256") == 6 and done.stdout.count("mean") == 2
-    assert sheet.stat().st_size > 10_000
-
-
-def test_the_digests_and_channels_are_right():
-    arrays = data.prepare("digits", Path("unused"), 0.125, 2020)
-    text = datasets.describe("digits", arrays)
-    x = arrays["train_x"]
-    assert hashlib.sha256(x.tobytes()).hexdigest() in text
-    assert f"channel 0: mean {(x / 255).mean():.4f}, std {(x / 255).std():.4f}" in text
-
-
-@pytest.mark.parametrize(
-    ("args", "told"),
-    [
-        ((), "give the name of a data set"),
-        (("nix",), "'nix' is not known"),
-        (("tiny-imagenet", "EMPTY"), "lacks train/"),
-    ],
-)
-def test_the_check_command_ends_with_one_line_where_it_cannot(args, told, tmp_path):
-    (tmp_path / "tiny-imagenet-200").mkdir()
-    done = command(*(str(tmp_path) if arg == "EMPTY" else arg for arg in args))
-    assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.startswith("error: ") and told in done.stderr and done.stderr.count("\n") == 1
+# ---------------------------------------------------------------- all
 
 
 def test_a_small_class_gives_what_it_has():

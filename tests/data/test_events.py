@@ -9,7 +9,7 @@ import torch
 from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS, _load_origin_data
 
 from lib.core.errors import ConfigError
-from lib.data import datasets, events
+from lib.data import augmentation, datasets, events
 from lib.data.events import BRIGHTER, DARK, DARKER
 
 
@@ -257,7 +257,7 @@ def test_more_than_255_events_are_kept_as_255():
 
 def test_roll_flip_equals_a_slow_loop():
     x = torch.randint(0, 9, (3, 16, 2, 12, 10), generator=chance(1)).float()
-    fast = events.roll_flip(x, chance(2))
+    fast = augmentation.roll_flip(x, chance(2))
     draw = chance(2)  # the same draws, in the same order
     down, right = torch.randint(-5, 6, (2, 16), generator=draw)
     keep = torch.rand(16, 1, generator=draw) < 0.5
@@ -270,7 +270,7 @@ def test_roll_flip_equals_a_slow_loop():
 
 def test_roll_flip_refuses_still_images():
     with pytest.raises(ConfigError, match="roll_flip is for event frames"):
-        events.roll_flip(torch.zeros(4, 3, 8, 8), chance())
+        augmentation.roll_flip(torch.zeros(4, 3, 8, 8), chance())
 
 
 def test_a_picture_is_white_without_events_and_shows_the_polarity():

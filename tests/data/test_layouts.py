@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_sources import fake_cifar, line, offline, read_tiny, tiny, write_recordings  # noqa: F401
+from test_datasets import fake_cifar, line, offline, read_tiny, tiny, write_recordings  # noqa: F401
 
 from lib import data
 from lib.core.errors import DataError

@@ -4,12 +4,11 @@ NumPy, and share no code with lib."""
 import numpy as np
 import pytest
 import torch
-from helpers import images
+from helpers import digits_net, images
 from spikingjelly.activation_based import functional
-from test_spikformer import digits_net
 
 from lib import data, measure, models
-from lib.pruning.tokens import RULES, make_selector
+from lib.models.tokens import RULES, make_selector
 
 T, L, D, CLASSES = 4, 16, 48, 10
 SIDE = (4, 4)

@@ -7,7 +7,7 @@ from helpers import make_net, random_masks, task_of, trial_of
 from torch import nn
 
 from lib import measure, models, pruning, training
-from lib.settings import Tickets, Trial
+from lib.settings import DENSE, Tickets, Trial
 
 NOTHING = {"prunable": None, "kept": None, "connectivity_prunable": None, "synapses_prunable": None}
 
@@ -89,7 +89,7 @@ def test_a_weight_drawn_as_0_is_there_in_the_dense_network():
     pruning.apply_channel_masks(net, masks)
     found, expected = (measure.parameters(net, one, "channels") for one in (dense, make_net()))
     assert found == expected and found["prunable"] == sum(
-        p.numel() for name, p in dense.named_parameters() if any(dense.axes()[name])
+        p.numel() for name, p in dense.named_parameters() if any(dense.channel_dims()[name])
     )
     assert found["connectivity_all"] == found["total"] / sum(p.numel() for p in dense.parameters())
     assert (
@@ -98,16 +98,16 @@ def test_a_weight_drawn_as_0_is_there_in_the_dense_network():
     )
 
 
-def reported(point, splits):
+def reported(trial, splits):
     """A training to its end, and the sizes that are reported of it."""
-    made = training.Run(splits, task_of(epochs=2), point, seed=0)
+    made = training.Run(splits, task_of(epochs=2), trial, seed=0)
     for _ in made.recipe_epochs:
         made.epoch()
     return made, measure.report(made)["parameters"]
 
 
 def test_a_report_knows_what_its_method_may_remove(few_digits):
-    _, found = reported(None, few_digits)
+    _, found = reported(DENSE, few_digits)
     assert {key: found[key] for key in NOTHING} == NOTHING
     method = Tickets(kind="tickets", label="tickets", share=0.5, rewind=1)
     made, found = reported(Trial(density=0.5, method=method), few_digits)

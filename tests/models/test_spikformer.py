@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from helpers import images, labels
+from helpers import digits_net, images, labels
 
 from lib import measure, models
 from lib.core.errors import ConfigError
 from lib.models.spikformer import Attention
-from lib.pruning.tokens import (
+from lib.models.tokens import (
     RULES,
     Selector,
     Skipper,
@@ -16,12 +16,8 @@ from lib.pruning.tokens import (
     information,
     kept_tokens,
     make_selector,
-    ratio_loss,
-    recalibrate,
-    teach,
-    token_loss,
-    worked_on,
 )
+from lib.pruning.tokens import ratio_loss, recalibrate, teach, token_loss, worked_on
 
 C8 = {
     0.9: [57, 51, 46],
@@ -31,19 +27,6 @@ C8 = {
     0.5: [32, 16, 8],
     1.0: [64, 64, 64],
 }
-
-
-def digits_net(seed=0, width=1.0):
-    """In float64, with batch norm randomised and settled, so that every layer fires."""
-    torch.manual_seed(seed)
-    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", width=width).double()
-    for module in net.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            torch.nn.init.uniform_(module.weight, 1.0, 2.5)
-            torch.nn.init.uniform_(module.bias, 0.0, 1.0)
-    torch.nn.init.normal_(net.head.weight, std=0.5)
-    recalibrate(net, [(images(net, 64, seed=seed), None)])
-    return net
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from lib.pruning.tokens import recalibrate
 from lib.pruning.weights import density
 from lib.settings import Select, Task, TokenTickets, Train, Trial, config
 from lib.training import distillation
+from lib.training.fit import extends
 
 RULES = ("learned", "random", "attention", "skip", "all")
 SHORT = {
@@ -177,7 +178,8 @@ def test_tickets_at_a_smaller_density_go_on_from_those_at_a_larger_one(few_digit
     short = run_of(few_digits, teacher, tickets(0.75, rho))
     short.checkpoint(tmp_path / "short.pt")
     further = run_of(few_digits, teacher, tickets(0.75**2, rho), epochs=0)
-    distillation.resume_or_extend(further, tmp_path / "none.pt", short, tmp_path / "short.pt")
+    assert extends(further, short)
+    further.resume_prefix(tmp_path / "short.pt")
     assert len(further.log) == len(short.recipe_epochs) < len(further.recipe_epochs)
     while len(further.log) < len(further.recipe_epochs):
         further.epoch()
@@ -199,12 +201,12 @@ def test_the_teacher_is_the_dense_network_of_the_seed_or_a_line_says_what_to_run
     settings = config.load("quick").model_copy(update={"out": str(tmp_path)})
     with pytest.raises(
         ConfigError,
-        match="runs/quick/dense/digits-spikformer-dense/1/dense.pt is missing; run `dvc repro -s dense@",
+        match="runs/quick/dense/digits-spikformer-dense/1/0-dense.pt is missing; run `dvc repro -s dense@",
     ):
         distillation.teacher(settings, few_digits, "digits-spikformer", 1)
     folder = settings.run_folder("dense", "digits-spikformer", "dense", 1)
     folder.mkdir(parents=True)
-    models.save(teacher, folder / "dense.pt")
+    models.save(teacher, folder / "0-dense.pt")
     assert same(distillation.teacher(settings, few_digits, "digits-spikformer", 1), teacher)
 
 
@@ -214,12 +216,10 @@ def test_the_smoke_study_trains_its_teacher_where_there_is_none(few_digits, tmp_
     assert not made.training and made.spec["width"] == settings.tasks["digits-spikformer"].width
 
 
-def test_tickets_off_the_grid_of_rounds_begin_anew(few_digits, teacher, tmp_path):
+def test_tickets_off_the_grid_of_rounds_begin_anew(few_digits, teacher):
     short = run_of(few_digits, teacher, tickets(0.7), epochs=0)
     further = run_of(few_digits, teacher, tickets(0.5), epochs=0)
-    assert not further.pruner.extends(short.pruner)
-    distillation.resume_or_extend(further, tmp_path / "none.pt", short, tmp_path / "short.pt")
-    assert further.log == []
+    assert not extends(further, short)
 
 
 def test_tickets_of_the_selecting_network_count_its_predictors(few_digits, teacher):

@@ -28,7 +28,7 @@ def test_step_is_a_tenth_every_third():
 
 
 def test_the_loss_of_a_run_has_smoothed_labels(few_digits):
-    run = training.Run(few_digits, task_of(smoothing=0.2), None, 0)
+    run = training.Run(few_digits, task_of(smoothing=0.2), DENSE, 0)
     x, y = few_digits.train[0][:20], few_digits.train[1][:20]
     shares = torch.full((20, 10), 0.02).scatter_(1, y[:, None], 0.82)
     logits = run.net(x)
@@ -111,9 +111,8 @@ METHODS = {
 
 
 def run_of(digits, method, seed, epochs=2):
-    run = training.Run(
-        digits, task_of(epochs), None if METHODS[method] is None else trial_of(0.5, **METHODS[method]), seed
-    )
+    trial = DENSE if METHODS[method] is None else trial_of(0.5, **METHODS[method])
+    run = training.Run(digits, task_of(epochs), trial, seed)
     start = weights(run)
     for _ in range(epochs):
         run.epoch()
@@ -192,7 +191,7 @@ def test_the_network_learns_the_digits_in_a_few_epochs(digits):
 
 
 def test_the_learning_rate_follows_the_schedule(few_digits):
-    run = training.Run(few_digits, task_of(3, lr_schedule="step"), None, 0)
+    run = training.Run(few_digits, task_of(3, lr_schedule="step"), DENSE, 0)
     seen = []
     for _ in range(3):
         run.epoch()
@@ -201,7 +200,7 @@ def test_the_learning_rate_follows_the_schedule(few_digits):
 
 
 def test_an_l1_of_the_method_replaces_that_of_the_cell(digits):
-    assert training.Run(digits, task_of(), None, 0).l1 == 3e-5
+    assert training.Run(digits, task_of(), DENSE, 0).l1 == 3e-5
     assert training.Run(digits, task_of(), trial_of(0.5, l1=0.125), 0).l1 == 0.125
 
 

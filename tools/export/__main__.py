@@ -19,12 +19,11 @@ from torch import Tensor
 
 from lib import data, measure, models, training
 from lib.core.errors import ConfigError, pick
-from lib.core.files import whole
+from lib.core.files import atomic_write, write_text
 from lib.data import Images
 from lib.models import SpikingNet, sparse
-from lib.report import results
-from lib.settings import config
-from lib.settings.config import Study
+from lib.settings import STAGES, config, records
+from lib.settings.given import Job
 from tools.export import formats
 from tools.export.formats import agreement, share
 
@@ -34,31 +33,30 @@ UNKNOWN = ["training", "accuracy", "cost", "normalisation of the images"]  # of 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime", "nir", "nirtorch")
 
 
-class Training(NamedTuple):
-    """The training that a network is from; number: of its trial in the result."""
+class Origin(NamedTuple):
+    """The training that a network is from; number: of its trial in the record."""
 
-    study: Study
-    stage: str
-    task: str
-    method: str
+    job: Job
     seed: int
     number: int
 
     @property
-    def result(self) -> Path:
-        return self.study.result_path(self.stage, self.task, self.method, self.seed)
+    def record(self) -> Path:
+        return self.job.settings.result_path(*self.job[1:], self.seed)
 
     @property
     def dvc_stage(self) -> str:
-        name = f"{self.stage}@{self.task}" + ("" if self.stage == "dense" else f"-{self.method}")
-        return name if self.study.study == "quick" else f"studies/{self.study.study}/dvc.yaml:{name}"
+        settings, stage, task, method = self.job
+        name = f"{stage}@{task}" + ("" if stage == "dense" else f"-{method}")
+        return name if settings.study == "quick" else f"studies/{settings.study}/dvc.yaml:{name}"
 
     @property
     def identity(self) -> dict:
-        return {**self._asdict(), "study": self.study.study}
+        names = {**self.job._asdict(), "settings": self.job.settings.study}
+        return {"study": names.pop("settings"), **names, "seed": self.seed, "number": self.number}
 
 
-def locate(path: Path) -> Training | None:
+def locate(path: Path) -> Origin | None:
     """Whose network lies at `path`; None if it lies outside runs/. raises: ConfigError if it is a wrong place under runs/"""
     parts = path.absolute().parts[-6:]
     if len(parts) < 6 or parts[0] != "runs":
@@ -66,16 +64,14 @@ def locate(path: Path) -> Training | None:
     if not parts[4].isdecimal():
         raise ConfigError(f"{path}: no place of a network; give {LAYOUT}")
     _, name, stage, folder, seed, file = parts
-    study = config.load(name)
-    stages = {"dense": ["dense"], "channels": study.methods, "ablate": study.ablations}
-    stages |= {"baselines": study.baselines, "weights": study.weights, "tokens": study.tokens}
-    methods = pick(stages, stage, f"{path}: stage")
-    pairs = {f"{task}-{method}": (task, method) for task in study.tasks for method in methods}
+    settings = config.load(name)
+    pick(STAGES, stage, f"{path}: stage")
+    pairs = {f"{task}-{method}": (task, method) for task in settings.tasks for method in settings.group(stage)}
     task, method = pick(pairs, folder, f"{path}: task and method")
-    number = "0" if file == "dense.pt" else file.split("-")[0]
+    number = file.split("-")[0]
     if not number.isdecimal():
         raise ConfigError(f"{path}: {file!r}: must begin with the number of a training; give {LAYOUT}")
-    return Training(study, stage, task, method, int(seed), int(number))
+    return Origin(Job(settings, stage, task, method), int(seed), int(number))
 
 
 def read_network(path: Path) -> SpikingNet:
@@ -84,70 +80,49 @@ def read_network(path: Path) -> SpikingNet:
         raise ConfigError(f"{path}: no such file; `make repro` leaves networks under runs/")
     try:
         return (sparse if path.suffix == ".safetensors" else models).load(path)
-    except (
-        Exception
-    ) as error:  # of a damaged file each reader raises what it likes: zip, pickle, safetensors, JSON
+    except Exception as error:  # a damaged file may raise anything: of zip, of safetensors, of JSON
         raise ConfigError(
             f"{path}: no whole network ({type(error).__name__}); train it again with `make repro`"
         ) from None
 
 
-def read_point(training: Training) -> dict:
+def record_of(origin: Origin) -> dict:
     """What was measured of the training. raises: ResultsError if it is not there or was asked for something else"""
+    settings, stage, task, method = origin.job
     try:
-        trials = results.read(training.study, *training[1:5])
-    except results.ResultsError as error:
-        raise results.ResultsError(
-            f"results/{training.study.study}/{training.stage}: {error}; run `make repro`"
-        ) from None
-    if training.number >= len(trials):
-        raise ConfigError(
-            f"training {training.number}: {training.result.name} has {len(trials)}; give {LAYOUT}"
-        )
-    return trials[training.number]
+        trials = records.read(settings, stage, task, method, origin.seed)
+    except records.ResultsError as error:
+        where = f"results/{settings.study}/{stage}"
+        raise records.ResultsError(f"{where}: {error}; run `make repro`") from None
+    if origin.number >= len(trials):
+        raise ConfigError(f"training {origin.number}: {origin.record.name} has {len(trials)}; give {LAYOUT}")
+    return trials[origin.number]
 
 
-def belong(net: SpikingNet, images: Tensor, right: float, training: Training, trial: dict) -> None:
-    """Raises ConfigError if the result is another network's: of a training that was repeated since, or on another machine.
+def belong(net: SpikingNet, images: Tensor, right: float, origin: Origin, record: dict) -> None:
+    """Raises ConfigError if the record is another network's: of a training that was repeated since, or on another machine.
 
-    images: those that the costs of the result were counted on; right: share of the test images that the network gets right
+    images: those that the costs of the record were counted on; right: share of the test images that the network gets right
     """
-    found = {
-        "accuracy": right,
-        "parameters": measure.count_parameters(net)["all"],
-        "AC": measure.synops(net, images)["ac"],
+    parameters = measure.count_parameters(net)["all"]
+    ac = measure.synops(net, images)["ac"]
+    told = {  # found, said, and how far they may be apart: what spikes that rounding flips can do
+        "accuracy": (right, record["accuracy"], 0.01),
+        "parameters": (parameters, record["parameters"]["total"], 0),
+        "AC": (ac, record["synops"]["ac"], 0.01 * record["synops"]["ac"]),
     }
-    told = {
-        "accuracy": trial["accuracy"],
-        "parameters": trial["parameters"]["total"],
-        "AC": trial["synops"]["ac"],
-    }
-    allowed = {
-        "accuracy": 0.01,
-        "parameters": 0,
-        "AC": 0.01 * told["AC"],
-    }  # what spikes that rounding flips can do
-    for name, value in found.items():
-        if abs(value - told[name]) > allowed[name]:
+    for name, (found, said, allowed) in told.items():
+        if abs(found - said) > allowed:
             raise ConfigError(
-                f"{name} {value:.6g}, where {training.result} says {told[name]:.6g}: network and result are of two trainings; "
-                f"`dvc repro -f -s {training.dvc_stage}` makes both anew"
+                f"{name} {found:.6g}, where {origin.record} says {said:.6g}: network and result are of two trainings; "
+                f"`dvc repro -f -s {origin.dvc_stage}` makes both anew"
             )
 
 
 def commit() -> str | None:
     """Of this repository, '-dirty' if files differ from it; None where there is no git."""
+    command = ["git", "-C", str(config.ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        command = [
-            "git",
-            "-C",
-            str(config.ROOT),
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=40",
-            "--exclude=*",
-        ]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -160,8 +135,11 @@ def make(net: SpikingNet, images, labels: Tensor | None = None) -> tuple[dict[st
     images, labels: to try them on; labels None: not known
     raises: ConfigError if no format can hold the network, or if what a file holds is not the network
     """
-    few, expected = images[: measure.PROOF_IMAGES].double(), logits_of(net, images)
-    exact, files, checked = measure.predict(models.clone(net, torch.float64), few), {}, {}
+    few = images[: measure.PROOF_IMAGES].double()
+    exact = measure.predict(models.clone(net, torch.float64), few)
+    expected = logits_of(net, images)
+    files: dict[str, bytes] = {}
+    checked: dict[str, dict] = {}
     for kind, (write_and_run, use) in formats.FORMATS.items():
         try:
             files[kind], found, logits = write_and_run(net, images, few)
@@ -183,22 +161,22 @@ def logits_of(net: SpikingNet, images) -> Tensor:
     return torch.cat([measure.predict(net, batch) for batch in images.split(formats.BATCH)])
 
 
-def known(net: SpikingNet, training: Training) -> tuple[dict, Images, Tensor]:
-    """What the result says of the network, and the test images and labels. raises: ConfigError if it is another network's"""
-    trial, task = read_point(training), training.study.tasks[training.task]
-    images, labels = data.open_or_prepare(training.study, task.data).test
-    net.use(task.fast)
+def known(net: SpikingNet, origin: Origin) -> tuple[dict, Images, Tensor]:
+    """What the record says of the network, and the test images and labels. raises: ConfigError if it is another network's"""
+    record = record_of(origin)
+    settings, stage, task, _ = origin.job
+    images, labels = data.open_or_prepare(settings, origin.job.recipe.data).test
+    net.use(origin.job.recipe.fast)
     right = share(logits_of(net, images).argmax(1), labels)
-    belong(net, images[: measure.COST_IMAGES], right, training, trial)
+    belong(net, images[: measure.COST_IMAGES], right, origin, record)
+    asked = ("ratio", "target_density", "rho", "variant", "settings")
     about = {
-        "training": training.identity,
-        "settings": {
-            key: trial[key] for key in ("ratio", "asked", "rho", "variant", "settings") if key in trial
-        },
-        "recipe": results.recipe(training.study, training.stage, training.task),
-        "accuracy": {"result": trial["accuracy"], "network": right},
-        **{key: trial[key] for key in ("parameters", "synops", "energy_pj", "widths")},
-        "trained_with": json.loads(training.result.read_text())["made_with"],
+        "training": origin.identity,
+        "settings": {key: record[key] for key in asked if key in record},
+        "recipe": records.recipe(settings, stage, task),
+        "accuracy": {"result": record["accuracy"], "network": right},
+        **{key: record[key] for key in ("parameters", "synops", "energy_pj", "widths")},
+        "trained_with": json.loads(origin.record.read_text())["made_with"],
     }
     return about, images, labels
 
@@ -207,9 +185,8 @@ def alone(net: SpikingNet) -> tuple[dict, Images | Tensor, None]:
     """The same of a network that lies outside runs/: nothing is known, and it is tried on random images or events."""
     generator = torch.Generator().manual_seed(0)
     if formats.counts_events(net):
-        images = Images(
-            torch.poisson(torch.full((RANDOM, net.T, *net.in_shape), 0.5), generator).to(torch.uint8)
-        )
+        counts = torch.poisson(torch.full((RANDOM, net.T, *net.in_shape), 0.5), generator)
+        images = Images(counts.to(torch.uint8))
     else:
         images = torch.randn(RANDOM, *net.in_shape, generator=generator)
     return {"training": None, "unknown": UNKNOWN, "accuracy": None}, images, None
@@ -220,23 +197,24 @@ def export(path: Path, folder: Path) -> dict:
 
     raises: ConfigError, and nothing is written
     """
-    training, net = locate(path), read_network(path)
-    about, images, labels = known(net, training) if training else alone(net)
+    origin = locate(path)
+    net = read_network(path)
+    about, images, labels = known(net, origin) if origin else alone(net)
     files, checked = make(net, images, labels)
-    made_with = {**results.provenance(), **{name: version(name) for name in PACKAGES}, "commit": commit()}
+    packages = {name: version(name) for name in PACKAGES}
+    made_with = {**records.provenance(torch.get_num_threads()), **packages, "commit": commit()}
     about |= {"network": net.spec, "files": checked, "made_with": made_with}
-    return write(folder, files, {**results.rounded(about), "input": formats.feeding(net, images)})
+    return write(folder, files, {**records.rounded(about), "input": formats.feeding(net, images)})
 
 
 def write(folder: Path, files: dict[str, bytes], about: dict) -> dict:
     for name in ("network.json", *(f"network.{kind}" for kind in formats.FORMATS)):
         (folder / name).unlink(missing_ok=True)  # of an earlier export, which may have had one file more
     for kind, content in files.items():
-        with whole(folder / f"network.{kind}") as beside:
+        with atomic_write(folder / f"network.{kind}") as beside:
             beside.write_bytes(content)
-    results.write_text(
-        folder / "network.json", json.dumps(about, sort_keys=True, indent=1, allow_nan=False) + "\n"
-    )
+    text = json.dumps(about, sort_keys=True, indent=1, allow_nan=False)
+    write_text(folder / "network.json", text + "\n")
     return about
 
 
@@ -245,12 +223,11 @@ def line(kind: str, about: dict) -> str:
     found = about["files"][kind]
     if "refused" in found:
         return f"no network.{kind}: {found['refused']}"
-    exact, rough = found["apart"]["float64"], found["apart"]["float32"]
-    right = (
-        f"{found['accuracy']:.2%} right, the network {about['accuracy']['network']:.2%}; "
-        if about["accuracy"]
-        else ""
-    )
+    exact = found["apart"]["float64"]
+    rough = found["apart"]["float32"]
+    right = ""
+    if about["accuracy"]:
+        right = f"{found['accuracy']:.2%} right, the network {about['accuracy']['network']:.2%}; "
     return (
         f"network.{kind}: {right}logits apart by "
         f"{exact['largest_difference']:.2g} in float64, {rough['largest_difference']:.2g} in float32; "
@@ -258,9 +235,9 @@ def line(kind: str, about: dict) -> str:
     )
 
 
-def place(path: Path, training: Training | None) -> Path:
+def place(path: Path, origin: Origin | None) -> Path:
     """Where an export goes if nothing else is asked for."""
-    name = path.absolute().with_suffix("").parts[-5 if training else -1 :]
+    name = path.absolute().with_suffix("").parts[-5 if origin else -1 :]
     return config.ROOT.joinpath("build", "export", *name)
 
 
@@ -273,13 +250,13 @@ def main() -> None:
     parser.add_argument("--to", type=lambda to: Path(to).expanduser(), help=where)
     given = parser.parse_args()
     try:
-        training = locate(given.network)
-        training.set_up(training.study.threads if training else 1)
-        folder = given.to or place(given.network, training)
+        origin = locate(given.network)
+        training.set_up(origin.job.settings.threads if origin else 1)
+        folder = given.to or place(given.network, origin)
         about = export(given.network, folder)
     except (ConfigError, OSError) as error:
         sys.exit(f"error: {error}")
-    if not training:
+    if not origin:
         unknown = ", ".join(UNKNOWN)
         print(f"{given.network} lies outside runs/: tried on {RANDOM} random images; not known are {unknown}")
     print(f"{folder}:", *(line(kind, about) for kind in formats.FORMATS), sep="\n  ")
