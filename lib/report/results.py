@@ -1,137 +1,141 @@
-"""One JSON a run, written whole or not at all; the tidy table of a study, or a line that says what is missing."""
+"""The results of a study in one flat table: a row a trial, units in the names of the columns.
 
-import json
-import platform
-from importlib.metadata import version
-from pathlib import Path
+What has not been trained yet is a missing row. What was made with other settings than params.yaml asks
+for now is an error.
+"""
 
 import pandas as pd
-import torch
 
-from lib.core.errors import ConfigError
-from lib.core.files import whole
-from lib.settings.config import Study
-from lib.settings.given import Job
+from lib.settings import STAGES, Study, records
 
-SCHEMA = 3
-STAGES = {  # the part of the grid that a stage runs over, and what of a task it reads beside the network's own settings
-    "dense": ("tasks", set()),
-    "channels": ("pruned", {"prune"}),
-    "ablate": ("ablated", {"prune"}),
-    "baselines": ("matched", {"prune"}),
-    "weights": ("rewired", {"rewire"}),
-    "tokens": ("selected", {"student"}),
-}
+# what says which trial a row is
+WHICH = ["stage", "task", "method", "label", "variant", "at", "ratio", "rho", "target density (%)", "seed"]
+# what a trial holds a list or a dict of; `unfold` makes rows of it
+NESTED = ["log", "updates", "widths", "channels", "firing", "scores", "layers", "kinds", "tokens", "settings"]
 
 
-class ResultsError(ConfigError):
-    """The committed results do not hold what is asked; the message says which run is missing and how to make it."""
-
-
-def rounded(value):
-    """Numbers to 6 significant digits, tensors to lists: what differs beyond that differs between machines."""
-    if isinstance(value, torch.Tensor):
-        return rounded(value.tolist())
-    if isinstance(value, dict):
-        return {str(key): rounded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(item) for item in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def provenance() -> dict:
-    """What the numbers depend on, without times, hosts or paths."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__.split("+")[0],
-        "spikingjelly": version("spikingjelly"),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def write(path: Path, identity: dict, trials: list[dict]) -> None:
-    """identity: study, stage, task, method, seed and recipe (as the function of that name gives it).
-
-    A stopped run leaves the old file whole.
-    """
-    record = rounded({"schema": SCHEMA, **identity, "made_with": provenance(), "trials": trials})
-    write_text(path, json.dumps(record, sort_keys=True, indent=1, allow_nan=False) + "\n")
-
-
-def save(job: Job, seed: int, trials: list[dict]) -> None:
-    """Writes what a notebook has measured, under the names of its job."""
-    settings, stage, task, method = job
-    identity = {"study": settings.study, "stage": stage, "cell": cell, "method": method, "seed": seed}
-    identity["recipe"] = recipe(settings, stage, task)
-    write(settings.result_path(stage, task, method, seed), identity, trials)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Written beside and moved into place: a stopped run leaves the old file whole."""
-    with whole(path) as beside:
-        beside.write_text(text)
-
-
-def recipe(study: Study, stage: str, task: str) -> dict:
-    """The settings of a task that a stage's numbers depend on; what it prunes at which ratio stands in each record."""
-    unread = {"ratios", "densities", "rhos", "prune", "rewire", "student"} - STAGES[stage][1]
-    settings = study.tasks[task].model_dump(exclude=unread)
-    return rounded({**settings, "splits": study.data.model_dump(exclude={"root"})})
-
-
-def expected(study: Study, stage: str, methods) -> list[tuple[str, str, int]]:
+def expected(study: Study) -> list[tuple[str, str, str, int]]:
+    """(stage, task, method, seed) of all that the grid asks for."""
     return [
-        (task, method, seed)
-        for task in getattr(study.grid, STAGES[stage][0])
-        for method in methods
+        (name, task, method, seed)
+        for name, stage in STAGES.items()
+        for task in getattr(study.grid, stage.grid)
+        for method in study.group(name)
         for seed in study.grid.seeds
     ]
 
 
-def asked(trial: dict) -> tuple:
-    """What one training was asked for: fraction removed or kept, of weights and of tokens, variant, and the method's settings
-    without its label, which changes no number."""
-    settings = {key: value for key, value in trial.get("settings", {}).items() if key != "label"}
-    return trial.get("ratio", 0.0), trial.get("asked"), trial.get("rho"), trial.get("variant", {}), settings
+def table(study: Study) -> pd.DataFrame:
+    """One row a trial that has been trained, in the order of params.yaml.
 
-
-def read(study: Study, stage: str, task: str, method: str, seed: int) -> list[dict]:
-    """What one run measured, a record a training. raises: ResultsError that says why it cannot be had"""
-    path = study.result_path(stage, task, method, seed)
-    name = f"{path.parent.name}/{path.name}"
-    try:
-        record = json.loads(path.read_text())
-        schema, trials = record["schema"], record["trials"]
-        made = [asked(trial) for trial in trials]
-        trained = record["recipe"]
-    except FileNotFoundError:
-        raise ResultsError(f"{name} is missing") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise ResultsError(f"{name} is unreadable") from None
-    if schema != SCHEMA:
-        raise ResultsError(f"{name} has schema {schema}, not {SCHEMA}")
-    wanted = (
-        [asked({})]
-        if stage == "dense"
-        else [asked(rounded(trial.record)) for trial in study.trials(task, method)]
-    )
-    if made != wanted or trained != recipe(study, stage, task):
-        raise ResultsError(f"{name} was made with other settings than params.yaml asks for now")
-    return trials
-
-
-def load(study: Study, stage: str, methods) -> pd.DataFrame:
-    """One row a training: task, method, seed, ratio, value and everything measured, nested records as they were written.
-
-    raises: ResultsError that names every run that cannot be had; a partial grid is never plotted
+    Columns: WHICH, what `measured` gives, and NESTED.
+    raises: lib.settings.records.ResultsError that names every record that is not what params.yaml asks for
     """
-    rows, wrong = [], []
-    for task, method, seed in expected(study, stage, methods):
+    rows = []
+    wrong = []
+    for stage, task, method, seed in expected(study):
         try:
-            trials = read(study, stage, task, method, seed)
-            rows += [{"cell": cell, "method": method, "seed": seed, **trial} for trial in trials]
-        except ResultsError as error:
-            wrong.append(str(error))
+            trials = records.read(study, stage, task, method, seed)
+        except records.Missing:
+            continue
+        except records.ResultsError as error:
+            wrong.append(f"{stage}/{error}")
+            continue
+        label = study.labels.get(method, study.group(stage)[method].label if method != "dense" else method)
+        named = {"stage": stage, "task": task, "method": method, "label": label, "seed": seed}
+        rows += [named | asked(study, method, trial) | measured(trial) for trial in trials]
     if wrong:
-        raise ResultsError(f"results/{study.study}/{stage}: {', '.join(wrong)}; run `make repro`")
-    return pd.DataFrame(rows)
+        raise records.ResultsError(f"results/{study.study}: {', '.join(wrong)}; run `make repro`")
+    if not rows:
+        raise records.ResultsError(f"results/{study.study}: nothing has been trained yet; run `make repro`")
+    found = pd.DataFrame(rows)
+    return whole_training(
+        study, found.reindex(columns=[*WHICH, *found.columns.difference(WHICH, sort=False)])
+    )
+
+
+def asked(study: Study, method: str, trial: dict) -> dict:
+    """What a trial was asked for. at: in words, "" where nothing is removed."""
+    density = trial.get("target_density")
+    told = (
+        f"ratio {trial['ratio']:g}" if "ratio" in trial else f"rho {trial['rho']:g}" if "rho" in trial else ""
+    )
+    if density is not None and density < 1:
+        told = f"density {100 * density:.3g} %"
+    keeps_all = method in study.tokens and getattr(study.tokens[method], "rule", "") == "all"
+    return {
+        "variant": ", ".join(f"{key} {value}" for key, value in trial.get("variant", {}).items()),
+        "at": "" if method == "dense" or keeps_all else told,
+        "ratio": trial.get("ratio"),
+        "rho": trial.get("rho"),
+        "target density (%)": None if density is None else 100 * density,
+    }
+
+
+def measured(trial: dict) -> dict:
+    """Everything measured of a trial: sizes, operations a sample, shares in percent, nested values as is.
+
+    A column is empty for the stages that do not measure it.
+    """
+    parameters = trial["parameters"]
+    operations = trial["synops"]
+    size = trial.get("bytes", {})
+    updates = trial.get("updates") or []
+    flat = {
+        "accuracy (%)": 100 * trial["accuracy"],
+        "validation (%)": 100 * trial["validation"],
+        "parameters": parameters["total"],
+        "parameters left (%)": percent(parameters["connectivity_all"]),
+        "prunable parameters left (%)": percent(parameters["connectivity_prunable"]),
+        "synapses left (%)": percent(parameters["synapses_all"]),
+        "prunable synapses left (%)": percent(parameters["synapses_prunable"]),
+        "density (%)": percent(trial.get("density")),
+        "AC": operations["ac"],
+        "MAC": operations["mac"],
+        "MAC x T": operations["mac_x_T"],
+        "MAC, every layer dense": trial["flops"],
+        "energy (nJ)": trial["energy_pj"] / 1e3,
+        "silent channels (%)": percent(trial.get("silent")),
+        "file (bytes)": size.get("sparse"),
+        "file, every weight (bytes)": size.get("dense"),
+        "masked - removed (logits)": trial["compact_difference"],
+        "epochs": len(trial["log"]),
+        "last update (epoch)": updates[-1]["epoch"] if updates else None,
+    }
+    return flat | {name: trial.get(name) for name in NESTED}
+
+
+def percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def whole_training(study: Study, found: pd.DataFrame) -> pd.DataFrame:
+    """epochs: with those of the dense network that a student starts from; empty where that one is missing."""
+    dense = found[found["method"] == "dense"].set_index(["task", "seed"])["epochs"]
+    before = dense.reindex(pd.MultiIndex.from_frame(found[["task", "seed"]])).to_numpy()
+    students = found["stage"].eq("tokens")
+    return found.assign(epochs=(found["epochs"] + before).where(students, found["epochs"]))
+
+
+def unfold(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A row for each item of a nested column, beside WHICH.
+
+    An item of a list is a dict, whose keys become columns; an item of a dict becomes `layer` and `value`.
+    """
+    long = []
+    for which, nested in zip(rows[WHICH].to_dict("records"), rows[column], strict=True):
+        if isinstance(nested, dict):
+            long += [which | {"layer": layer, "value": value} for layer, value in nested.items()]
+        else:
+            long += [which | item for item in nested or []]
+    return pd.DataFrame(long)
+
+
+def progress(study: Study, rows: pd.DataFrame) -> str:
+    """How many seeds each trial has: "n = 3 seeds"; "n = 1 to 2 of 3 seeds" of a study in progress."""
+    seeds = len(study.grid.seeds)
+    counts = rows.groupby(["stage", "task", "method", "variant", "at"], dropna=False)["seed"].nunique()
+    low, high = counts.min(), counts.max()
+    if low == seeds:
+        return f"n = {seeds} seeds"
+    return f"n = {low}{f' to {high}' if high > low else ''} of {seeds} seeds"
