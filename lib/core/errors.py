@@ -72,7 +72,9 @@ def _explain(error: dict) -> str:
     if loc[0:1] and loc[0] in KINDS:
         del loc[2:3]  # the kind of method, which is no key
     place = ".".join(map(str, loc)) or "the file"
-    kind, value, message = error["type"], error["input"], error["msg"].removeprefix("Value error, ")
+    kind = error["type"]
+    value = error["input"]
+    message = error["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"{place}: {message}" if error["loc"] else message
     if kind == "union_tag_not_found":

@@ -31,8 +31,11 @@ def crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def rotated(x: Tensor, degrees: Tensor) -> Tensor:
     """Each image turned counter-clockwise about its middle, nearest pixel, 0 outside. x: [N, C, H, W]; degrees: [N]"""
-    angle, (height, width) = torch.deg2rad(degrees), x.shape[2:]
-    cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    angle = torch.deg2rad(degrees)
+    height, width = x.shape[2:]
+    cos = angle.cos()
+    sin = angle.sin()
+    none = torch.zeros_like(angle)
     turn = torch.stack([cos, -sin * height / width, none, sin * width / height, cos, none], dim=1).view(
         -1, 2, 3
     )

@@ -102,7 +102,8 @@ def cifar(name: str, root: Path) -> Arrays:
             download.unpack(folder.with_name(kind.filename), folder)
         for part in ("train", "test"):
             found = here(folder.parent, train=part == "train")
-            sets[f"{part}_x"], sets[f"{part}_y"] = found.data.transpose(0, 3, 1, 2), np.array(found.targets)
+            sets[f"{part}_x"] = found.data.transpose(0, 3, 1, 2)
+            sets[f"{part}_y"] = np.array(found.targets)
     except (OSError, RuntimeError, tarfile.TarError) as error:
         raise download.absent(
             name, folder, error, [(folder.with_name(kind.filename), kind.tgz_md5)]
@@ -126,7 +127,8 @@ def tiny_imagenet(root: Path, ask: Ask) -> Arrays:
 
 def take(name: str, train: list, test: list, most: int | None, read: Callable[[Path], np.ndarray]) -> Arrays:
     """Reads the files of (path, label) pairs, once, with a progress bar."""
-    train, sets = [train[n] for n in first(np.array([label for _, label in train]), most)], {}
+    train = [train[n] for n in first(np.array([label for _, label in train]), most)]
+    sets = {}
     for part, pairs in (("train", train), ("test", test)):
         for n, (path, _) in enumerate(tqdm(pairs, f"{name}, {part}", unit="file")):
             one = read(path)
@@ -148,7 +150,8 @@ def cifar10_dvs(root: Path, ask: Ask) -> Arrays:
         return at.name == name and any((at / part).is_dir() for part in ("events_np", "extract", "download"))
 
     root = download.placed(root, name, name, holds)
-    kept, marker = root / "events_np", root / "events_np.building"
+    kept = root / "events_np"
+    marker = root / "events_np.building"
     if marker.exists() and (
         kept.exists() or (root / "extract").exists()
     ):  # SpikingJelly's; nothing here makes one
@@ -160,7 +163,8 @@ def cifar10_dvs(root: Path, ask: Ask) -> Arrays:
         )
     if not kept.exists():
         events.make_recordings(root)
-    rng, parts = np.random.default_rng(TEST_SEED), {"train": [], "test": []}
+    rng = np.random.default_rng(TEST_SEED)
+    parts = {"train": [], "test": []}
     for label, one in enumerate(CIFAR10DVS_CLASS_NAMES):
         files = download.some(kept / one, "*.npz", name)
         if len(files) < 2:
@@ -183,7 +187,8 @@ def simulated(still: Arrays, size: int, ask: Ask, counts: dict[str, int | None])
 
     counts: images of each part, the first of each class. The same bytes on one machine whenever the seed is the same.
     """
-    generator, sets = torch.Generator().manual_seed(ask.seed), {}
+    generator = torch.Generator().manual_seed(ask.seed)
+    sets = {}
     for part, most in counts.items():
         chosen = first(still[f"{part}_y"], most)
         found = np.empty((len(chosen), ask.frames, 2, size, size), np.uint8)
@@ -193,7 +198,8 @@ def simulated(still: Arrays, size: int, ask: Ask, counts: dict[str, int | None])
                 moved = events.simulate(images, size, 4 * ask.frames, generator, size / 16, noise=1e-3)
                 found[start : start + 50] = events.frames(moved, ask.frames).numpy()
                 bar.update(len(images))
-        sets[f"{part}_x"], sets[f"{part}_y"] = found, still[f"{part}_y"][chosen]
+        sets[f"{part}_x"] = found
+        sets[f"{part}_y"] = still[f"{part}_y"][chosen]
     return sets
 
 

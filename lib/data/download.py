@@ -15,7 +15,8 @@ from tqdm import tqdm
 from lib.core.errors import DataError
 
 HINT = "or set SNN_DATA or data.root in params.yaml to where it is"
-TINY_URL, TINY_MD5 = "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de"
+TINY_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+TINY_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
 
 
 def seen(folder: Path, most: int = 6) -> str:

@@ -125,7 +125,8 @@ def make_recordings(root: Path) -> None:
     """
     from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS
 
-    archives, extract = root / "download", root / "extract"
+    archives = root / "download"
+    extract = root / "extract"
     official = CIFAR10DVS.resource_url_md5()
     if not extract.is_dir():
         try:

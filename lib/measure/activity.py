@@ -16,7 +16,8 @@ def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
         for name, module in net.named_modules()
         if isinstance(module, BaseNode)
     }
-    rates, hooks = {name: [] for name in nodes}, []
+    rates = {name: [] for name in nodes}
+    hooks = []
     for name, node in nodes.items():
         mean = channel_mean if net.sites or name.startswith(("stem", "position")) else token_mean
         hooks.append(

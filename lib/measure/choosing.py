@@ -38,7 +38,8 @@ COUNTS = {
 @contextmanager
 def choices_of(net: SpikingNet):
     """{choice, named by its block: [AC, MAC] of all images} while the net runs, if its selector's rule reads the stream."""
-    made, selector = {}, getattr(net, "selector", None)
+    made = {}
+    selector = getattr(net, "selector", None)
     count, first = COUNTS.get(getattr(selector, "rule", None), (None, 0))
 
     def hook(_, args):

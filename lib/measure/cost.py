@@ -15,10 +15,9 @@ from lib.measure.synapses import inputs_of, products_of, reached, synapses_left
 from lib.models import SpikingNet
 from lib.pruning import current_masks
 
-PJ_PER_MAC, PJ_PER_AC = (
-    4.6,
-    0.9,
-)  # 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
+# 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
+PJ_PER_MAC = 4.6
+PJ_PER_AC = 0.9
 
 
 def synops(net: SpikingNet, batch: Tensor) -> dict:
@@ -31,7 +30,9 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
     """
     with inputs_of(net) as inputs, products_of(net) as products, choices_of(net) as choices:
         predict(net, batch)
-    masks, layers, n = current_masks(net), {}, batch.shape[-4]
+    masks = current_masks(net)
+    layers = {}
+    n = batch.shape[-4]
     for number, edge in enumerate(net.edges()):
         x = torch.cat(inputs[edge.module])  # a row for each image, and step, and token: [rows, ...]
         there = synapses_left(net, edge, masks)
@@ -48,7 +49,8 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
                 "mac_x_T": once * (net.T if static else 1),
             }
         else:
-            events, repeats = x.double().abs() / edge.unit, net.T // len(steps) if number == 0 else 1
+            events = x.double().abs() / edge.unit
+            repeats = net.T // len(steps) if number == 0 else 1
             if not torch.allclose(
                 events, events.round(), rtol=1e-6, atol=1e-4
             ):  # a sum in float32 may be large

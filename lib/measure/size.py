@@ -19,13 +19,14 @@ def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -
     connectivity_*: parameters (weights counted once); synapses_*: weights counted once per output position where they are
     used; *_prunable over the prunable ones, None if the method removes neither; *_all over all
     """
-    left, full = count_parameters(net), count_parameters(dense, whole=True)
-    wired, fully = count_synapses(net), count_synapses(dense, whole=True)
+    left = count_parameters(net)
+    full = count_parameters(dense, whole=True)
+    wired = count_synapses(net)
+    fully = count_synapses(dense, whole=True)
     found = dict.fromkeys(("prunable", "kept", "connectivity_prunable", "synapses_prunable"))
     if removes is not None:
-        origin = (
-            dense if removes == "channels" else net
-        )  # whose weights of its token selector may go, too (C14)
+        # whose weights of its token selector may go, too (C14)
+        origin = dense if removes == "channels" else net
         before = count_parameters(origin, whole=True)[removes]
         wires = count_synapses(origin, whole=True)[removes]
         found = {
@@ -48,8 +49,10 @@ def count_parameters(net: SpikingNet, whole: bool = False) -> dict[str, int]:
 
     whole: as if nothing were removed; a weight that was drawn as 0 is one
     """
-    axes, masks = net.channel_dims(), current_masks(net)
-    weights, left = {id(weight) for weight in net.weights().values()}, {}
+    axes = net.channel_dims()
+    masks = current_masks(net)
+    weights = {id(weight) for weight in net.weights().values()}
+    left = {}
     for name, p in net.named_parameters():
         there = kept_entries(p, axes[name], masks) & (p != 0 if id(p) in weights else True)
         left[name] = p.numel() if whole else int(there.expand_as(p).sum())
@@ -68,7 +71,8 @@ def count_synapses(net: SpikingNet, whole: bool = False) -> dict[str, int]:
     """
     with one_step(net), inputs_of(net) as inputs:
         predict(net, torch.zeros(1, *net.in_shape).to(next(net.parameters())))
-    masks, count = current_masks(net), {}
+    masks = current_masks(net)
+    count = {}
     for edge in net.edges():
         weight = net.get_submodule(edge.module).weight
         there = torch.ones_like(weight, dtype=torch.bool) if whole else synapses_left(net, edge, masks)

@@ -19,10 +19,9 @@ def synapses_left(net: SpikingNet, edge: Edge, masks: dict[str, Tensor]) -> Tens
 
 def reached(net: SpikingNet, edge: Edge, events: Tensor, there: Tensor) -> float:
     """Events times the synapses that each reaches, summed. events: [N, ...] as the layer's input; there: bool, the synapses"""
-    module, fan_out = (
-        net.get_submodule(edge.module),
-        there.double().sum(0, keepdim=True),
-    )  # one output stands for all
+    # one output stands for all
+    module = net.get_submodule(edge.module)
+    fan_out = there.double().sum(0, keepdim=True)
     if isinstance(module, nn.Conv2d):
         return (
             F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation)

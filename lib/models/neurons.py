@@ -15,7 +15,10 @@ import torch
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor
 
-V_THRESHOLD, V_RESET, ALPHA, TAU = 1.0, 0.0, 4.0, 2.0
+V_THRESHOLD = 1.0
+V_RESET = 0.0
+ALPHA = 4.0
+TAU = 2.0
 
 
 class Activity(NamedTuple):
@@ -118,7 +121,8 @@ def kernels(watch, order: tuple[int, ...]):
 
     def forward(x, tau):
         h = potentials(x, tau)
-        spikes, back = fire(h, h.dtype), inverse(order)
+        spikes = fire(h, h.dtype)
+        back = inverse(order)
         return spikes.to(x.dtype), None if watch is None else watch(
             Activity(spikes.permute(back), h.permute(back))
         )
@@ -148,18 +152,18 @@ class _Kernels:
     """
 
     kernel = "fused"
-    watch, seen = None, None
+    watch = None
+    seen = None
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
-        tau, watch = getattr(self, "tau", None), self.watch if self.training else None
+        tau = getattr(self, "tau", None)
+        watch = self.watch if self.training else None
         if self.kernel == "compiled" and not self.store_v_seq:
             spikes, self.seen = Compiled.apply(x, tau, watch)
             return spikes
         if self.kernel == "spikingjelly":
-            spikes, h = (
-                super().multi_step_forward(x if x.dtype == torch.float64 else x.float()).to(x.dtype),
-                None,
-            )
+            spikes = super().multi_step_forward(x if x.dtype == torch.float64 else x.float()).to(x.dtype)
+            h = None
             if watch is not None:
                 with torch.no_grad():
                     h = potentials(x, tau)

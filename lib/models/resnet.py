@@ -71,18 +71,19 @@ class ResNet(SpikingNet):
     def __init__(self, spec: dict):
         super().__init__(spec)
         stem, stages, hidden = LAYOUTS[spec["name"]]
-        neuron, scaled = spec["neuron"], lambda size: max(1, round(size * spec["width"]))
+        neuron = spec["neuron"]
+        scaled = lambda size: max(1, round(size * spec["width"]))
         stream = scaled(stem)
         self.stem = nn.Sequential(
             conv(self.in_shape[0], stream), layer.BatchNorm2d(stream, step_mode="m"), NEURONS[neuron]()
         )
-        self.blocks, self._edges = (
-            nn.ModuleList(),
-            [Edge("stem.0", None, None, 1.0 if spec["events"] else None)],
-        )
+        self.blocks = nn.ModuleList()
+        self._edges = [Edge("stem.0", None, None, 1.0 if spec["events"] else None)]
         for width, stride in strides(stages):
-            width, path = scaled(width), f"blocks.{len(self.blocks)}"
-            inner, outer = f"block{len(self.blocks) + 1}a", f"block{len(self.blocks) + 1}b"
+            width = scaled(width)
+            path = f"blocks.{len(self.blocks)}"
+            inner = f"block{len(self.blocks) + 1}a"
+            outer = f"block{len(self.blocks) + 1}b"
             first, second = (spec["widths"].get(name, width) for name in (inner, outer))
             block = nn.ModuleDict(
                 {
@@ -122,19 +123,19 @@ class PreResNet(SpikingNet):
     def __init__(self, spec: dict):
         super().__init__(spec)
         stem, stages, hidden = LAYOUTS[spec["name"]]
-        neuron, scaled = spec["neuron"], lambda size: max(1, round(size * spec["width"]))
+        neuron = spec["neuron"]
+        scaled = lambda size: max(1, round(size * spec["width"]))
         plan = [(scaled(width), stride) for width, stride in strides(stages)]
         names = [f"block{number + 1}a" for number in range(len(plan))] + ["last"]
         full = [scaled(stem)] + [width for width, _ in plan]  # width of the stream before each reading site
         read = [spec["widths"].get(name, size) for name, size in zip(names, full, strict=True)]
         self.stream = full[0]
         self.stem = conv(self.in_shape[0], read[0])
-        self.blocks, self._edges = (
-            nn.ModuleList(),
-            [Edge("stem", names[0], None, 1.0 if spec["events"] else None)],
-        )
+        self.blocks = nn.ModuleList()
+        self._edges = [Edge("stem", names[0], None, 1.0 if spec["events"] else None)]
         for number, (width, stride) in enumerate(plan):
-            path, outer = f"blocks.{number}", f"block{number + 1}b"
+            path = f"blocks.{number}"
+            outer = f"block{number + 1}b"
             inside = spec["widths"].get(outer, width)
             block = nn.ModuleDict(
                 {
@@ -183,7 +184,8 @@ def strides(stages) -> list[tuple[int, int]]:
 def pooling(in_shape, stages) -> tuple[nn.Module, float]:
     """Global average pooling, and what a spike is worth behind it."""
     shrink = 2 ** (len(stages) - 1)
-    height, width = -(-in_shape[1] // shrink), -(-in_shape[2] // shrink)
+    height = -(-in_shape[1] // shrink)
+    width = -(-in_shape[2] // shrink)
     return layer.AdaptiveAvgPool2d(1, step_mode="m"), 1 / (height * width)
 
 
@@ -191,7 +193,8 @@ def classifier(
     net: SpikingNet, features: int, hidden: list[int], reads: str | None, unit: float
 ) -> list[Edge]:
     """Sets `neck` (flatten, then linear-BN-neuron for each hidden width) and `head`; returns their edges."""
-    net.neck, edges = nn.Sequential(layer.Flatten(step_mode="m")), []
+    net.neck = nn.Sequential(layer.Flatten(step_mode="m"))
+    edges = []
     for size in hidden:
         edges.append(Edge(f"neck.{len(net.neck)}", None, reads, unit))
         net.neck.extend(
@@ -201,6 +204,8 @@ def classifier(
                 NEURONS[net.spec["neuron"]](),
             ]
         )
-        features, reads, unit = size, None, 1.0
+        features = size
+        reads = None
+        unit = 1.0
     net.head = nn.Linear(features, net.spec["num_classes"])
     return [*edges, Edge("head", None, reads, unit / net.T)]

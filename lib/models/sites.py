@@ -75,7 +75,8 @@ def normalised(bn: layer.BatchNorm2d, z: Tensor, T: int) -> Tensor:
     """
     if not bn.training or z.dim() != 5 or len(z) != 1 or T == 1:
         return bn(z)
-    before, n = bn.running_var.clone(), z.shape[1] * z.shape[3] * z.shape[4]
+    before = bn.running_var.clone()
+    n = z.shape[1] * z.shape[3] * z.shape[4]
     out = bn(z)
     kept = before * (1 - bn.momentum)
     bn.running_var.data.sub_(kept).mul_(T * (n - 1) / (T * n - 1)).add_(
@@ -103,8 +104,11 @@ class SpikingNet(nn.Module):
 
     def __init__(self, spec: dict):
         super().__init__()
-        self.spec, self.T, self.in_shape = spec, spec["T"], tuple(spec["in_shape"])
-        self.step_mode, self.fast = "m", Fast()
+        self.spec = spec
+        self.T = spec["T"]
+        self.in_shape = tuple(spec["in_shape"])
+        self.step_mode = "m"
+        self.fast = Fast()
 
     @property
     def sites(self) -> dict[str, Site]:

@@ -44,7 +44,9 @@ class Dense(nn.Module):
 
     def __init__(self, reads: int, makes: int, node: nn.Module, bias: bool = True):
         super().__init__()
-        self.linear, self.bn, self.node = nn.Linear(reads, makes, bias), nn.BatchNorm1d(makes), node
+        self.linear = nn.Linear(reads, makes, bias)
+        self.bn = nn.BatchNorm1d(makes)
+        self.node = node
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.linear(x)
@@ -63,10 +65,13 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, scale: float, bias: bool, neuron: str):
         super().__init__()
-        self.heads, self.scale = heads, scale
+        self.heads = heads
+        self.scale = scale
         self.q, self.k, self.v = (Dense(width, width, NEURONS[neuron](), bias) for _ in range(3))
         self.projection = Dense(width, width, NEURONS[neuron]())
-        self.node, self.match, self.gather = attention_node(), Product(), Product()
+        self.node = attention_node()
+        self.match = Product()
+        self.gather = Product()
         self.columns = None  # how much attention each token gets from those that are kept, [N, L]: sum over steps, heads, rows
 
     def split(self, x: Tensor) -> Tensor:
@@ -110,11 +115,14 @@ class Spikformer(SpikingNet):
             raise ValueError(
                 f"width {width} of {spec['name']}: {heads} heads and the stem need a multiple of {heads} and 8; change `width`"
             )
-        self.stem, channels, unit = nn.ModuleList(), self.in_shape[0], 1.0 if spec["events"] else None
+        self.stem = nn.ModuleList()
+        channels = self.in_shape[0]
+        unit = 1.0 if spec["events"] else None
         self._edges = []
         for part, half in zip((8, 4, 2, 1), halved, strict=True):
             self.stem.append(self._stage(channels, width // part, half, unit))
-            channels, unit = width // part, 1.0
+            channels = width // part
+            unit = 1.0
         self.position = self._stage(width, width, False, 1.0, "position")
         self.blocks = nn.ModuleList(Block(width, heads, scale, bias, spec["neuron"]) for _ in range(blocks))
         for name, module in self.blocks.named_modules(prefix="blocks"):
@@ -177,7 +185,8 @@ class Spikformer(SpikingNet):
             raise ValueError(
                 "step mode 's': tokens are chosen by their rates over all T steps; call net.set_step_mode('m')"
             )
-        x, keep = self.embed(x), None
+        x = self.embed(x)
+        keep = None
         for number, block in enumerate(self.blocks):
             x, keep = (
                 (block(x), None) if self.selector is None else self.selector(number, self.blocks, x, keep)

@@ -57,7 +57,9 @@ class Selector(nn.Module):
 
     def __init__(self, net: Spikformer, rho: float, rule: str = "learned"):
         super().__init__()
-        self.rule, self.gathered, self.stages = rule, True, len(net.blocks) - 1
+        self.rule = rule
+        self.gathered = True
+        self.stages = len(net.blocks) - 1
         self.counts = kept_tokens(net.tokens, rho, self.stages)
         self.works_on = [net.tokens, *self.counts]
         self.tokens_left = self.works_on[-1]
@@ -96,9 +98,8 @@ class Selector(nn.Module):
         else:
             score = score[..., 0] if self.rule == "learned" else score
             score = score if keep is None else torch.where(keep > 0, score, -torch.inf)
-            rate = (
-                x.mean((0, 3)) if self.rule == "attention" else None
-            )  # columns are small whole numbers, with many ties
+            # columns are small whole numbers, with many ties
+            rate = x.mean((0, 3)) if self.rule == "attention" else None
             index = highest(score, self.counts[number - 1], rate)
             if self.gathered and not self.training:
                 self.places = self.places.gather(1, index)
@@ -141,8 +142,11 @@ class Skipper(nn.Module):
     # differs from the paper: the same tokens at all T steps, which keeps a neuron's steps together; published: chosen at each
     def __init__(self, net: Spikformer, rho: float, rule: str = "skip"):
         super().__init__()
-        [self.count], self.side, self.rule = kept_tokens(net.tokens, rho, 1), net.side, rule
-        self.works_on, self.decisions = [self.count] * len(net.blocks), []
+        [self.count] = kept_tokens(net.tokens, rho, 1)
+        self.side = net.side
+        self.rule = rule
+        self.works_on = [self.count] * len(net.blocks)
+        self.decisions = []
         self.tokens_left = net.tokens  # who passes by is there again
 
     def forward(self, number: int, blocks: nn.ModuleList, x: Tensor, keep: None) -> tuple[Tensor, None]:

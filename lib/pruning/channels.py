@@ -67,11 +67,15 @@ class ChannelPruner(Pruner):
         generator: torch.Generator,
         probes,
     ):
-        self.soft, fixed = method.mode == "soft", method.mode == "fixed"
+        self.soft = method.mode == "soft"
+        fixed = method.mode == "fixed"
         super().__init__(
             net, [] if fixed else update_epochs(epochs, warmup, method.interval, self.soft, method.stop)
         )
-        self.method, self.floor, self.generator, self.probes = method, floor, generator, probes
+        self.method = method
+        self.floor = floor
+        self.generator = generator
+        self.probes = probes
         self.ratios = self._planned(RATIO_SCHEDULES, "ratio_schedule", ratio)
         self.regrows = self._planned(REGROW_SCHEDULES, "regrow_schedule", method.regrow)
         pick(SCORES, method.score, "score")
@@ -108,9 +112,11 @@ class ChannelPruner(Pruner):
         """Changes the structure if `epoch` (counted from 1) is one after which the schedule says so."""
         if epoch not in self.updates:
             return
-        ratio, regrow = self.ratios[epoch], self.regrows[epoch]
+        ratio = self.ratios[epoch]
+        regrow = self.regrows[epoch]
         total = sum(len(mask) for mask in self.masks.values())
-        kept, old = kept_count(ratio, total), self.masks
+        kept = kept_count(ratio, total)
+        old = self.masks
         self.masks = choose(
             self.scores(), self.growth(), kept, min(int(regrow * total + 1e-9), kept), self.floor
         )
@@ -145,7 +151,8 @@ class ChannelPruner(Pruner):
         self._rebuild()
         if state["meter"] is not None:
             meter = self._meter()
-            meter.sum, meter.batches = state["meter"]["sum"], state["meter"]["batches"]
+            meter.sum = state["meter"]["sum"]
+            meter.batches = state["meter"]["batches"]
 
     def _meter(self) -> ScoreMeter | None:
         return self.meter
@@ -179,7 +186,8 @@ class ChannelPruner(Pruner):
 
     def _kept(self) -> SpikingNet:
         """A network of the kept channels alone, with the gradients that the last batch left them."""
-        small, axes = compact(self.net, self.masks), self.net.channel_dims()
+        small = compact(self.net, self.masks)
+        axes = self.net.channel_dims()
         for (name, whole), part in zip(self.net.named_parameters(), small.parameters(), strict=True):
             part.grad = None if whole.grad is None else take(whole.grad, axes[name], self.masks)
         return small
@@ -201,7 +209,8 @@ class ChannelPruner(Pruner):
         if not self.soft:  # soft mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
             collectives.all_mean([p.grad for site in self.net.sites.values() for p in site.bn.parameters()])
-        sites, who = self.net.sites, f"growth {self.method.growth}, site"
+        sites = self.net.sites
+        who = f"growth {self.method.growth}, site"
         found = {name: grow(site, self.generator) for name, site in sites.items()}
         return {name: numbers(found[name], site.bn.weight, f"{who} {name}") for name, site in sites.items()}
 

@@ -43,7 +43,9 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
 @torch.no_grad()
 def expand(small: SpikingNet, net: SpikingNet, masks: Masks) -> None:
     """Writes every tensor of `small` back to where `compact` took it from; what was masked keeps its values."""
-    axes, targets = net.channel_dims(), net.state_dict()  # the state dict shares its memory with the net
+    # the state dict shares its memory with the net
+    axes = net.channel_dims()
+    targets = net.state_dict()
     for name, tensor in small.state_dict().items():
         if not name.endswith(".mask"):
             put(tensor, axes[name], masks, targets[name])

@@ -14,7 +14,10 @@ class Pruner:
     removes: str | None = None
 
     def __init__(self, net: SpikingNet, updates: list[int] = ()):
-        self.net, self.trained, self.updates, self.history = net, net, list(updates), []
+        self.net = net
+        self.trained = net
+        self.updates = list(updates)
+        self.history = []
 
     def recipe_epochs(self, epochs: int) -> list[int]:
         """For each epoch trained, which epoch of the recipe it is (counted from 0)."""

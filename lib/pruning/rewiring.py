@@ -69,7 +69,8 @@ def lowest(score: Tensor, among: Tensor, count: Tensor) -> Tensor:
 
 def asked(weights: Rows, active: Rows, method: Rewiring, share: float | None) -> tuple[Rows, list[dict]]:
     """c of each scope, and what was seen: PQ reads it from the weights, every schedule gives all scopes the same `share`."""
-    ratios, seen = [], []
+    ratios = []
+    seen = []
     for w, mask in zip(weights, active, strict=True):
         found = index(w, mask, method.p, method.q)
         least = whole_bound(found, mask.sum(1), method.p, method.q, method.eta)
@@ -119,7 +120,9 @@ def rewired(
     ]
     room = [(d - 1).clamp(min=0) for d in left]
     gone = whole([g for g, _ in pairs], room, total, exact=method.ratio != "pq")
-    masks, went, came = [], [], []
+    masks = []
+    went = []
+    came = []
     for number, (w, mask) in enumerate(zip(weights, active, strict=True)):
         shrunk = removed = lowest(w.abs(), mask, gone[number])
         grown = torch.zeros_like(mask)

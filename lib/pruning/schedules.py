@@ -38,7 +38,8 @@ def planned(
     kind: its setting, as a message names it; allowed: a key of `returned.RANGES`; ends: what it runs between
     raises: ConfigError if no schedule has that name; CriterionError if a number leaves its range
     """
-    schedule, asked = pick(schedules, name, kind), {}
+    schedule = pick(schedules, name, kind)
+    asked = {}
     for number, epoch in enumerate(updates, 1):
         who = f"{kind} {name}, update {number} of {len(updates)}"
         asked[epoch] = fraction(schedule(number / len(updates), *ends), allowed, who)

@@ -103,10 +103,12 @@ class ScoreMeter:
             raise ValueError(
                 f"step mode {net.step_mode!r}: scores are read over all T steps at once; call net.set_step_mode('m')"
             )
-        self.name, self.sites = score, net.sites
+        self.name = score
+        self.sites = net.sites
         self.before = {name: (site.node.watch, site.meter) for name, site in self.sites.items()}
         for site in self.sites.values():
-            site.node.watch, site.meter = ACTIVITY_SCORES[score], self
+            site.node.watch = ACTIVITY_SCORES[score]
+            site.meter = self
         self.hooks = [
             site.node.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()
         ]
@@ -146,7 +148,8 @@ class ScoreMeter:
 @contextmanager
 def untouched_buffers(net: nn.Module):
     """Runs the net in training mode (batch statistics) and puts every buffer, running statistics included, back afterwards."""
-    kept, training = {name: b.clone() for name, b in net.named_buffers()}, net.training
+    kept = {name: b.clone() for name, b in net.named_buffers()}
+    training = net.training
     try:
         yield net.train()
     finally:

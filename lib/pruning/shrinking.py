@@ -18,7 +18,8 @@ class ShrinkingPruner(ChannelPruner):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.small_meter, self.outdated = self.meter, None
+        self.small_meter = self.meter
+        self.outdated = None
         if not all(mask.all() for mask in self.masks.values()):
             self._shrink()
 
@@ -35,7 +36,8 @@ class ShrinkingPruner(ChannelPruner):
     def carry(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         if self.outdated is None:
             return optimizer
-        (small, masks), self.outdated = self.outdated, None
+        (small, masks) = self.outdated
+        self.outdated = None
         if small is not self.net:
             optimizer = expand_optimizer(optimizer, small, self.net, masks)
         return compact_optimizer(optimizer, self.net, self.trained, self.masks)
@@ -56,7 +58,8 @@ class ShrinkingPruner(ChannelPruner):
 
     def _shrink(self) -> None:
         self.outdated = self.trained, self.held if self.trained is not self.net else None
-        self.trained, self.held = compact(self.net, self.masks), self.masks
+        self.trained = compact(self.net, self.masks)
+        self.held = self.masks
         if self.meter is not None:
             self.small_meter = ScoreMeter(self.trained, self.method.score)
 

@@ -44,7 +44,10 @@ class ThresholdPruner(Pruner):
 
     def __init__(self, net: SpikingNet, method: Threshold, final: float, epochs: int):
         super().__init__(net)
-        self.method, self.final, self.epochs, self.done = method, final, epochs, 0
+        self.method = method
+        self.final = final
+        self.epochs = epochs
+        self.done = 0
         self.hidden = {name: w.detach().clone() for name, w in net.weights().items()}
         self.sign = {name: w.sign() for name, w in self.hidden.items()}
         self.shown = {name: w.clone() for name, w in self.hidden.items()}

@@ -15,7 +15,8 @@ from lib.settings import Tickets
 
 def kept_shares(final: float, share: float) -> list[float]:
     """Density after each round: (1 - share)^r until `final`; the last round takes only what is missing."""
-    kept, left = [], 1.0
+    kept = []
+    left = 1.0
     while left > final * (1 + 1e-9):
         left = max(final, left * (1 - share))
         kept.append(left)
@@ -28,12 +29,15 @@ class TicketPruner(Pruner):
     removes = "weights"
 
     def __init__(self, net: SpikingNet, method: Tickets, final: float, epochs: int):
-        self.rounds, self.rewind, self.epochs = kept_shares(final, method.share), method.rewind, epochs
+        self.rounds = kept_shares(final, method.share)
+        self.rewind = method.rewind
+        self.epochs = epochs
         super().__init__(
             net, [epochs + round * (epochs - method.rewind) for round in range(len(self.rounds))]
         )
         self.masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in net.weights().items()}
-        self.optimizer, self.early = None, None
+        self.optimizer = None
+        self.early = None
 
     def extends(self, other: "TicketPruner") -> bool:
         """Whether a run with this pruner begins as a whole run with the other one does."""
@@ -64,8 +68,10 @@ class TicketPruner(Pruner):
 
     @torch.no_grad()
     def _remove(self, kept: float) -> None:
-        weights, active = list(self.net.weights().values()), list(self.masks.values())
-        [w], [mask] = SCOPES["global"](protected(weights)), SCOPES["global"](active)
+        weights = list(self.net.weights().values())
+        active = list(self.masks.values())
+        [w] = SCOPES["global"](protected(weights))
+        [mask] = SCOPES["global"](active)
         count = mask.sum() - total_count(kept, mask.numel())
         left = unrows([mask & ~lowest(w.abs(), mask, count[None])], weights)
         self.masks = dict(zip(self.masks, left, strict=True))
@@ -75,4 +81,5 @@ class TicketPruner(Pruner):
 
     def restore(self, state: dict) -> None:
         super().restore(state)
-        self.masks, self.early = state["masks"], state["early"]
+        self.masks = state["masks"]
+        self.early = state["early"]

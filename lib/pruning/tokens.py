@@ -21,7 +21,8 @@ def token_loss(
     logits: Tensor, y: Tensor, teacher: Tensor, selector: Selector | None, smoothing: float = 0.0
 ) -> Tensor:
     """CE + 2 x ratio loss + 0.5 x KL(teacher || student) (C11). selector None: no ratio loss; smoothing: of the labels"""
-    known, told = F.log_softmax(teacher, 1), F.log_softmax(logits, 1)
+    known = F.log_softmax(teacher, 1)
+    told = F.log_softmax(logits, 1)
     kl = F.kl_div(told, known, reduction="batchmean", log_target=True)
     kept = 0.0 if selector is None else ratio_loss(selector.decisions, selector.counts)
     return F.cross_entropy(logits, y, label_smoothing=smoothing) + 2.0 * kept + 0.5 * kl
@@ -33,7 +34,8 @@ def worked_on(net: Spikformer, images: Tensor) -> list[Tensor]:
     every = torch.ones(images.shape[-4], net.tokens)
     if net.selector is None:
         return [every] * len(net.blocks)
-    gathered, net.selector.gathered = net.selector.gathered, False
+    gathered = net.selector.gathered
+    net.selector.gathered = False
     net(images)
     net.selector.gathered = gathered
     decisions = [mask.cpu() for mask in net.selector.decisions]

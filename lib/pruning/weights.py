@@ -59,14 +59,17 @@ class WeightPruner(Pruner):
         timing: Rewire,
         generator: torch.Generator,
     ):
-        warmup, interval = method.warmup or timing.warmup, method.interval or timing.interval
+        warmup = method.warmup or timing.warmup
+        interval = method.interval or timing.interval
         updates = update_epochs(epochs, warmup, interval, last_too=False, stop=timing.stop)
         super().__init__(net, updates[:1] if method.ratio == "once" else updates)
-        self.end = (
-            updates[-1] + interval if updates else epochs
-        )  # RigL's T_end: the first update that does not come
-        self.method, self.generator, self.optimizer = method, generator, None
-        self.start, self.final = final if method.start is None else method.start, final
+        # RigL's T_end: the first update that does not come
+        self.end = updates[-1] + interval if updates else epochs
+        self.method = method
+        self.generator = generator
+        self.optimizer = None
+        self.start = final if method.start is None else method.start
+        self.final = final
         if method.ratio != "pq":
             ends = self.start, final
             self.densities = planned(DENSITY_SCHEDULES, method.ratio, "ratio", "(0, 1]", self.updates, *ends)
@@ -88,7 +91,8 @@ class WeightPruner(Pruner):
     def after_epoch(self, epoch: int) -> None:
         if epoch not in self.updates:
             return
-        method, weights = self.method, self.net.weights()
+        method = self.method
+        weights = self.net.weights()
         left, every = (
             sum(int(count(m)) for m in self.masks.values()) for count in (Tensor.sum, Tensor.numel)
         )
@@ -102,7 +106,8 @@ class WeightPruner(Pruner):
         exchange = method.exchange and REGROW_SCHEDULES[method.exchange_schedule](
             epoch / self.end, method.exchange
         )
-        shown, active = self._rows(protected(weights.values())), self._rows(self.masks.values())
+        shown = self._rows(protected(weights.values()))
+        active = self._rows(self.masks.values())
         ratios, seen = asked(self._rows(weights.values()), active, method, share)
         changed = rewired(shown, active, self._growth(), ratios, method, exchange, left - target)
         masks, went, came = (
@@ -137,7 +142,8 @@ class WeightPruner(Pruner):
         if self.method.growth == "none":
             return None
         grow = WEIGHT_GROWTH[self.method.growth]
-        weights, state = self.net.weights(), self.optimizer.state
+        weights = self.net.weights()
+        state = self.optimizer.state
         found = {name: grow(w, state.get(w, {}), self.generator) for name, w in weights.items()}
         who = f"growth {self.method.growth}, layer"
         return self._rows(numbers(found[name], w, f"{who} {name}") for name, w in weights.items())
@@ -164,5 +170,6 @@ class WeightPruner(Pruner):
 
     def restore(self, state: dict) -> None:
         super().restore(state)
-        self.masks, self.ever = state["masks"], state["ever"]
+        self.masks = state["masks"]
+        self.ever = state["ever"]
         self.generator.set_state(state["generator"].cpu())

@@ -94,7 +94,8 @@ def read(study: Study, stage: str, task: str, method: str, seed: int) -> list[di
     name = f"{path.parent.name}/{path.name}"
     try:
         record = json.loads(path.read_text())
-        schema, trials = record["schema"], record["trials"]
+        schema = record["schema"]
+        trials = record["trials"]
         made = [asked(trial) for trial in trials]
         trained = record["recipe"]
     except FileNotFoundError:

@@ -59,7 +59,8 @@ class Student(Run):
         return *super().making(), models.clone(self.teacher, next(self.teacher.parameters()).dtype).cpu()
 
     def build(self) -> SpikingNet:
-        expected, given = super().build().spec, self.teacher.spec
+        expected = super().build().spec
+        given = self.teacher.spec
         wrong = [f"{key} {given[key]}, not {value}" for key, value in expected.items() if given[key] != value]
         if wrong:
             raise ConfigError(

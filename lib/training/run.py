@@ -71,7 +71,8 @@ class Run:
 
     def build(self) -> SpikingNet:
         """The network to start from."""
-        task, splits = self.task, self.splits
+        task = self.task
+        splits = self.splits
         return models.build(
             task.net, splits.classes, splits.in_shape, task.T, task.neuron, task.width, events=splits.events
         )
@@ -94,7 +95,8 @@ class Run:
 
         raises: TrainingError if the loss or a weight is not finite
         """
-        number, recipe = len(self.log) + 1, self.task.train
+        number = len(self.log) + 1
+        recipe = self.task.train
         set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
         net = self.parallel(self.net)
         try:
@@ -180,4 +182,5 @@ class Run:
 
     def _follow(self) -> None:
         """Trains on with the network that the pruner leaves."""
-        self.net, self.optimizer = self.pruner.trained, self.pruner.carry(self.optimizer)
+        self.net = self.pruner.trained
+        self.optimizer = self.pruner.carry(self.optimizer)

@@ -120,9 +120,8 @@ def test_a_report_knows_what_its_method_may_remove(few_digits):
     kept = [int(mask.sum()) for mask in made.pruner.masks.values()]
     fan_in = [1, *kept[:-1]]
     hidden = made.masked().edges()[-2]
-    places = (
-        2 * 2 * made.masked().get_submodule(hidden.module).out_features
-    )  # of the last map, in the layer that reads it
+    # of the last map, in the layer that reads it
+    places = 2 * 2 * made.masked().get_submodule(hidden.module).out_features
     assert (
         found["kept"] == sum(9 * a * b + 2 * b for a, b in zip(fan_in, kept, strict=True)) + kept[-1] * places
     )

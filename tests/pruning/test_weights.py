@@ -135,9 +135,8 @@ def test_the_gradient_of_a_removed_weight_is_that_of_the_effective_weight():
     direct = weights[name].grad[tuple(removed)].item()
     functional.reset_net(net)
 
-    other = (
-        make_net()
-    )  # the same network with an effective weight w * m + e, whose gradient at e = 0 is asked for
+    # the same network with an effective weight w * m + e, whose gradient at e = 0 is asked for
+    other = make_net()
     pruning.apply_weight_masks(other, pruner.masks)
     leaves = {n: torch.zeros_like(w, requires_grad=True) for n, w in other.weights().items()}
     modules = {e.makes or e.module: e.module for e in other.edges()}

@@ -27,7 +27,9 @@ BATCH = 500  # images at a time
 # In float64 no spike flips, and a file that holds another network is far off. In float32 sums are added up in another order, so
 # that a potential near the threshold may fall on either side of it, and one flipped spike moves logits by tenths, mere rounding
 # by millionths: there only the class is asked for, of so many of the images, as those between two classes may go either way.
-EXACT, SAME_CLASS, FLIPPED = 1e-9, 0.95, 1e-3
+EXACT = 1e-9
+SAME_CLASS = 0.95
+FLIPPED = 1e-3
 DT = 1e-4  # seconds a time step, in which NIR gives its constants; what SpikingJelly and snnTorch read if they are told nothing
 OPSET = 18  # of ONNX; tried with onnxruntime 1.15, 1.17, 1.18, 1.19 and what constraints.txt pins
 IR_VERSION = 8  # that which came with it; onnxruntime 1.17 refuses the one that the exporter writes
@@ -120,7 +122,8 @@ def chain(net: SpikingNet) -> nn.Sequential:
 
     raises: NoForm that names the layer for which NIR has no node
     """
-    name, layers = net.spec["name"], []
+    name = net.spec["name"]
+    layers = []
     if not isinstance(net, VGG):
         raise NoForm(
             f"{name}: NIR: only a chain of layers can be written, no residual stream and no attention; take ONNX"
@@ -168,7 +171,8 @@ def to_nir(net: SpikingNet, dtype: torch.dtype = torch.float32) -> bytes:
 
     raises: NoForm that names the layer for which NIR has no node
     """
-    layers, file = chain(plain(net, torch.float64)).to(dtype), io.BytesIO()
+    layers = chain(plain(net, torch.float64)).to(dtype)
+    file = io.BytesIO()
     nir.write(file, export_to_nir(layers, torch.zeros(net.T, 1, *net.in_shape, dtype=dtype), dt=DT))
     return file.getvalue()
 
@@ -236,7 +240,8 @@ def agreement(kind: str, exact: tuple[Tensor, Tensor], rough: tuple[Tensor, Tens
     raises: ConfigError if that is more than rounding does
     """
     found = {"float64": apart(*exact), "float32": apart(*rough)}
-    difference, same = found["float64"]["largest_difference"], found["float32"]["same_class"]
+    difference = found["float64"]["largest_difference"]
+    same = found["float32"]["same_class"]
     if not (difference <= EXACT and same >= SAME_CLASS):
         raise ConfigError(
             f"{kind}: its logits are {difference:.2g} from the network's in float64, and in float32 {same:.1%} of the images "
