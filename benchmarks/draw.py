@@ -1,4 +1,5 @@
-"""results/benchmarks/cost.json -> figures/benchmarks/cost.svg: seconds a dense step against T, batch, width; their slopes."""
+"""results/benchmarks/cost.json -> figures/benchmarks/cost.svg: seconds a dense step against T, batch, width;
+their slopes."""
 
 import json
 

@@ -1,8 +1,11 @@
-"""A small study on local clusters of machines (raylets) with a core each: wall time at 1 and 2; a worker or a machine killed.
+"""A small study on local clusters of machines (raylets) with a core each: wall time at 1 and 2;
+a worker or a machine killed.
 
-    python benchmarks/machines.py time worker machine          (any of these; a minute or two each; requirements-cluster.txt)
+    python benchmarks/machines.py time worker machine          (any of these; a minute or two each;
+    requirements-cluster.txt)
 
-Each run gets a repository of its own and starts from nothing; its results are compared with those of a plain `dvc repro`.
+Each run gets a repository of its own and starts from nothing;
+its results are compared with those of a plain `dvc repro`.
 """
 
 import os
@@ -86,7 +89,8 @@ def in_training(folder: Path) -> psutil.Process:
 
 
 def kill(folder: Path, whole_machine: bool) -> tuple[str, list[psutil.Process]]:
-    """SIGKILL to a worker in mid-training, or to the raylet above it; returns its stage and what then ran below the worker."""
+    """SIGKILL to a worker in mid-training, or to the raylet above it;
+    returns its stage and what then ran below the worker."""
     worker = in_training(folder)
     below = worker.children(recursive=True)
     name = stage_of(worker)

@@ -1,6 +1,8 @@
-"""Peak memory of an epoch, each in a process of its own: `python benchmarks/memory.py plain|compact` prints mebibytes (Linux).
+"""Peak memory of an epoch, each in a process of its own: `python benchmarks/memory.py plain|compact` prints
+mebibytes (Linux).
 
-The compact one trains under uniform masks at 0.7 and then updates its structure, with probes of the whole network."""
+The compact one trains under uniform masks at 0.7 and then updates its structure,
+with probes of the whole network."""
 
 import json
 import subprocess

@@ -1,4 +1,5 @@
-"""Fast does not mean different: the quick study's first cell, plain and with fast options, paired over seeds."""
+"""Fast does not mean different: the quick study's first cell, plain and with fast options,
+paired over seeds."""
 
 from concurrent.futures import ProcessPoolExecutor
 

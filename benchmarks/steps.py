@@ -1,4 +1,5 @@
-"""Steps side by side: training and inference, whole and pruned; what they cost against T, batch and width; a profile."""
+"""Steps side by side: training and inference, whole and pruned; what they cost against T, batch and width;
+a profile."""
 
 import plain
 import torch

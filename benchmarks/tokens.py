@@ -1,4 +1,5 @@
-"""What leaving tokens out saves: throughput of Spikformer-4-384 with and without (`python benchmarks/tokens.py`).
+"""What leaving tokens out saves: throughput of Spikformer-4-384 with and without (`python
+benchmarks/tokens.py`).
 
 Writes results/benchmarks/tokens.csv and .md. A few minutes on 2 cores, nothing beside it.
 """

@@ -1,5 +1,5 @@
-"""What an update takes from accuracy, and how much of that is statistics of batch normalisation that no longer fit
-(`python benchmarks/update.py`; real CIFAR-10, as the small study prepares it).
+"""What an update takes from accuracy, and how much of that is statistics of batch normalisation that no
+longer fit (`python benchmarks/update.py`; real CIFAR-10, as the small study prepares it).
 
 Writes results/benchmarks/update.md. Some 5 minutes of one core.
 """
@@ -20,7 +20,8 @@ CELL, METHOD, EPOCHS, BATCHES = "vgg9-cifar10", "sca", 4, 20
 
 
 def measured_anew(run: training.Run) -> float:
-    """Validation accuracy of a copy whose statistics come from BATCHES training batches, and from the network as it is now."""
+    """Validation accuracy of a copy whose statistics come from BATCHES training batches,
+    and from the network as it is now."""
     net = models.clone(run.net, torch.float32)
     recalibrate(net, run.batches(torch.Generator().manual_seed(run.seed), BATCHES))
     return accuracy(net, *run.splits.validation)

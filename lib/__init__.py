@@ -1,21 +1,15 @@
 """A reproducible study of pruning deep spiking neural networks.
 
-config    params.yaml -> frozen settings; paths
-check     a whole params.yaml, before the first stage starts
-errors    what a user is told, in one line
-files     files that are whole or not there
-data      data sets -> tensors in memory, fixed splits; sources, archives: where they come from
-events    event streams: simulated from images, frames
-models    spiking networks, built from SpikingJelly's neurons and layers
-pruning   which channels matter, which come back, how many and when; removal
-train     one loop: train, evaluate
-ranks     what the devices of one training do together; launch: starts them
-resume    where a stopped training goes on
-measure   parameters, connectivity, synaptic operations, energy
-results   write one run; load the tidy table
-plots     one style for all figures
-published what others have published
-nbcode    notebook -> the code that DVC watches
+Each wing imports those above it:
+
+core      errors of one line, files that are whole or not there, what several devices share
+settings  params.yaml as frozen types, its rules, what a notebook is given, the record of a trial
+models    spiking networks, built from SpikingJelly's neurons and layers; saved and loaded
+pruning   which channels, weights and tokens go, which come back, how many and when; removal
+data      raw files -> fixed splits in memory; augmentation; event streams
+measure   accuracy, parameters, connectivity, synaptic operations, energy
+training  one loop for every method: run it, stop it, go on, keep what it made
+report    records -> one table, claims and figures; needs core and settings alone, and no torch
 """
 
 import sys

@@ -41,7 +41,8 @@ def digits_net(seed=0, width=1.0):
 
 
 def masked_net(masks_of, n=16, **settings):
-    """(net, masks): masked, settled under its masks, and checked on n images to spike and to feel every mask."""
+    """(net, masks): masked, settled under its masks, and checked on n images to spike and to feel every
+    mask."""
     net = make_net(**settings)
     return net, spiking.mask_alive(net, masks_of(net), n)
 
@@ -99,7 +100,8 @@ def snapshot(net):
 
 
 def frozen_entries(net, masks):
-    """{tensor of the state dict: bool, True where its output or input channel is masked}, written out for a plain VGG."""
+    """{tensor of the state dict: bool, True where its output or input channel is masked},
+    written out for a plain VGG."""
     frozen = {name: torch.zeros_like(tensor, dtype=torch.bool) for name, tensor in net.state_dict().items()}
     names = dict((module, name) for name, module in net.named_modules())
     convs = [names[m] for m in net.modules() if isinstance(m, nn.Conv2d)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from lib.core.files import whole
+from lib.core.files import atomic_write
 
 
 def save_tensors(state: dict, path: Path) -> None:
@@ -14,7 +14,7 @@ def save_tensors(state: dict, path: Path) -> None:
     # torch's own writer hides why a disk refuses, and writes the name of the file into it
     made = io.BytesIO()
     torch.save(state, made)
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(made.getbuffer())
 
 

@@ -21,11 +21,11 @@ def report(trained) -> dict:
 
     The test set is read here and nowhere else. Costs are those of its first COST_IMAGES images.
     """
-    # differs from the paper: the last epoch's network under its last mask; published: the best epoch on the test images
+    # differs from the paper: the last epoch's network under its last mask;
+    # published: the best epoch on the test images
     splits = trained.splits
     small = trained.finish()
     images = splits.test[0][:COST_IMAGES]
-    # drawn, too
     ops = synops(small, images)
     rates = {name: rate.cpu() for name, rate in firing(small, images).items()}
     dense = models.build(**{**small.spec, "widths": {}, "selector": None})
@@ -50,6 +50,7 @@ def report(trained) -> dict:
 
 
 def numerics(net: SpikingNet) -> dict:
-    """Where and in what precision the network computes; the recipe holds its fast options, `lib.report.results` adds the versions."""
+    """Where and in what precision the network computes; the recipe holds its fast options,
+    `lib.settings.records` adds the versions."""
     weight = next(net.parameters())
     return {"device": weight.device.type, "dtype": str(weight.dtype).removeprefix("torch.")}

@@ -16,8 +16,8 @@ def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -
 
     removes: what the method may remove (`lib.pruning.Pruner.removes`)
     total: all parameters left; prunable: those that the method may remove; kept: how many of these are left
-    connectivity_*: parameters (weights counted once); synapses_*: weights counted once per output position where they are
-    used; *_prunable over the prunable ones, None if the method removes neither; *_all over all
+    connectivity_*: parameters (weights counted once); synapses_*: weights counted once per output position
+    where they are used; *_prunable over the prunable ones, None if the method removes neither; *_all over all
     """
     left = count_parameters(net)
     full = count_parameters(dense, whole=True)
@@ -44,8 +44,8 @@ def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -
 
 
 def count_parameters(net: SpikingNet, whole: bool = False) -> dict[str, int]:
-    """{'all', 'channels', 'weights'}: parameters whose channels are all kept, where a convolution's or linear layer's weight of
-    0 is none; those of them that belong to a prunable channel; those that are such weights.
+    """{'all', 'channels', 'weights'}: parameters whose channels are all kept, where a convolution's or linear
+    layer's weight of 0 is none; those of them that belong to a prunable channel; those that are such weights.
 
     whole: as if nothing were removed; a weight that was drawn as 0 is one
     """
@@ -64,8 +64,9 @@ def count_parameters(net: SpikingNet, whole: bool = False) -> dict[str, int]:
 
 
 def count_synapses(net: SpikingNet, whole: bool = False) -> dict[str, int]:
-    """{'all', 'channels', 'weights'}: weights of convolutions and linear layers that are left, once per output position (token)
-    of theirs; those of them that belong to a prunable channel; those that single-weight methods may remove, which is all.
+    """{'all', 'channels', 'weights'}: weights of convolutions and linear layers that are left, once per
+    output position (token) of theirs; those of them that belong to a prunable channel; those that
+    single-weight methods may remove, which is all.
 
     whole: as in `count_parameters`
     """
@@ -86,8 +87,8 @@ def count_synapses(net: SpikingNet, whole: bool = False) -> dict[str, int]:
 
 
 def weights_left(net: SpikingNet) -> dict:
-    """density: share of the weights of all convolutions and linear layers that are not 0; density_inner: without the first and
-    the last layer, which some studies leave dense (B7); layers: {layer: [left, all]}"""
+    """density: share of the weights of all convolutions and linear layers that are not 0; density_inner:
+    without the first and the last layer, which some studies leave dense (B7); layers: {layer: [left, all]}"""
     layers = {name: [int(weight.count_nonzero()), weight.numel()] for name, weight in net.weights().items()}
     ends = {next(iter(layers)), "head"}
     inside = [counts for name, counts in layers.items() if name not in ends]

@@ -1,4 +1,5 @@
-"""Spiking VGGs: 3x3 convolutions, each followed by BN and a neuron, max pooling, fully connected layers (SCA, A6-A7)."""
+"""Spiking VGGs: 3x3 convolutions, each followed by BN and a neuron, max pooling,
+fully connected layers (SCA, A6-A7)."""
 
 import math
 
@@ -9,7 +10,8 @@ from lib.models.neurons import NEURONS
 from lib.models.sites import Edge, Site, SpikingNet
 
 M, A, LAST = "M", "A", "LAST"
-LAYOUTS = {  # convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
+# convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
+LAYOUTS = {
     "vgg9": ((64, 64, M, 128, 128, M, 256, 256, M), (512, 512)),
     "vgg11": ((64, M, 128, M, 256, 256, M, 512, 512, M, 512, 512, M), (512, 512)),
     # LAST: max pooling of all that is left of the map, one position of 32x32 images and four of 64x64; the

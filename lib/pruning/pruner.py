@@ -27,7 +27,8 @@ class Pruner:
         """Called after each step of the optimiser."""
 
     def stats_to_sync(self) -> list[torch.Tensor]:
-        """What each device has gathered from its own images since the last update: averaged over devices after each epoch."""
+        """What each device has gathered from its own images since the last update:
+        averaged over devices after each epoch."""
         return []
 
     def after_epoch(self, epoch: int) -> None:
@@ -42,7 +43,8 @@ class Pruner:
         return self.net
 
     def state(self) -> dict:
-        """What a training stopped after an epoch needs, beside the trained network, to go on as if nothing had happened."""
+        """What a training stopped after an epoch needs, beside the trained network,
+        to go on as if nothing had happened."""
         return {"history": self.history}
 
     def restore(self, state: dict) -> None:

@@ -1,6 +1,7 @@
 """Training that gets cheaper as it prunes: between two structure updates only the kept channels exist.
 
-A masked channel is frozen in frozen mode (methods A22), so training the masked network and training the small one are the same
+A masked channel is frozen in frozen mode (methods A22), so training the masked network and training the small
+one are the same
 algorithm: the full network is needed at the updates alone, to hold what is frozen and to be probed.
 """
 
@@ -36,7 +37,7 @@ class ShrinkingPruner(ChannelPruner):
     def carry(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         if self.outdated is None:
             return optimizer
-        (small, masks) = self.outdated
+        small, masks = self.outdated
         self.outdated = None
         if small is not self.net:
             optimizer = expand_optimizer(optimizer, small, self.net, masks)

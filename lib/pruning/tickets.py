@@ -1,5 +1,5 @@
-"""Lottery tickets: train, remove a share of what is left by magnitude over all layers, rewind to an early epoch, and again
-(Frankle & Carbin 2019, late rewinding 2020; in SNNs Kim et al., ECCV 2022)."""
+"""Lottery tickets: train, remove a share of what is left by magnitude over all layers, rewind to an early
+epoch, and again (Frankle & Carbin 2019, late rewinding 2020; in SNNs Kim et al., ECCV 2022)."""
 
 import copy
 
@@ -24,7 +24,8 @@ def kept_shares(final: float, share: float) -> list[float]:
 
 
 class TicketPruner(Pruner):
-    """final: the density to end at, in (0, 1]; epochs: of one training. The network reported is the last round's."""
+    """final: the density to end at, in (0, 1]; epochs: of one training.
+    The network reported is the last round's."""
 
     removes = "weights"
 
@@ -51,8 +52,8 @@ class TicketPruner(Pruner):
         apply_weight_masks(self.net, self.masks)
 
     def after_epoch(self, epoch: int) -> None:
-        # differs from the paper: optimiser, schedule and BN's statistics are rewound, too; published: the first two begin anew,
-        # BN's running statistics stay as they are (C15)
+        # differs from the paper: optimiser, schedule and BN's statistics are rewound, too; published: the
+        # first two begin anew, BN's running statistics stay as they are (C15)
         if epoch == self.rewind:  # every tensor is cloned: the training goes on in those of the network
             self.early = copy.deepcopy(
                 {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()["state"]}

@@ -37,10 +37,11 @@ def set_up(threads: int) -> None:
 
 
 class Run:
-    """One training: a network, its optimiser, its pruner (for the dense baseline one that does nothing), a log with a line an
-    epoch. On a GPU if there is one.
+    """One training: a network, its optimiser, its pruner (the dense network has one that does nothing), a
+    log with a line an epoch. On a GPU if there is one.
 
-    parallel: network -> the one to train with, whose gradients are the mean over all devices; set by `lib.training.distributed`
+    parallel: network -> the one to train with, whose gradients are the mean over all devices;
+    set by `lib.training.distributed`
     """
 
     parallel = staticmethod(lambda net: net)
@@ -55,9 +56,7 @@ class Run:
         self.device = collectives.device()
         self.net = self.build().use(task.fast).to(self.device)
         self.optimizer = make_optimizer(self.net, task.train)
-        chance = torch.Generator().manual_seed(
-            seed + 1_000_003
-        )  # not the batches of the first epoch once more
+        chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch again
         self.l1 = trial.method.l1 if isinstance(trial.method, Method) else task.train.l1
         self.pruner = make_pruner(
             self.net, task, trial, chance, lambda: self.batches(chance, task.prune.probes)
@@ -82,12 +81,13 @@ class Run:
         return F.cross_entropy(net(x), y, label_smoothing=self.task.train.smoothing)
 
     def batches(self, generator: torch.Generator, count: int | None = None):
-        """The training batches of an epoch, augmented; the first `count` of them. Of several devices, each has its share."""
+        """The training batches of an epoch, augmented; the first `count` of them.
+        Of several devices, each has its share."""
         augment = pick(data.AUGMENT, self.task.augment, "augment")
-        whole = islice(data.batches(*self.splits.train, self.task.train.batch, generator, augment), count)
+        shared = islice(data.batches(*self.splits.train, self.task.train.batch, generator, augment), count)
         return (
             (collectives.shard(x, -4).to(self.device), collectives.shard(y, 0).to(self.device))
-            for x, y in whole
+            for x, y in shared
         )
 
     def epoch(self) -> None:
@@ -107,9 +107,7 @@ class Run:
         statistics = [buffer for buffer in self.net.buffers() if buffer.is_floating_point()]  # of BN
         collectives.all_mean([*statistics, *self.pruner.stats_to_sync()])
         line = {"epoch": number, "loss": collectives.all_sum(loss) / collectives.world_size()}
-        if (
-            number in self.pruner.updates
-        ):  # what the segment that ends here has reached, and what its cut leaves of it
+        if number in self.pruner.updates:  # what the stretch that ends here has reached, before its cut
             line["before_update"] = self.validate()
         self.pruner.after_epoch(number)
         self._follow()
@@ -119,9 +117,8 @@ class Run:
     def validate(self) -> float:
         """Accuracy on the validation images. Of several devices, each takes its turn of the batches."""
         x, y = self.splits.validation
-        return collectives.all_sum(
-            count_correct(self.net, x, y, collectives.rank(), collectives.world_size())
-        ) / len(y)
+        right = count_correct(self.net, x, y, collectives.rank(), collectives.world_size())
+        return collectives.all_sum(right) / len(y)
 
     def state(self) -> dict:
         """Everything that the next epoch depends on."""
@@ -162,8 +159,9 @@ class Run:
         return True
 
     def resume_prefix(self, path: Path) -> None:
-        """Takes up what a run kept at its end that is the beginning of this one (lottery tickets at a larger density), and
-        makes the update that comes next: the numbers are those of a run of its own, which it is if nothing whole was kept."""
+        """Takes up what a run kept at its end that is the beginning of this one (lottery tickets at a larger
+        density), and makes the update that comes next: the numbers are those of a run of its own,
+        which it is if nothing whole was kept."""
         if not self.resume(path):
             return
         self.pruner.after_step(self.optimizer)
@@ -177,7 +175,8 @@ class Run:
         return self.pruner.finish()
 
     def masked(self) -> SpikingNet:
-        """The network that `finish` was cut from, all its channels in it; the same one if nothing was pruned."""
+        """The network that `finish` was cut from, all its channels in it;
+        the same one if nothing was pruned."""
         return self.pruner.net
 
     def _follow(self) -> None:

@@ -1,4 +1,5 @@
-"""Augmentation against torchvision's own, image by image on bytes, before normalisation: what is cut off is black."""
+"""Augmentation against torchvision's own, image by image on bytes, before normalisation:
+what is cut off is black."""
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ def images() -> data.Images:
 
 
 def cropped(images: data.Images, index: torch.Tensor, draw: torch.Generator) -> list[torch.Tensor]:
-    """Bytes, as RandomCrop(32, padding=4) and RandomHorizontalFlip leave them, with the draws of `crop_flip`."""
+    """Bytes, as RandomCrop(32, padding=4) and RandomHorizontalFlip leave them,
+    with the draws of `crop_flip`."""
     top, left = torch.randint(0, 9, (2, len(index)), generator=draw).tolist()
     stays = (torch.rand(len(index), 1, generator=draw) < 0.5)[:, 0].tolist()
     each = []

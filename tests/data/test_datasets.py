@@ -1,4 +1,5 @@
-"""Raw data: the official bytes where they are at hand, and one line for each way in which files can be wrong."""
+"""Raw data: the official bytes where they are at hand, and one line for each way in which files can be
+wrong."""
 
 import hashlib
 import os
@@ -20,6 +21,7 @@ from test_events import random_stream, write_aedat
 from lib import data
 from lib.core.errors import DataError
 from lib.data import datasets, download, events
+from lib.data import tiny as tiny_imagenet
 from lib.data.datasets import Ask
 from lib.settings import DATASETS
 
@@ -214,7 +216,7 @@ def test_its_archive_is_unpacked_whole(tiny, monkeypatch):
     shutil.make_archive(str(root / tiny.name), "zip", root, tiny.name)
     shutil.rmtree(tiny)
     monkeypatch.setattr(
-        download, "TINY_MD5", hashlib.md5((root / "tiny-imagenet-200.zip").read_bytes()).hexdigest()
+        tiny_imagenet, "MD5", hashlib.md5((root / "tiny-imagenet-200.zip").read_bytes()).hexdigest()
     )
     found = read_tiny(tiny)
     assert all(np.array_equal(found[key], expected[key]) for key in expected)
@@ -224,7 +226,7 @@ def test_its_archive_is_unpacked_whole(tiny, monkeypatch):
 def test_its_half_downloaded_archive_is_named_with_the_expected_digest(tmp_path, offline):
     (tmp_path / "tiny-imagenet-200.zip").write_bytes(b"half")
     told = line(datasets.tiny_imagenet, tmp_path, Ask())
-    assert "tiny-imagenet-200.zip is corrupted or half-downloaded" in told and download.TINY_MD5 in told
+    assert "tiny-imagenet-200.zip is corrupted or half-downloaded" in told and tiny_imagenet.MD5 in told
     assert files(tmp_path) == {"tiny-imagenet-200.zip"}
 
 
@@ -233,7 +235,7 @@ def test_an_archive_that_breaks_off_leaves_no_half_folder(tiny, monkeypatch):
     shutil.make_archive(str(root / tiny.name), "zip", root, tiny.name)
     shutil.rmtree(tiny)
     monkeypatch.setattr(
-        download, "TINY_MD5", hashlib.md5((root / "tiny-imagenet-200.zip").read_bytes()).hexdigest()
+        tiny_imagenet, "MD5", hashlib.md5((root / "tiny-imagenet-200.zip").read_bytes()).hexdigest()
     )
 
     def half(self, target):
@@ -289,7 +291,8 @@ def test_a_broken_missing_or_larger_jpeg_is_named(tiny, where):
 
 
 def write_recordings(root: Path, each: int = 20, ending: str = "aedat") -> None:
-    """`each` recordings of every class under root/cifar10-dvs, as an earlier download would have left them."""
+    """`each` recordings of every class under root/cifar10-dvs,
+    as an earlier download would have left them."""
     for label, name in enumerate(CIFAR10DVS_CLASS_NAMES):
         for n in range(each):
             stream = random_stream(400 + 100 * label + n)
@@ -410,7 +413,8 @@ def test_a_class_without_recordings_is_named(tmp_path, offline):
 
 
 def test_the_marker_of_a_stopped_preparation_is_explained_where_it_matters(tmp_path, offline):
-    """Left by SpikingJelly itself: a hint that its folders may be half made. Without these it means nothing."""
+    """Left by SpikingJelly itself: a hint that its folders may be half made.
+    Without these it means nothing."""
     (tmp_path / "cifar10-dvs").mkdir()
     marker = tmp_path / "cifar10-dvs" / "events_np.building"
     marker.touch()

@@ -20,7 +20,8 @@ def same(found: dict, expected: dict) -> bool:
 
 
 def sort_val(folder: Path, into: str, annotated: bool, share: int = 6) -> None:
-    """Moves the first `share` validation images into class folders, as the scripts do that make an ImageFolder of them."""
+    """Moves the first `share` validation images into class folders,
+    as the scripts do that make an ImageFolder of them."""
     notes = folder / "val" / "val_annotations.txt"
     for row in notes.read_text().splitlines()[:share]:
         file, wnid = row.split("\t")[:2]

@@ -1,4 +1,5 @@
-"""Data: fixed disjoint splits, normalisation from the training images alone, batches, and what is said without data."""
+"""Data: fixed disjoint splits, normalisation from the training images alone, batches,
+and what is said without data."""
 
 import zipfile
 from pathlib import Path

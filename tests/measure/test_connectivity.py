@@ -1,4 +1,5 @@
-"""What share of a network is left, over what its method may remove: oracles count entry by entry, in NumPy."""
+"""What share of a network is left, over what its method may remove:
+oracles count entry by entry, in NumPy."""
 
 import numpy as np
 import pytest
@@ -21,8 +22,9 @@ def thinned(net, share, seed=0):
 
 
 def left_and_all(net):
-    """[left, all] of single weights and of their uses, counted use by use: each 3x3 tap at each place of the map that padding
-    leaves it, each linear weight once a token. Sizes of maps and numbers of tokens are seen while the net runs."""
+    """[left, all] of single weights and of their uses, counted use by use: each 3x3 tap at each place of the
+    map that padding leaves it, each linear weight once a token.
+    Sizes of maps and numbers of tokens are seen while the net runs."""
     inputs, weights, uses = {}, [0, 0], [0, 0]
     layers = {name: m for name, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     for name, module in layers.items():

@@ -40,7 +40,8 @@ class Tiny(SpikingNet):
 
 
 def tiny(spikes, **settings):
-    """A Tiny where `first` fires where spikes [2, H, W] is 1, at each step, and of `second` channel 0 everywhere, no other."""
+    """A Tiny where `first` fires where spikes [2, H, W] is 1, at each step,
+    and of `second` channel 0 everywhere, no other."""
     net = Tiny(**settings).eval()
     net.first.bn.register_forward_hook(lambda _, __, out: torch.where(spikes == 1, ON, OFF).expand_as(out))
     net.second.bn.register_forward_hook(
@@ -118,7 +119,8 @@ def test_the_count_is_a_mean_over_samples():
 
 
 def by_brute_force(net, x):
-    """{layer: ac} by a loop over every weight: surviving synapses whose input fires, counted one tap at a time."""
+    """{layer: ac} by a loop over every weight: surviving synapses whose input fires,
+    counted one tap at a time."""
     inputs, found = {}, {}
     hooks = [
         net.get_submodule(edge.module).register_forward_pre_hook(
@@ -174,8 +176,8 @@ def counted_by_spikingjelly(net, x):
     ids=["if", "lif", "vgg16"],
 )
 def test_synops_equal_spikingjellys_counter_on_a_dense_network(settings):
-    # Its rule counts ACs where the input is 0 or 1: all layers but the first (analog) and the head (a mean over T).
-    # It sees no mask, so a masked network is compared after compaction.
+    # Its rule counts ACs where the input is 0 or 1: all layers but the first (analog) and the head (a mean
+    # over T). It sees no mask, so a masked network is compared after compaction.
     net, masks = masked_net(lambda net: random_masks(net, 0.6), dtype=torch.float32, **settings)
     for dense in (make_net(dtype=torch.float32, **settings), pruning.compact(net, masks)):
         x = images(dense, 5)

@@ -1,4 +1,5 @@
-"""The ways to compute a step change no number: each option against plain SpikingJelly, in float64 on networks that spike."""
+"""The ways to compute a step change no number: each option against plain SpikingJelly,
+in float64 on networks that spike."""
 
 import shutil
 

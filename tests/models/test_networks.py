@@ -1,4 +1,5 @@
-"""Every network of the study: its size, and that removing masked channels, or training without them, changes nothing."""
+"""Every network of the study: its size, and that removing masked channels, or training without them,
+changes nothing."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,5 @@
-"""The spiking transformer: published sizes and operations, and tokens that are dropped, masked or really gone (float64)."""
+"""The spiking transformer: published sizes and operations, and tokens that are dropped,
+masked or really gone (float64)."""
 
 import pytest
 import torch
@@ -68,7 +69,8 @@ def test_the_event_network_takes_frames_and_its_events_are_counted():
 
 
 def test_weights_count_once_for_each_token_they_are_used_at():
-    """Synapses, by hand: those of a block once for each token that it works on, those of a predictor for each that it reads."""
+    """Synapses, by hand: those of a block once for each token that it works on,
+    those of a predictor for each that it reads."""
     net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", selector={"rho": 0.6})
     full = measure.count_synapses(net)["all"]
     blocks = sum(tokens * (4 * 48 * 48 + 2 * 48 * 192) for tokens in (16, 9, 5, 3))
@@ -332,7 +334,8 @@ def test_tokens_are_chosen_over_all_steps_at_once():
 
 
 def test_information_by_hand():
-    """One token unlike its neighbours at every step, one that changes from step to step, the rest alike and still."""
+    """One token unlike its neighbours at every step, one that changes from step to step,
+    the rest alike and still."""
     x = torch.zeros(3, 1, 16, 2)
     x[:, 0, 5] = 1.0  # differs from its 3x3 neighbourhood, never changes
     x[1, 0, 15] = 1.0  # changes twice

@@ -1,4 +1,5 @@
-"""A network to take away: the files hold the network, shown on networks that spike; all else is refused in a line."""
+"""A network to take away: the files hold the network, shown on networks that spike;
+all else is refused in a line."""
 
 import hashlib
 import io
@@ -26,7 +27,7 @@ from lib.models import sparse, spikformer, vgg
 from lib.settings import Study, config, records
 from lib.settings.given import Job
 from tools.export import __main__ as export
-from tools.export import formats
+from tools.export import agreement, formats, origin
 
 SMALL = {
     "dvs5conv": {"shape": (2, 32, 32), "width": 0.125},
@@ -35,7 +36,8 @@ SMALL = {
 
 
 def masked(name, neuron, T=2):
-    """Half of its channels masked, each layer spiking and feeling each of its masks; of a transformer all, and it spikes."""
+    """Half of its channels masked, each layer spiking and feeling each of its masks;
+    of a transformer all, and it spikes."""
     if name.startswith("spikformer"):
         return spiking_net(name, in_shape(name), neuron, T=T)
     settings = {"shape": in_shape(name), **SMALL.get(name, {})}
@@ -84,11 +86,12 @@ def test_nir_comes_back_the_same(name, neuron):
     file, x = formats.to_nir(net, torch.float64), images(net, 7, seed=5)
     logits = speaks(net, x)
     assert (formats.run_nir(file, x.split(4, dim=1), torch.float64) - logits).abs().max() < 1e-12
-    assert formats.apart(formats.run_nir(formats.to_nir(net), [x]), logits)["same_class"] == 1
+    assert agreement.apart(formats.run_nir(formats.to_nir(net), [x]), logits)["same_class"] == 1
 
 
 def steps_of(net, x) -> torch.Tensor:
-    """Logits of a network that others have read, which takes one step and its state: the mean over the steps."""
+    """Logits of a network that others have read, which takes one step and its state:
+    the mean over the steps."""
     state, logits = None, []
     for frame in x.float():
         out, state = net(frame, state)
@@ -104,7 +107,7 @@ def test_snntorch_reads_the_same_spikes(name, neuron, capsys):
     net = masked(name, neuron, T=4)
     x = images(net, 7, seed=5)
     read = import_from_nir(nir.read(io.BytesIO(formats.to_nir(net))))
-    assert (steps_of(read, x) - speaks(net, x)).abs().max() < formats.FLIPPED
+    assert (steps_of(read, x) - speaks(net, x)).abs().max() < agreement.FLIPPED
 
 
 @torch.no_grad()
@@ -113,7 +116,7 @@ def test_norse_reads_a_leaky_chain_and_has_no_average_pooling(monkeypatch):
     net = masked("dvs-digits", "lif", T=4)
     x = images(net, 7, seed=5)
     read = norse.from_nir(nir.read(io.BytesIO(formats.to_nir(net))), dt=formats.DT)
-    assert (steps_of(read, x) - speaks(net, x)).abs().max() < formats.FLIPPED
+    assert (steps_of(read, x) - speaks(net, x)).abs().max() < agreement.FLIPPED
     monkeypatch.undo()
     pooled = formats.to_nir(masked("dvs-digits", "lif"))
     with pytest.raises(KeyError):  # or docs/export may say so no longer
@@ -135,7 +138,8 @@ def test_the_graph_is_written_for_older_readers(name):
 
 
 def test_nir_keeps_the_leak():
-    """Or the round trip of a leaky network would say nothing: the same weights without the leak answer otherwise."""
+    """Or the round trip of a leaky network would say nothing:
+    the same weights without the leak answer otherwise."""
     net = masked("dvs-digits", "lif")
     other = models.build(**{**net.spec, "neuron": "if"}).double()
     other.load_state_dict(net.state_dict())
@@ -192,7 +196,7 @@ def test_both_files_of_an_event_network():
 def test_flipped_spikes_are_counted_by_image():
     expected = torch.tensor([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
     logits = expected + torch.tensor([[0.0, 1e-6], [0.0, 0.2], [1.5, 0.0]])
-    found = formats.apart(logits, expected)
+    found = agreement.apart(logits, expected)
     assert (found["images"], found["flipped"]) == (3, 2) and found["same_class"] == pytest.approx(2 / 3)
     assert found["largest_difference"] == pytest.approx(1.5)
 
@@ -441,7 +445,7 @@ def test_every_stage_is_found():
         ("baselines", "anew", "0-ratio-0.5.pt", 0),
         ("weights", "pq-fixed", "0-density-0.4.safetensors", 0),
     ]:
-        found = export.locate(Path(place.format(stage, method, file)))
+        found = origin.locate(Path(place.format(stage, method, file)))
         assert found.job[1:] == (stage, "digits-vgg", method) and (found.seed, found.number) == (3, number)
 
 

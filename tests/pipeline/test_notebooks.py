@@ -1,4 +1,5 @@
-"""The shape of the notebooks, without running one: thin, stripped, and in step with the code that DVC watches."""
+"""The shape of the notebooks, without running one: thin, stripped,
+and in step with the code that DVC watches."""
 
 import ast
 import os
@@ -44,7 +45,8 @@ def test_it_is_numbered_and_valid(path):
 
 
 def in_git(path: Path) -> nbformat.NotebookNode:
-    """As it would be committed: what has been run and saved here is nobody's business. The file itself, if git has none."""
+    """As it would be committed: what has been run and saved here is nobody's business.
+    The file itself, if git has none."""
     found = subprocess.run(["git", "show", f":notebooks/{path.name}"], cwd=config.ROOT, capture_output=True)
     return nbformat.reads((found.stdout or path.read_bytes()).decode(), as_version=4)
 

@@ -264,7 +264,8 @@ def test_a_channel_masked_again_loses_its_momentum():
 
 
 def gradients(net, batch, state):
-    """({tensor: gradient}, logits) of one training batch with every site in `state`; the running statistics are put back."""
+    """({tensor: gradient}, logits) of one training batch with every site in `state`;
+    the running statistics are put back."""
     x, y = batch
     before = snapshot(net)
     for site in net.sites.values():

@@ -22,7 +22,8 @@ def run_of(splits, rule, epochs=4):
 
 
 def one_step(rule, weights, step, strength, lr=0.5, progress_epochs=0):
-    """Sets a network's first weights to `weights`, lets an optimiser add `step` to them; returns them as shown afterwards."""
+    """Sets a network's first weights to `weights`, lets an optimiser add `step` to them;
+    returns them as shown afterwards."""
     net = make_net()
     conv = net.weights()["conv1"]
     flat = conv.data.view(-1)
@@ -57,7 +58,8 @@ def test_a_dormant_connection_comes_back_with_the_sign_it_had():
 
 
 def test_stds_by_hand():
-    """|w| is the hidden parameter beyond d, which rises as a sine to `strength` at the start of the last epoch."""
+    """|w| is the hidden parameter beyond d, which rises as a sine to `strength` at the start of the last
+    epoch."""
     for done in range(5):
         d = 0.2 * (1 - math.cos(math.pi * min(1, done / 4))) / 2
         _, shown = one_step("stds", [0.5, -0.5, 0.1], [0.1, 0.1, 0.02], 0.2, progress_epochs=done)

@@ -1,4 +1,5 @@
-"""Lottery tickets: exact shares, late rewinding of weights, buffers and momentum, and snapshots that share nothing."""
+"""Lottery tickets: exact shares, late rewinding of weights, buffers and momentum,
+and snapshots that share nothing."""
 
 import pytest
 import torch

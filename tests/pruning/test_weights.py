@@ -1,4 +1,5 @@
-"""Weight masks hold exactly, growth hears the dense gradient, and every composition ends at the density it was asked for."""
+"""Weight masks hold exactly, growth hears the dense gradient,
+and every composition ends at the density it was asked for."""
 
 import copy
 import math
@@ -171,7 +172,8 @@ def test_a_regrown_weight_starts_at_0_with_no_momentum_and_growth_takes_the_larg
 
 
 def test_set_exchanges_the_same_share_each_time_and_rigl_some_at_its_last_update(monkeypatch):
-    """Updates after epochs 1 to 4 of 6; RigL: 0.3 / 2 (1 + cos(pi t / T_end)), and no update comes at T_end = 5 any more."""
+    """Updates after epochs 1 to 4 of 6; RigL: 0.3 / 2 (1 + cos(pi t / T_end)),
+    and no update comes at T_end = 5 any more."""
     asked = []
 
     def heard(*given):
@@ -193,7 +195,8 @@ def test_set_exchanges_the_same_share_each_time_and_rigl_some_at_its_last_update
 
 
 def test_adam_steps_of_regrown_weights_are_those_of_its_equations():
-    """First moment from 0, second from all dense gradients so far, at the step count of all: step by step in NumPy."""
+    """First moment from 0, second from all dense gradients so far, at the step count of all:
+    step by step in NumPy."""
     net = make_net()
     lr, beta1, beta2, eps = 0.01, 0.9, 0.999, 1e-8
     pruner, optimizer = (

@@ -1,4 +1,5 @@
-"""Bad input: one clear line that names the value, what is allowed and what to do, and a non-zero exit, before anything runs."""
+"""Bad input: one clear line that names the value, what is allowed and what to do, and a non-zero exit,
+before anything runs."""
 
 import ast
 import copy
@@ -603,7 +604,8 @@ def test_a_copy_that_names_another_study_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_method_is_refused_only_if_it_never_prunes(tmp_path, monkeypatch):
-    """Literal mode may update after the last epoch, frozen mode may not: its network would not have trained under its mask."""
+    """Literal mode may update after the last epoch, frozen mode may not:
+    its network would not have trained under its mask."""
     content = changed((*CELL, "prune", "warmup"), 19)
     written(tmp_path, content)
     check.check(tmp_path / "params.yaml")
@@ -627,7 +629,8 @@ def test_every_drawn_method_that_is_missing_is_named(tmp_path, monkeypatch):
 
 
 def test_what_fits_is_not_refused(tmp_path):
-    """The largest floor that leaves a choice, an ablation at each of the ratios, another width, a stop after the warmup."""
+    """The largest floor that leaves a choice, an ablation at each of the ratios, another width,
+    a stop after the warmup."""
     for path, value in (
         ((*CELL, "prune", "floor"), 6),
         (("ablations", "ablations", "ratio"), 0.5),

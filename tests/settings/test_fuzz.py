@@ -1,5 +1,5 @@
-"""2,000 mutated params.yaml (150 in `make test`): each could run, or is refused in one clear line. Never a traceback, and
-never a failure after training began."""
+"""2,000 mutated params.yaml (150 in `make test`): each could run, or is refused in one clear line. Never a
+traceback, and never a failure after training began."""
 
 import copy
 import io
@@ -132,8 +132,8 @@ def outcome(path, text: str) -> str | None:
 
 
 def step_of_each(study, pick) -> None:
-    """Data by the file's own settings, its seeds, and a step of a training of each cell, dense and by a method of each group:
-    what the check lets through does not fail later."""
+    """Data by the file's own settings, its seeds, and a step of a training of each cell, dense and by a
+    method of each group: what the check lets through does not fail later."""
     training.seed_everything(max(study.grid.seeds))
     for name in sorted({task for grid in check.grids(study).values() for task in grid.tasks}):
         task = study.tasks[name]

@@ -1,4 +1,5 @@
-"""Every task of every study, planned ones included, takes one real training step; nothing of a study is left unchecked."""
+"""Every task of every study, planned ones included, takes one real training step;
+nothing of a study is left unchecked."""
 
 import dataclasses
 

@@ -46,7 +46,8 @@ def test_found_widths_are_those_of_the_pruned_network(smoke, splits, found):
 
 
 def test_it_starts_anew_and_not_as_a_part_of_the_dense_network(smoke, splits, found):
-    """Its initial weights have the spread of a small network's, not that of a wide one whose channels were taken out."""
+    """Its initial weights have the spread of a small network's,
+    not that of a wide one whose channels were taken out."""
     whole = training.Run(splits, smoke.tasks["digits-vgg"], DENSE, 0)
     run = made(smoke, splits, found, widths="found")
     for name, layer in run.net.named_modules():
@@ -76,7 +77,8 @@ def test_a_layer_never_loses_its_last_channel(smoke, splits, found):
 
 
 def test_the_cost_of_a_training_is_that_of_the_networks_it_trained(smoke, splits, found):
-    """Three epochs: the first of the whole network, the others of what each update left, counted from the log by hand."""
+    """Three epochs: the first of the whole network, the others of what each update left,
+    counted from the log by hand."""
     task, [first, second] = smoke.tasks["digits-vgg"], found["updates"]
     assert [first["epoch"], second["epoch"], task.train.epochs] == [1, 2, 3]
     networks = [found["channels"], first["kept"], second["kept"]]

@@ -90,7 +90,8 @@ WEIGHTS = {
 @pytest.mark.parametrize("stop", [1, 2, 3, 5])
 @pytest.mark.parametrize("method", WEIGHTS)
 def test_a_resumed_run_of_single_weights_ends_as_an_unbroken_one(method, stop, few_digits, tmp_path):
-    """Lottery tickets train all rounds in one run: a stop after epoch 5 is in a later round than the first."""
+    """Lottery tickets train all rounds in one run: a stop after epoch 5 is in a later round than the
+    first."""
     rewire = Rewire(warmup=1, interval=1, stop=0.8)
     task = task_of(epochs=4).model_copy(update={"rewire": rewire, "densities": (0.25,)})
     trial = Trial(density=0.25, method={"label": "test", **WEIGHTS[method]})

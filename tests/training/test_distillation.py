@@ -1,4 +1,5 @@
-"""A student: it starts as its teacher, learns on fewer tokens, is measured without the others; its lottery tickets."""
+"""A student: it starts as its teacher, learns on fewer tokens, is measured without the others;
+its lottery tickets."""
 
 import pytest
 import torch

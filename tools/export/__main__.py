@@ -1,8 +1,10 @@
-"""A network to take away: `python -m tools.export runs/quick/channels/digits-vgg-sca-plus/0/0-ratio-0.5.pt [--to FOLDER]`.
+"""A network to take away: `python -m tools.export runs/quick/channels/digits-vgg-sca-plus/0/0-ratio-0.5.pt
+[--to FOLDER]`.
 
-Writes network.onnx, network.nir where NIR has a node for each layer, and network.json, which says how to feed them, what they
-score and cost, and where they come from. Nothing is written unless the files give what the network gives. A network file that
-lies outside runs/ is exported, too; network.json then says what cannot be known of it.
+Writes network.onnx, network.nir where NIR has a node for each layer, and network.json, which says how to feed
+them, what they score and cost, and where they come from. Nothing is written unless the files give what the
+network gives. A network file that lies outside runs/ is exported, too;
+network.json then says what cannot be known of it.
 """
 
 import argparse
@@ -12,111 +14,23 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lib import data, measure, models, training
-from lib.core.errors import ConfigError, pick
+from lib.core.errors import ConfigError
 from lib.core.files import atomic_write, write_text
 from lib.data import Images
-from lib.models import SpikingNet, sparse
-from lib.settings import STAGES, config, records
-from lib.settings.given import Job
+from lib.models import SpikingNet
+from lib.settings import config, records
 from tools.export import formats
-from tools.export.formats import agreement, share
+from tools.export.agreement import agreement, share
+from tools.export.origin import LAYOUT, Origin, belong, locate, read_network, record_of
 
-LAYOUT = "runs/<study>/<stage>/<task>-<method>/<seed>/<file>, as `make repro` leaves it"
 RANDOM = 100  # images on which a network is tried whose data set is not known
 UNKNOWN = ["training", "accuracy", "cost", "normalisation of the images"]  # of a network file by itself
 PACKAGES = ("onnx", "onnxscript", "onnxruntime", "nir", "nirtorch")
-
-
-class Origin(NamedTuple):
-    """The training that a network is from; number: of its trial in the record."""
-
-    job: Job
-    seed: int
-    number: int
-
-    @property
-    def record(self) -> Path:
-        return self.job.settings.result_path(*self.job[1:], self.seed)
-
-    @property
-    def dvc_stage(self) -> str:
-        settings, stage, task, method = self.job
-        name = f"{stage}@{task}" + ("" if stage == "dense" else f"-{method}")
-        return name if settings.study == "quick" else f"studies/{settings.study}/dvc.yaml:{name}"
-
-    @property
-    def identity(self) -> dict:
-        names = {**self.job._asdict(), "settings": self.job.settings.study}
-        return {"study": names.pop("settings"), **names, "seed": self.seed, "number": self.number}
-
-
-def locate(path: Path) -> Origin | None:
-    """Whose network lies at `path`; None if it lies outside runs/. raises: ConfigError if it is a wrong place under runs/"""
-    parts = path.absolute().parts[-6:]
-    if len(parts) < 6 or parts[0] != "runs":
-        return None
-    if not parts[4].isdecimal():
-        raise ConfigError(f"{path}: no place of a network; give {LAYOUT}")
-    _, name, stage, folder, seed, file = parts
-    settings = config.load(name)
-    pick(STAGES, stage, f"{path}: stage")
-    pairs = {f"{task}-{method}": (task, method) for task in settings.tasks for method in settings.group(stage)}
-    task, method = pick(pairs, folder, f"{path}: task and method")
-    number = file.split("-")[0]
-    if not number.isdecimal():
-        raise ConfigError(f"{path}: {file!r}: must begin with the number of a training; give {LAYOUT}")
-    return Origin(Job(settings, stage, task, method), int(seed), int(number))
-
-
-def read_network(path: Path) -> SpikingNet:
-    """What lib.models or lib.models.sparse wrote. raises: ConfigError for a file that is not there or not whole"""
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such file; `make repro` leaves networks under runs/")
-    try:
-        return (sparse if path.suffix == ".safetensors" else models).load(path)
-    except Exception as error:  # a damaged file may raise anything: of zip, of safetensors, of JSON
-        raise ConfigError(
-            f"{path}: no whole network ({type(error).__name__}); train it again with `make repro`"
-        ) from None
-
-
-def record_of(origin: Origin) -> dict:
-    """What was measured of the training. raises: ResultsError if it is not there or was asked for something else"""
-    settings, stage, task, method = origin.job
-    try:
-        trials = records.read(settings, stage, task, method, origin.seed)
-    except records.ResultsError as error:
-        where = f"results/{settings.study}/{stage}"
-        raise records.ResultsError(f"{where}: {error}; run `make repro`") from None
-    if origin.number >= len(trials):
-        raise ConfigError(f"training {origin.number}: {origin.record.name} has {len(trials)}; give {LAYOUT}")
-    return trials[origin.number]
-
-
-def belong(net: SpikingNet, images: Tensor, right: float, origin: Origin, record: dict) -> None:
-    """Raises ConfigError if the record is another network's: of a training that was repeated since, or on another machine.
-
-    images: those that the costs of the record were counted on; right: share of the test images that the network gets right
-    """
-    parameters = measure.count_parameters(net)["all"]
-    ac = measure.synops(net, images)["ac"]
-    told = {  # found, said, and how far they may be apart: what spikes that rounding flips can do
-        "accuracy": (right, record["accuracy"], 0.01),
-        "parameters": (parameters, record["parameters"]["total"], 0),
-        "AC": (ac, record["synops"]["ac"], 0.01 * record["synops"]["ac"]),
-    }
-    for name, (found, said, allowed) in told.items():
-        if abs(found - said) > allowed:
-            raise ConfigError(
-                f"{name} {found:.6g}, where {origin.record} says {said:.6g}: network and result are of two trainings; "
-                f"`dvc repro -f -s {origin.dvc_stage}` makes both anew"
-            )
 
 
 def commit() -> str | None:
@@ -129,8 +43,8 @@ def commit() -> str | None:
 
 
 def make(net: SpikingNet, images, labels: Tensor | None = None) -> tuple[dict[str, bytes], dict]:
-    """{format: file}, and what network.json says of each: its digest, how far it is from the network, what it gets right; or
-    why there is none.
+    """{format: file}, and what network.json says of each: its digest, how far it is from the network, what it
+    gets right; or why there is none.
 
     images, labels: to try them on; labels None: not known
     raises: ConfigError if no format can hold the network, or if what a file holds is not the network
@@ -162,7 +76,8 @@ def logits_of(net: SpikingNet, images) -> Tensor:
 
 
 def known(net: SpikingNet, origin: Origin) -> tuple[dict, Images, Tensor]:
-    """What the record says of the network, and the test images and labels. raises: ConfigError if it is another network's"""
+    """What the record says of the network, and the test images and labels.
+    raises: ConfigError if it is another network's"""
     record = record_of(origin)
     settings, stage, task, _ = origin.job
     images, labels = data.open_or_prepare(settings, origin.job.recipe.data).test
@@ -182,7 +97,8 @@ def known(net: SpikingNet, origin: Origin) -> tuple[dict, Images, Tensor]:
 
 
 def alone(net: SpikingNet) -> tuple[dict, Images | Tensor, None]:
-    """The same of a network that lies outside runs/: nothing is known, and it is tried on random images or events."""
+    """The same of a network that lies outside runs/: nothing is known,
+    and it is tried on random images or events."""
     generator = torch.Generator().manual_seed(0)
     if formats.counts_events(net):
         counts = torch.poisson(torch.full((RANDOM, net.T, *net.in_shape), 0.5), generator)
@@ -193,7 +109,8 @@ def alone(net: SpikingNet) -> tuple[dict, Images | Tensor, None]:
 
 
 def export(path: Path, folder: Path) -> dict:
-    """Writes the network at `path` into `folder`, network.json last: a folder that has one is whole. Returns what it says.
+    """Writes the network at `path` into `folder`, network.json last: a folder that has one is whole.
+    Returns what it says.
 
     raises: ConfigError, and nothing is written
     """
@@ -231,7 +148,8 @@ def line(kind: str, about: dict) -> str:
     return (
         f"network.{kind}: {right}logits apart by "
         f"{exact['largest_difference']:.2g} in float64, {rough['largest_difference']:.2g} in float32; "
-        f"of {rough['images']} images {rough['same_class']:.2%} get the same class, in {rough['flipped']} a spike flips"
+        f"of {rough['images']} images {rough['same_class']:.2%} get the same class, "
+        f"in {rough['flipped']} a spike flips"
     )
 
 
