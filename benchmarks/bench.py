@@ -17,8 +17,8 @@ import torch
 from timing import load, spread
 from tqdm import tqdm
 
-from lib.report.results import provenance, rounded, write_text
-from lib.settings.config import ROOT
+from lib.core.files import ROOT, write_text
+from lib.settings.records import provenance, rounded
 from lib.training import set_up
 
 FOLDER = ROOT / "results" / "benchmarks"
@@ -35,18 +35,17 @@ def main() -> None:
         bar.update()
         return found
 
-    rows = done(steps.training()) | done(steps.inference())
+    rows = done(steps.train_steps()) | done(steps.inference())
     epoch, parts = done(epochs.sca_epoch())
-    rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.2
+    rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = (epoch, 1.2)
     peaks = {what: memory.in_process(what) for what in ("plain", "compact")}
-    rows["peak memory of a compact epoch at 0.7 / plain dense"] = (
-        spread([peaks["compact"] / peaks["plain"]]),
-        0.40,
-    )
-    profile, against = done(steps.profiled()), done(steps.against())
+    share = spread([peaks["compact"] / peaks["plain"]])
+    rows["peak memory of a compact epoch at 0.7 / plain dense"] = (share, 0.40)
+    profile = done(steps.profiled())
+    against = done(steps.against())
     same = done(parity.pairs())
     made = {
-        **provenance(),
+        **provenance(torch.get_num_threads()),
         "processor": platform.processor() or platform.machine(),
         "loads": loads,
         "batch": nets.BATCH,
@@ -74,13 +73,15 @@ def text(table: list[dict], parts: dict, peaks: dict, same: list[dict], made: di
     ]
     return (
         f"VGG16, T = {made['T']}, batch {made['batch']}, {made['threads']} threads, {made['processor']}, "
-        f"torch {made['torch']}; load of the last minute, after each part: {', '.join(map(str, made['loads']))}.\n\n"
+        f"torch {made['torch']}; load of the last minute, after each part: "
+        f"{', '.join(map(str, made['loads']))}.\n\n"
         f"{rows.to_markdown(index=False, floatfmt='.3f')}\n\n"
         f"The SCA epoch: {epochs.STEPS} steps in {parts['epoch']:.1f} s, of it the update with its probes "
-        f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; expected share {parts['expected']:.3f}.\n"
+        f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; "
+        f"expected share {parts['expected']:.3f}.\n"
         f"Peak memory at batch {memory.SIZE}: plain {peaks['plain']:.0f} MiB, compact epoch with its update "
         f"{peaks['compact']:.0f} MiB.\n\n"
-        f"Accuracy on the quick study's first cell, against plain options, paired over seeds:\n\n"
+        f"Accuracy on the quick study's first task, against plain options, paired over seeds:\n\n"
         f"{pd.DataFrame(same).to_markdown(index=False, floatfmt='.2f')}\n"
     )
 

@@ -81,7 +81,7 @@ def in_training(folder: Path) -> psutil.Process:
     while True:
         for worker in psutil.process_iter():
             try:
-                if "channels@" in stage_of(worker) and list(folder.glob("build/resume/*/0.pt")):
+                if "channels@" in stage_of(worker) and list(folder.glob("build/resume/*.pt")):
                     return worker
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
@@ -115,9 +115,8 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
         assert process.wait() == 0, (folder / "build" / "cluster.log").read_text()
         seconds = time.monotonic() - started
         if killed:
-            print(
-                f"  {killed} of {key} killed, {len(below)} processes with it; {epochs(folder, key)} epochs were left to train"
-            )
+            left = f"{epochs(folder, key)} epochs were left to train"
+            print(f"  {killed} of {key} killed, {len(below)} processes with it; {left}")
         return seconds
     finally:
         cluster.shutdown()
@@ -126,12 +125,10 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
 def epochs(folder: Path, key: str) -> str:
     """Of a channels stage, as its last try's progress bars show them: how many it trained, of how many."""
     text = (folder / f"build/tiny-channels-{key}.ipynb").read_text()
-    shown = dict(
-        re.findall(r"seed (\d+): 100%\|[^|]*\| (\d+)/\2 ", text)
-    )  # a bar may be there more than once
-    return (
-        f"{sum(map(int, shown.values()))} of {len(SEEDS) * tiny()['tasks']['digits-vgg']['train']['epochs']}"
-    )
+    # a bar may be there more than once
+    shown = dict(re.findall(r"seed (\d+): 100%\|[^|]*\| (\d+)/\2 ", text))
+    every = len(SEEDS) * tiny()["tasks"]["digits-vgg"]["train"]["epochs"]
+    return f"{sum(map(int, shown.values()))} of {every}"
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -145,22 +142,23 @@ def compare(folder: Path, reference: dict[str, bytes]) -> str:
     ).stdout.strip()
     made = results(folder)
     equal = sum(made.get(name) == content for name, content in reference.items())
-    return f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others; dvc status: {status}"
+    same = f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others"
+    return f"{same}; dvc status: {status}"
 
 
 def main() -> None:
     runs = {"time": [(1, None), (2, None)], "worker": [(2, "worker")], "machine": [(2, "machine")]}
     with tempfile.TemporaryDirectory() as folder:
         plain = repository(Path(folder) / "plain")
-        os.environ["PYTHONPATH"], started = str(plain), time.monotonic()
+        os.environ["PYTHONPATH"] = str(plain)
+        started = time.monotonic()
         subprocess.run(["dvc", "repro", PIPELINE], cwd=plain, check=True, stdout=subprocess.DEVNULL)
         print(f"dvc repro: {time.monotonic() - started:.0f} s")
         for number, (machines, killed) in enumerate(one for name in sys.argv[1:] for one in runs[name]):
             copy = repository(Path(folder) / f"ray-{number}")
             seconds = on_ray(copy, machines, killed)
-            print(
-                f"Ray, {machines} machine(s), {killed or 'nothing'} killed: {seconds:.0f} s; {compare(copy, results(plain))}"
-            )
+            run = f"Ray, {machines} machine(s), {killed or 'nothing'} killed"
+            print(f"{run}: {seconds:.0f} s; {compare(copy, results(plain))}")
 
 
 if __name__ == "__main__":

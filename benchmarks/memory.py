@@ -44,15 +44,12 @@ def compact_epoch():
     from lib import training
     from lib.settings import Method, Trial
 
-    (
-        our_step(size=2, width=1 / 16, scored=True)(),
-        our_step(size=2, width=1 / 16)(),
-    )  # kernels are compiled here
+    for scored in (True, False):  # kernels are compiled here
+        our_step(size=2, width=1 / 16, scored=scored)()
     data = splits(SIZE * STEPS)
     yield
-    run = training.Run(
-        data, task(SIZE, 3), Trial(ratio=0.7, method=Method(label="SCA", l1=3e-5, interval=1)), seed=0
-    )
+    method = Method(label="SCA", l1=3e-5, interval=1)
+    run = training.Run(data, task(SIZE, 3), Trial(ratio=0.7, method=method), seed=0)
     run.pruner.restore({**run.pruner.state(), "masks": uniform_masks(run.net, 0.7), "meter": None})
     run.net = run.pruner.trained
     run.optimizer = training.make_optimizer(run.net, run.task.train)

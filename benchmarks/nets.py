@@ -21,9 +21,8 @@ def images(count: int) -> tuple[Tensor, Tensor]:
     digits = load_digits()
     small = torch.from_numpy(digits.images * 255 / 16).to(torch.uint8)[:, None].expand(-1, 3, -1, -1)
     index = torch.arange(count) % len(small)
-    return small[index].repeat_interleave(4, 2).repeat_interleave(4, 3), torch.from_numpy(
-        digits.target
-    ).long()[index]
+    labels = torch.from_numpy(digits.target).long()
+    return small[index].repeat_interleave(4, 2).repeat_interleave(4, 3), labels[index]
 
 
 def batch(size: int = BATCH) -> tuple[Tensor, Tensor]:

@@ -30,13 +30,14 @@ def plain_step(size: int = BATCH, steps: int = T, width: float = 1.0):
 def our_step(
     net=None, size: int = BATCH, steps: int = T, width: float = 1.0, fast: Fast = FAST, scored: bool = False
 ):
-    net, one = net or vgg16(width, steps, fast), batch(size)
+    net = net or vgg16(width, steps, fast)
+    one = batch(size)
     optimizer = torch.optim.SGD(net.parameters(), **SGD)
     meter = ScoreMeter(net, "spike_abs_v") if scored else None
     return lambda kept=meter: training.train_epoch(net, [one], optimizer)
 
 
-def training() -> dict:
+def train_steps() -> dict:
     """Ratios to the plain step."""
     whole = vgg16()
     variants = {"plain": plain_step(), "fast": our_step(), "scored": our_step(scored=True)}
@@ -92,7 +93,8 @@ def against() -> list[dict]:
 def profiled(r: float = 0.7, count: int = 5) -> str:
     """Where the time of a compact step goes."""
     step = our_step(small(vgg16(), r), scored=True)
-    step(), step()
+    step()
+    step()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(count):
             step()

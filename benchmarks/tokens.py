@@ -11,9 +11,9 @@ import torch
 from timing import interleaved, load, ratio
 
 from lib import measure, models
+from lib.core.files import ROOT, write_text
 from lib.report import published
-from lib.report.results import provenance, write_text
-from lib.settings.config import ROOT
+from lib.settings.records import provenance
 from lib.training import set_up
 
 RHOS, BATCH, SHAPE = (0.9, 0.8, 0.7, 0.6, 0.5), 8, (3, 32, 32)
@@ -58,17 +58,19 @@ def main() -> None:
                 "published throughput / dense": theirs[rho][1] / theirs[None][1],
             }
         )
-    made = provenance()
+    made = provenance(torch.get_num_threads())
+    table = pd.DataFrame(rows)
     text = (
-        f"Spikformer-4-384, untrained, T = 4, batch {BATCH}, 32x32 images, float32, {made['threads']} threads, torch "
-        f"{made['torch']}; load of the last minute {before} before, {load()} after. The published throughput is of a trained "
-        "network on a GPU. n: rounds, each with every row once. At rho 0.9 the count is 1 % above the printed one; why is not "
-        f"known. Written by `python benchmarks/tokens.py`.\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.2f')}\n"
+        f"Spikformer-4-384, untrained, T = 4, batch {BATCH}, 32x32 images, float32, "
+        f"{made['threads']} threads, torch {made['torch']}; load of the last minute {before} before, "
+        f"{load()} after. The published throughput is of a trained network on a GPU. n: rounds, each with "
+        "every row once. At rho 0.9 the count is 1 % above the printed one; why is not known. "
+        "Written by `python benchmarks/tokens.py`.\n\n"
+        f"{table.to_markdown(index=False, floatfmt='.2f')}\n"
     )
-    write_text(
-        ROOT / "results" / "benchmarks" / "tokens.csv", pd.DataFrame(rows).round(4).to_csv(index=False)
-    )
-    write_text(ROOT / "results" / "benchmarks" / "tokens.md", text)
+    folder = ROOT / "results" / "benchmarks"
+    write_text(folder / "tokens.csv", table.round(4).to_csv(index=False))
+    write_text(folder / "tokens.md", text)
     print(text)
 
 

@@ -9,14 +9,17 @@ import torch
 from tqdm import tqdm
 
 from lib import data, models, training
+from lib.core.files import ROOT, write_text
 from lib.measure import accuracy
 from lib.pruning.tokens import recalibrate
-from lib.report.results import provenance, write_text
 from lib.report.stats import interval
-from lib.settings import config
-from lib.settings.config import ROOT
+from lib.settings import Study, config
+from lib.settings.records import provenance
 
-CELL, METHOD, EPOCHS, BATCHES = "vgg9-cifar10", "sca", 4, 20
+TASK = "vgg9-cifar10"
+METHOD = "sca"
+EPOCHS = 4
+BATCHES = 20
 
 
 def measured_anew(run: training.Run) -> float:
@@ -27,10 +30,12 @@ def measured_anew(run: training.Run) -> float:
     return accuracy(net, *run.splits.validation)
 
 
-def updates(settings: config.Study, seed: int) -> list[dict]:
+def updates(settings: Study, seed: int) -> list[dict]:
     """Validation accuracy (%) before and after each of the first updates, after it with both statistics."""
-    task, trial = settings.tasks[CELL], settings.trials(CELL, METHOD)[-1]
-    run, rows = training.Run(data.open_or_prepare(settings, task.data), task, trial, seed), []
+    task = settings.tasks[TASK]
+    trial = settings.trials(TASK, METHOD)[-1]
+    run = training.Run(data.open_or_prepare(settings, task.data), task, trial, seed)
+    rows = []
     for _ in tqdm(range(EPOCHS), desc=f"seed {seed}", unit="epoch"):
         run.epoch()
         line = run.log[-1]
@@ -52,11 +57,13 @@ def main() -> None:
     table = pd.DataFrame([row for seed in settings.grid.seeds for row in updates(settings, seed)])
     groups = table.groupby("update after epoch")
     shown = groups.agg(lambda seeds: "{:.1f} ± {:.1f}".format(*interval(seeds))).assign(n=groups.size())
-    made, trial = provenance(), settings.trials(CELL, METHOD)[-1]
+    made = provenance(settings.threads)
+    trial = settings.trials(TASK, METHOD)[-1]
     text = (
-        f"{CELL} of the small study, {settings.methods[METHOD].label} at {trial.name}: validation accuracy (%), mean ± half of "
-        f"the 95 % interval over seeds. *Measured anew*: statistics of batch normalisation from {BATCHES} training batches of "
-        f"the network that the update leaves. torch {made['torch']}. Written by `python benchmarks/update.py`.\n\n"
+        f"{TASK} of the small study, {settings.methods[METHOD].label} at {trial.name}: validation accuracy "
+        "(%), mean ± half of the 95 % interval over seeds. *Measured anew*: statistics of batch normalisation from "
+        f"{BATCHES} training batches of the network that the update leaves. torch {made['torch']}. "
+        f"Written by `python benchmarks/update.py`.\n\n"
         f"{shown.to_markdown()}\n"
     )
     write_text(ROOT / "results" / "benchmarks" / "update.md", text)

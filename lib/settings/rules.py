@@ -16,17 +16,7 @@ PARTS = {"pruned": "tasks", "rewired": "tasks", "selected": "tasks", "ablated": 
 
 def check(study) -> None:
     """Every rule, in order. raises: ValueError, ConfigError"""
-    for rule in (
-        limits_are_of_data_in_use,
-        frames_are_steps,
-        grids_hold,
-        names_differ,
-        baselines_match,
-        data_are_needed,
-        images_suffice,
-        something_stays,
-        tickets_rewind,
-    ):
+    for rule in RULES:
         rule(study)
 
 
@@ -165,3 +155,16 @@ def tickets_rewind(study) -> None:
 def rewinds(where: str, rewind: int, who: str, epochs: int) -> None:
     if rewind >= epochs:
         raise ValueError(f"{where}.rewind: {rewind}: {who} trains {epochs} epochs; rewind to an earlier one")
+
+
+RULES = (
+    limits_are_of_data_in_use,
+    frames_are_steps,
+    grids_hold,
+    names_differ,
+    baselines_match,
+    data_are_needed,
+    images_suffice,
+    something_stays,
+    tickets_rewind,
+)

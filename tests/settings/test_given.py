@@ -117,7 +117,7 @@ def test_a_choice_that_fails_leaves_nothing_to_run_on_with(path, kernel):
     ("asked", "said"),
     [
         (
-            {"cell": "digits-spikformer"},
+            {"task": "digits-spikformer"},
             "in study smoke: 'digits-spikformer' is not known; known are digits-vgg",
         ),
         ({"stage": "tokens"}, "stage: 'tokens' is not known; known are channels, ablate"),
@@ -130,7 +130,7 @@ def test_a_choice_that_fails_leaves_nothing_to_run_on_with(path, kernel):
     ],
 )
 def test_what_belongs_to_another_stage_is_refused(asked, said):
-    right = {"study": "smoke", "stage": "channels", "cell": "digits-vgg", "method": "sca"}
+    right = {"study": "smoke", "stage": "channels", "task": "digits-vgg", "method": "sca"}
     assert given.job("channels", "ablate", **right)[1:] == ("channels", "digits-vgg", "sca")
     with pytest.raises(ConfigError) as error:
         given.job("channels", "ablate", **{**right, **asked})
