@@ -2,20 +2,20 @@
 PYTHON ?= python3
 STUDY ?= quick
 PIPELINE = $(if $(filter quick,$(STUDY)),dvc.yaml,studies/$(STUDY)/dvc.yaml)
-PARAMS = $(if $(filter quick,$(STUDY)),params.yaml,studies/$(STUDY)/params.yaml)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # this tree's lib, in kernels, too, whichever clone the environment knows
 export PYTHONPATH := $(CURDIR)$(addprefix :,$(PYTHONPATH))
 export DVC_NO_ANALYTICS = 1
 NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto --dist loadscope
 
-.PHONY: help filter repro test test-slow figures bench lab
+.PHONY: help filter repro test test-slow figures evidence bench lab
 
 help:
 	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small; on a Ray cluster: RAY=auto)"
 	@echo "make test      ruff, pytest, and every notebook"
 	@echo "make test-slow faults of real processes: kills, full disks, signals (20 minutes on 2 cores)"
-	@echo "make figures   every figure again, from results/ alone"
+	@echo "make figures   figures and tables of what is finished, from results/ alone"
+	@echo "make evidence  what the texts cite beside the studies: equivalence, updates, tokens, faults (40 minutes on 2 cores)"
 	@echo "make bench     what a training step costs, against plain SpikingJelly (a quarter of an hour, nothing beside it)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"
 	@echo "make filter    git sees notebooks without outputs (done by the others; by hand with conda)"
@@ -46,10 +46,14 @@ test-slow: .venv/.ready
 	pytest -n auto -m slow
 
 figures: .venv/.ready
-	@python -m tools.check $(PARAMS)
-	@printf '%s\n' notebooks/[23]*.ipynb | xargs -P $$(getconf _NPROCESSORS_ONLN) -I NOTEBOOK sh -c 'echo NOTEBOOK; papermill NOTEBOOK build/$(STUDY)-$$(basename NOTEBOOK) \
-	    --cwd . --no-progress-bar --log-level ERROR -p study $(STUDY)'
-	python tools/readme.py
+	python tools/repro.py $(PIPELINE) show
+	@python tools/readme.py
+
+evidence: .venv/.ready
+	python tools/equivalence.py
+	python benchmarks/update.py
+	python benchmarks/tokens.py
+	python tools/faults.py
 
 bench: .venv/.ready
 	python benchmarks/bench.py

@@ -1,12 +1,13 @@
-"""Runs a study's stale stages on a Ray cluster, in the order of DVC's graph, then a plain `dvc repro`, to find none left.
+"""Runs a study's stale stages on a Ray cluster, in the order of DVC's graph, then a plain `dvc repro`.
 
     python tools/cluster.py dvc.yaml auto
 
 `make repro RAY=auto` calls it so; docs/machines.md says when, and how such a cluster is started.
 
-Each stage is three calls that wait for each other as Ray's object references: `due` once all it needs is recorded, `run` on any
-machine with room, `record`. Workers run a stage's command and know nothing of DVC; DVC is asked and told by one process on the
-machine where this was started. The file system is shared, at the same path.
+Each stage is three calls that wait for each other as Ray's object references: `due` once all it needs is
+recorded, `run` on any machine with room, `record`. Workers run a stage's command and know nothing of DVC; DVC
+is asked and told by one process on the machine where this was started. The file system is shared, at the same
+path.
 """
 
 import os
@@ -17,13 +18,12 @@ from pathlib import Path
 from shutil import rmtree
 from typing import NamedTuple
 
-import networkx as nx
-from dvc.dependency.param import ParamsDependency
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-from repro import LOGS, close, failure, is_final, log_of, needed, stale, told
+import told
+from dvc_inside import KNOWN, Stage, forget_half_a_note, is_due, keep_whole, needed, record
+from repro import LOGS, close, downstream, failure, is_final, log_of, stale
+from ruamel.yaml import YAML
+from told import Refused
 from tqdm import tqdm
-from wholelock import keep_whole
 
 try:
     import ray
@@ -49,44 +49,38 @@ class Job(NamedTuple):
     environment: dict[str, str]
 
 
-def job_of(stage, upstream: list[str]) -> Job:
-    """What a worker needs to know of a DVC stage. Those that train are those that read `threads` of their params.yaml."""
-    params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency) and "threads" in dep.params]
-    lines = stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
+def job_of(stage: Stage, upstream: set[str]) -> Job:
+    """What a worker needs to know of a DVC stage. Those that train are those that read `threads` of a
+    params.yaml."""
+    params = [Path(path) for path, keys in stage.params.items() if "threads" in keys]
+    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
     return Job(
-        address=stage.addressing,
-        command="\n".join(lines),
+        address=stage.address,
+        command=stage.command,
         wdir=stage.wdir,
-        upstream=tuple(upstream),
-        cleared=tuple(out.fs_path for out in stage.outs if not out.persist),
-        threads=max((dep.read_params()["threads"] for dep in params), default=1),
+        upstream=tuple(sorted(upstream)),
+        cleared=tuple(path for path in stage.writes if path not in stage.kept),
+        threads=max((YAML(typ="safe").load(path)["threads"] for path in params), default=1),
         trains=bool(params),
-        environment={"DVC_STAGE": stage.addressing, "DVC_ROOT": stage.repo.root_dir}
-        | {name: os.environ[name] for name in PASSED if name in os.environ},
+        environment={"DVC_STAGE": stage.address, "DVC_ROOT": os.getcwd(), **passed},
     )
 
 
 def jobs(pipeline: str) -> list[Job]:
     """The stages that `pipeline` needs and that are stale or need one that is, upstream first."""
-    with Repo() as repo:
-        graph = needed(repo, pipeline)
-        stages = {stage.addressing: stage for stage in graph}
-        old = [stages[address] for address in stale(list(stages))]
-        todo = graph.subgraph(set(old).union(*(nx.ancestors(graph, stage) for stage in old)))
-        order = nx.lexicographical_topological_sort(todo.reverse(), key=lambda stage: stage.addressing)
-        return [
-            job_of(stage, sorted(other.addressing for other in todo.successors(stage))) for stage in order
-        ]
+    stages = needed(pipeline)
+    todo = downstream({address: set(stage.needs) for address, stage in stages.items()}, stale(list(stages)))
+    return [job_of(stages[address], upstream) for address, upstream in todo.items()]
 
 
 def gpu_share(text: str) -> float:
-    """The part of a GPU that a training takes; none if nothing is said. raises: RuntimeError"""
+    """The part of a GPU that a training takes; none if nothing is said. raises: Refused"""
     try:
         share = float(text or 0)
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise RuntimeError(
+        raise Refused(
             f"GPU_SHARE: {text!r}: the part of a GPU that a training takes: give a number from 0 to 1"
         )
     return share
@@ -97,7 +91,7 @@ def resources(job: Job, share: float) -> dict:
 
 
 def refuse(todo: list[Job], share: float, machines: list[dict]) -> None:
-    """Raises RuntimeError if a job has no machine that is large enough: Ray would wait for one without end.
+    """Raises Refused if a job has no machine that is large enough: Ray would wait for one without end.
 
     machines: what each offers, as Ray writes it: {"CPU": 4.0, "GPU": 1.0, ...}
     """
@@ -108,13 +102,14 @@ def refuse(todo: list[Job], share: float, machines: list[dict]) -> None:
     ):
         most = max(machine.get(unit, 0) for machine in machines)
         if asked > most:
-            raise RuntimeError(
+            raise Refused(
                 f"{setting}: {asked:g}: the largest machine of the cluster has {most:g} {unit}; lower it"
             )
 
 
 class Head:
-    """All that is asked and told of DVC while stages run: one process, one call at a time, so that no lock is fought for."""
+    """All that is asked and told of DVC while stages run: one process, one call at a time, and no fight for a
+    lock."""
 
     def __init__(self, root: str):
         os.chdir(root)  # DVC's addresses are as seen from here
@@ -122,34 +117,33 @@ class Head:
 
     def due(self, address: str, *_recorded) -> bool:
         """Whether DVC would run the stage, now that all it needs is recorded."""
-        with Repo(_wait_for_lock=True) as repo, repo.lock:
-            (stage,) = repo.stage.collect(address)
-            return stage.changed()
+        return is_due(address)
 
     def record(self, address: str, seconds: float | None) -> float | None:
         """Enters what a stage has read and written into dvc.lock and the cache; nothing if it did not run.
 
-        raises: RuntimeError if it has not written what it should
+        raises: Refused if it has not written what it should
         """
         try:
             if seconds is not None:
-                with Repo(_wait_for_lock=True) as repo:
-                    repo.commit(address, force=True)
-        except DvcException as error:  # these lose their message on the way to another process
-            raise RuntimeError(f"stage {address}: {error}") from None
+                record(address)
+        except KNOWN as error:  # these lose their message on the way to another process
+            raise Refused(f"stage {address}: {error}") from None
         return seconds
 
 
 def run(job: Job, due: bool) -> float | None:
     """Runs a stage's command if it is due; returns the seconds. Its output goes to build/logs.
 
-    raises: RuntimeError that shows the end of it; ConnectionError, which Ray tries again, if another try might do
+    raises: RuntimeError that shows the end of it; ConnectionError, which Ray tries again, if another try
+    might do
     """
     if not due:
         return None
     for path in map(Path, job.cleared):
         rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    here = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"  # Ray's own Python: of the same environment
+    # Ray's own Python: of the same environment
+    here = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
     log = Path(job.environment["DVC_ROOT"]) / log_of(job.address)
     started = time.monotonic()
     with open(log, "w") as file:
@@ -167,20 +161,18 @@ def run(job: Job, due: bool) -> float | None:
 
 
 def connect(address: str) -> None:
-    """raises: RuntimeError, one line, if there is no cluster to be had at `address`"""
+    """raises: Refused, one line, if there is no cluster to be had at `address`"""
     if ray is None:
-        raise RuntimeError("RAY: ray is not installed; pip install -r requirements-cluster.txt")
+        raise Refused("RAY: ray is not installed; pip install -r requirements-cluster.txt")
     if sys.platform != "linux":
-        raise RuntimeError(f"RAY: {sys.platform}: stages end with their worker on Linux only; leave RAY out")
+        raise Refused(f"RAY: {sys.platform}: stages end with their worker on Linux only; leave RAY out")
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
         said = (
             "no cluster answers" if isinstance(error, ConnectionError) else str(error).strip().splitlines()[0]
         )
-        raise RuntimeError(
-            f"RAY: {address!r}: {said}; `ray start --head` starts one, RAY=auto finds it"
-        ) from None
+        raise Refused(f"RAY: {address!r}: {said}; `ray start --head` starts one, RAY=auto finds it") from None
 
 
 def submit(todo: list[Job], share: float) -> dict:
@@ -199,7 +191,8 @@ def submit(todo: list[Job], share: float) -> dict:
 
 
 def follow(waiting: dict) -> None:
-    """Shows each stage as it is recorded. What does not need a failed stage goes on. raises: RuntimeError if one has failed"""
+    """Shows each stage as it is recorded. What does not need a failed stage goes on. raises: Refused if one
+    has failed"""
     failed, total = set(), len(waiting)
     with tqdm(total=total, unit="stage") as bar:
         while waiting:
@@ -217,13 +210,14 @@ def follow(waiting: dict) -> None:
                 failed.add(job.address)
             bar.update()
     if failed:
-        raise RuntimeError(
+        raise Refused(
             f"{len(failed)} of {total} stages failed, or need one that did: {', '.join(sorted(failed))}"
         )
 
 
 def main() -> None:
     pipeline, address = sys.argv[1:]
+    forget_half_a_note()
     share = gpu_share(os.environ.get("GPU_SHARE", ""))
     LOGS.mkdir(parents=True, exist_ok=True)
     todo = jobs(pipeline)
@@ -235,7 +229,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Exception as error:
-        sys.exit(f"error: {told(error)}")
+    told.run(main, *KNOWN)

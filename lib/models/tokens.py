@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib.core.errors import pick
+from lib.core.returned import numbers
 from lib.models.spikformer import Block, Spikformer
 
 
@@ -96,7 +97,8 @@ class Selector(nn.Module):
             drawn = F.gumbel_softmax(score, tau=1.0, hard=True)[..., 0]
             keep = drawn if keep is None else keep * drawn
         else:
-            score = score[..., 0] if self.rule == "learned" else score
+            learned = self.rule == "learned"
+            score = score[..., 0] if learned else numbers(score, x[0, :, :, 0], f"rule {self.rule}")
             score = score if keep is None else torch.where(keep > 0, score, -torch.inf)
             # columns are small whole numbers, with many ties
             rate = x.mean((0, 3)) if self.rule == "attention" else None

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from lib.core import collectives
 from lib.core.errors import pick
+from lib.core.returned import numbers
 from lib.models import SpikingNet
 from lib.pruning.compact import at_rest, compact, take
 from lib.pruning.growth import GROWTH
@@ -22,7 +23,6 @@ from lib.pruning.masks import (
 )
 from lib.pruning.probing import probe
 from lib.pruning.pruner import Pruner
-from lib.pruning.returned import numbers
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, planned, update_epochs
 from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, weight_scores
 from lib.settings import Method

@@ -3,7 +3,7 @@
 import math
 
 from lib.core.errors import pick
-from lib.pruning.returned import fraction
+from lib.core.returned import fraction
 
 
 def constant(progress: float, final: float) -> float:
@@ -40,6 +40,20 @@ def planned(
         who = f"{kind} {name}, update {number} of {len(updates)}"
         plan[epoch] = fraction(schedule(number / len(updates), *ends), allowed, who)
     return plan
+
+
+def exchanges(name: str, share: float, updates: list[int], end: int, kind: str) -> dict[int, float]:
+    """{epoch: share of what is left that is exchanged}, at all `updates`; end: the epoch at which the schedule has ended.
+
+    name: of REGROW_SCHEDULES; kind: its setting, as a message names it
+    raises: ConfigError if no schedule has that name; CriterionError if a share leaves [0, 1)
+    """
+    schedule = pick(REGROW_SCHEDULES, name, kind)
+    who = f"{kind} {name}, update {{}} of {len(updates)}"
+    return {
+        epoch: fraction(schedule(epoch / end, share), "[0, 1)", who.format(number))
+        for number, epoch in enumerate(updates, 1)
+    }
 
 
 def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool, stop: float = 1.0) -> list[int]:

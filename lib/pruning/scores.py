@@ -14,8 +14,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from lib.core.returned import finite, numbers, shaped
 from lib.models import Activity, Site
-from lib.pruning.returned import finite, numbers, shaped
 
 T_N_H_W = (0, 1, 3, 4)  # every dimension of [T, N, C, H, W] but the channel
 

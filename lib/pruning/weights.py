@@ -8,11 +8,11 @@ the dense one (of the effective weight), and so is the optimiser's momentum: tha
 import torch
 from torch import Tensor
 
+from lib.core.returned import numbers
 from lib.models import SpikingNet
 from lib.pruning.pruner import Pruner
-from lib.pruning.returned import numbers
 from lib.pruning.rewiring import SCOPES, WEIGHT_GROWTH, Rows, protected, rewired, shares, unrows
-from lib.pruning.schedules import DENSITY_SCHEDULES, REGROW_SCHEDULES, planned, update_epochs
+from lib.pruning.schedules import DENSITY_SCHEDULES, exchanges, planned, update_epochs
 from lib.pruning.sparse_init import sparse_masks, total_count
 from lib.settings import Rewire, Rewiring
 
@@ -75,6 +75,10 @@ class WeightPruner(Pruner):
         if method.ratio != "pq":
             ends = self.start, final
             self.densities = planned(DENSITY_SCHEDULES, method.ratio, "ratio", "(0, 1]", self.updates, *ends)
+        self.exchanges = dict.fromkeys(self.updates, method.exchange)
+        if method.exchange:
+            schedule = method.exchange_schedule
+            self.exchanges = exchanges(schedule, method.exchange, self.updates, self.end, "exchange_schedule")
         shapes = {name: tuple(weight.shape) for name, weight in self.net.weights().items()}
         device = next(net.parameters()).device
         self.masks = {
@@ -105,12 +109,10 @@ class WeightPruner(Pruner):
         if method.ratio != "pq":
             target = min(left, total_count(self.densities[epoch], every))
             share = 1 - target / left
-        exchange = method.exchange and REGROW_SCHEDULES[method.exchange_schedule](
-            epoch / self.end, method.exchange
-        )
         shown = self._rows(protected(weights.values()))
         active = self._rows(self.masks.values())
         ratios, seen = shares(self._rows(weights.values()), active, method, share)
+        exchange = self.exchanges[epoch]
         changed = rewired(shown, active, self._growth(), ratios, method, exchange, left - target)
         masks, went, came = (
             dict(zip(weights, unrows(rows, list(weights.values())), strict=True)) for rows in changed

@@ -1,6 +1,8 @@
 """tools/locked.py on a tiny pipeline: what is not as a dvc.lock says is found and named."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +131,96 @@ def test_a_stage_that_is_no_more_is_named(clone):
     lock.write_text(lock.read_text().replace("  draw:", "  sketch:\n    cmd: x\n  paint:"))
     done = locked(clone)
     assert done.returncode == 1 and "error: sketch: in dvc.lock, but in no dvc.yaml" in done.stderr
+
+
+def test_a_lock_whose_pipeline_is_gone_is_named(clone):
+    (clone / "studies" / "small" / "dvc.yaml").unlink()
+    done = locked(clone)
+    assert (
+        done.returncode == 1 and "studies/small/dvc.yaml:draw: in dvc.lock, but in no dvc.yaml" in done.stderr
+    )
+
+
+UNFINISHED = """
+stages:
+  train:
+    matrix: {seed: [0, 1]}
+    cmd: mkdir -p results/${item.seed} && echo ${item.seed} > results/${item.seed}/x.json
+    outs: ["results/${item.seed}": {cache: false, persist: true}]
+  draw:
+    cmd: ls results > figure.svg
+    deps: [results]
+    outs: [figure.svg: {cache: false, persist: true}]
+"""
+
+
+@pytest.fixture
+def unfinished(tmp_path) -> Path:
+    """A repository in which one of two trainings has run, and a figure was drawn of it."""
+    root = tmp_path / "unfinished"
+    (root / ".dvc").mkdir(parents=True)
+    (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    (root / "dvc.yaml").write_text(UNFINISHED)
+    assert ran("git", "init", "--quiet", root).returncode == 0
+    done = ran(sys.executable, "-m", "dvc", "repro", "-s", "train@0", "draw", cwd=root)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_of_a_study_in_progress_what_is_finished_is_as_locked(unfinished):
+    done = locked(unfinished)
+    assert done.returncode == 0 and "1 stages have not run" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_part_of_a_training_counts_if_a_figure_was_drawn_from_it(unfinished):
+    (unfinished / "results" / "1").mkdir()
+    (unfinished / "results" / "1" / "x.json").write_text("1\n")
+    done = locked(unfinished)
+    assert done.returncode == 1 and "results/1: not as locked by train@1" in done.stdout
+    assert ran(sys.executable, "-m", "dvc", "repro", "-s", "draw", cwd=unfinished).returncode == 0
+    assert locked(unfinished).returncode == 0
+
+
+CODE = """
+stages:
+  code:
+    cmd: sh write.sh
+    deps: [notebooks]
+    outs: [build/code/quick: {cache: false}]
+  train:
+    cmd: echo 1 > result.json
+    deps: [build/code/quick/11_train.py]
+    outs: [result.json: {cache: false, persist: true}]
+"""
+
+
+WRITE = """
+from pathlib import Path
+import notebook_code
+notebook_code.write(Path('build/code/quick'), Path('notebooks'))
+"""
+
+
+def notebook(path: Path, code: str, prose: str = "") -> None:
+    cells = [{"cell_type": "markdown", "source": [prose]}, {"cell_type": "code", "source": [code]}]
+    path.write_text(json.dumps({"cells": cells}))
+
+
+def test_the_code_of_a_notebook_is_compared_and_not_its_prose(clone):
+    (clone / "notebooks").mkdir()
+    (clone / ".gitignore").write_text("/net.bin\n/build\n")
+    notebook(clone / "notebooks" / "11_train.ipynb", "x = 1")
+    (clone / "write.sh").write_text(f'PYTHONPATH={TOOL.parent} {sys.executable} -c "{WRITE}"\n')
+    (clone / "dvc.yaml").write_text(CODE)
+    (clone / "dvc.lock").unlink()
+    (clone / "result.json").unlink()
+    assert ran(sys.executable, "-m", "dvc", "repro", cwd=clone).returncode == 0
+    shutil.rmtree(clone / "build")
+    notebook(clone / "notebooks" / "11_train.ipynb", "x = 1", "other prose")
+    assert locked(clone).returncode == 0
+    notebook(clone / "notebooks" / "11_train.ipynb", "x = 2")
+    done = locked(clone)
+    assert done.returncode == 1 and "build/code/quick/11_train.py: not as locked by train" in done.stdout
 
 
 def test_outside_of_a_repository_it_ends_in_a_line(tmp_path):

@@ -1,6 +1,6 @@
-"""tools/repro.py on a tiny pipeline of shell stages: order, completeness, and what is said when a stage fails."""
+"""tools/repro.py on a tiny pipeline of shell stages: order, completeness, and what is said when a stage
+fails."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -10,8 +10,11 @@ import threading
 import time
 from pathlib import Path
 
+import dvc_inside
 import psutil
 import pytest
+import repro as repro_tool
+import told
 
 from lib.settings import config
 
@@ -56,10 +59,7 @@ def repro(*arguments) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def tool():
-    spec = importlib.util.spec_from_file_location("repro", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return repro_tool
 
 
 def test_the_order_is_upstream_first_and_complete(repository, tool):
@@ -143,7 +143,7 @@ def test_a_failing_stage_gives_one_clear_error_with_the_end_of_its_log(repositor
 def test_a_refusal_in_a_notebook_is_all_that_is_shown(repository, kind):
     """As papermill ends: the line that the notebook shows, then its own exception."""
     shown = f"{kind}: task: 'x' is not known"
-    failing = f'(seq 100; echo "{shown}"; echo papermill.exceptions.PapermillExecutionError; echo after; exit 1) >&2'
+    failing = f'(seq 100; echo "{shown}"; echo papermill.exceptions.PapermillExecutionError; exit 1) >&2'
     (repository / "dvc.yaml").write_text(PIPELINE.replace("echo 1 > raw.txt", json.dumps(failing)))
     done = repro()
     assert done.returncode == 1
@@ -151,7 +151,8 @@ def test_a_refusal_in_a_notebook_is_all_that_is_shown(repository, kind):
 
 
 def test_dvc_lock_is_replaced_and_half_of_dvcs_notes_are_forgotten(repository):
-    """A kill while they are written leaves a part. Another name of the old dvc.lock shows that it is not written in place."""
+    """A kill while they are written leaves a part. Another name of the old dvc.lock shows that it is not
+    written in place."""
     assert repro().returncode == 0
     os.link("dvc.lock", "old")
     old = Path("old").read_text()
@@ -162,9 +163,6 @@ def test_dvc_lock_is_replaced_and_half_of_dvcs_notes_are_forgotten(repository):
 
 
 def test_a_dvc_lock_that_is_not_written_to_its_end_is_as_it_was(repository):
-    spec = importlib.util.spec_from_file_location("wholelock", TOOL.with_name("wholelock.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
 
     def half(content, file):
         file.write(content[: len(content) // 2])
@@ -172,7 +170,7 @@ def test_a_dvc_lock_that_is_not_written_to_its_end_is_as_it_was(repository):
 
     Path("dvc.lock").write_text("schema: '2.0'")
     with pytest.raises(KeyboardInterrupt):
-        module.beside("dvc.lock", "stages: {a: {cmd: b}}", half)
+        dvc_inside.beside("dvc.lock", "stages: {a: {cmd: b}}", half)
     assert Path("dvc.lock").read_text() == "schema: '2.0'"
 
 
@@ -189,7 +187,9 @@ def test_the_note_of_a_killed_run_holds_nobody_up(repository):
 
 
 def test_a_stage_that_another_run_is_at_is_told_in_a_line(tool):
-    said = "ERROR: failed to reproduce 'raw': 'raw.txt' is busy, it is being blocked by:\n  (PID 1): dvc repro\n\nIf there are no"
+    said = (
+        "ERROR: failed to reproduce 'raw': 'raw.txt' is busy, it is being blocked by:\n  (PID 1): dvc repro\n"
+    )
     assert tool.failure("raw", said).startswith(
         "stage raw: another run is at it"
     ) and "\n" not in tool.failure("raw", said)
@@ -271,12 +271,70 @@ def test_what_the_setting_up_meets_is_told_in_a_line(repository, path, text, wor
             ValueError("repository path '/x/' is not owned by current user"),
             ["git config --global --add safe.directory"],
         ),
-        (KeyError("out"), ["KeyError: 'out'"]),
         (OSError(30, "Read-only file system", "build\nlogs"), ["OSError", "Read-only"]),
     ],
 )
-def test_any_exception_is_a_line(tool, error, words):
-    assert "\n" not in tool.told(error) and all(word in tool.told(error) for word in words)
+def test_what_can_be_mended_outside_of_the_code_is_told_in_a_line(error, words):
+    line = told.line(error)
+    assert "\n" not in line and all(word in line for word in words)
+
+
+@pytest.mark.parametrize("error", [KeyError("out"), RuntimeError("dictionary changed size"), ValueError("x")])
+def test_a_bug_keeps_its_traceback(error):
+    def main():
+        raise error
+
+    with pytest.raises(type(error)):
+        told.run(main)
+
+
+def test_a_dvc_that_was_not_tried_is_told_in_a_line_with_what_to_do(repository):
+    code = "import dvc; dvc.__version__ = '9.9'; import dvc_inside"
+    path = {**os.environ, "PYTHONPATH": str(TOOL.parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "dvc 9.9" in done.stderr and "pip install -r requirements.txt" in done.stderr
+
+
+STUDY = """
+stages:
+  train:
+    matrix: {of: [dense, weights, channels]}
+    cmd: mkdir -p results/${item.of} && echo 1 > results/${item.of}/x
+    outs: ["results/${item.of}"]
+  code:
+    cmd: echo 1 > code.py
+    outs: [code.py]
+  show:
+    foreach: {accuracy: channels, density: weights, all: .}
+    do:
+      cmd: ls results/${item} > ${key}.svg
+      deps: [code.py, results/dense, "results/${item}"]
+      outs: ["${key}.svg"]
+"""
+
+
+def test_what_the_first_figure_needs_runs_first(repository, tool, monkeypatch):
+    (repository / "dvc.yaml").write_text(STUDY)
+    monkeypatch.setattr(tool, "cores", lambda: 1)
+    seen = []
+    monkeypatch.setattr(tool, "reproduce", lambda address: seen.append(address) or (address, 0.0))
+    tool.reproduce_all(tool.order("dvc.yaml"))
+    assert set(seen[:3]) == {"code", "train@channels", "train@dense"} and seen[3] == "show@accuracy"
+    assert len(seen) == 7
+
+
+def test_of_a_study_in_progress_what_is_finished_is_drawn(repository):
+    (repository / "dvc.yaml").write_text(STUDY)
+    for stage in ("train@dense", "train@weights"):
+        subprocess.run(["dvc", "repro", "-s", stage], check=True, capture_output=True)
+    done = repro("dvc.yaml", "show")
+    assert done.returncode == 0, done.stderr
+    assert "show@accuracy waits for results/channels" in done.stdout
+    assert sorted(path.name for path in repository.glob("*.svg")) == ["all.svg", "density.svg"]
+    assert (repository / "all.svg").read_text() == "dense\nweights\n"
+    assert repro().returncode == 0, "the rest"
+    assert (repository / "all.svg").read_text() == "channels\ndense\nweights\n"
 
 
 def test_after_a_failure_no_further_stage_starts(repository, tool, monkeypatch):
