@@ -43,9 +43,9 @@ def planned(
 
 
 def exchanges(name: str, share: float, updates: list[int], end: int, kind: str) -> dict[int, float]:
-    """{epoch: share of what is left that is exchanged}, at all `updates`; end: the epoch at which the schedule has ended.
+    """{epoch: share of what is left that is exchanged}, at all `updates`.
 
-    name: of REGROW_SCHEDULES; kind: its setting, as a message names it
+    name: of REGROW_SCHEDULES; kind: its setting, as a message names it; end: the epoch at which it has ended
     raises: ConfigError if no schedule has that name; CriterionError if a share leaves [0, 1)
     """
     schedule = pick(REGROW_SCHEDULES, name, kind)

@@ -140,7 +140,8 @@ def test_the_folder_of_recordings_may_be_given_itself(tmp_path, offline):  # noq
         (
             3,
             0.1,
-            "data.validation: 0.1: holds out 0 of 2 images of class 0 of cifar10-dvs; hold out one and leave one: raise it",
+            "data.validation: 0.1: holds out 0 of 2 images of class 0 of cifar10-dvs; "
+            "hold out one and leave one: raise it",
         ),
         (3, 0.9, "holds out 2 of 2 images of class 0 of cifar10-dvs; hold out one and leave one: lower it"),
         (3, 0.5, None),

@@ -10,7 +10,6 @@ import pytest
 import torch
 import torchvision.datasets.cifar
 import torchvision.transforms.functional
-from ruamel.yaml import YAML
 
 from lib import data, measure, models
 from lib.core.errors import ConfigError, DataError
@@ -279,29 +278,6 @@ def test_a_study_says_how_many_images_and_frames():
     arrays = data.prepare_for(settings.model_copy(update={"data": asked}), "digits-dvs-sim")
     assert arrays["train_x"].shape[1:] == (2, 2, 16, 16)
     assert len(arrays["train_y"]) + len(arrays["validation_y"]) == 100
-
-
-@pytest.mark.parametrize(
-    ("added", "line"),
-    [
-        ({"images": {"digitz": 10}}, "data.images: 'digitz' is the data of no task; the tasks use digits"),
-        ({"frames": {"digitz": 10}}, "data.frames: 'digitz' is the data of no task"),
-        ({"images": {"digits": 0}}, "data.images.digits: 0: "),
-        ({"frames": {"digits": 7}}, "T: 4: data.frames gives digits 7 frames; make them equal"),
-    ],
-)
-def test_wrong_images_and_frames_get_one_line(added, line, tmp_path):
-    settings = YAML(typ="safe").load((config.ROOT / "params.yaml").read_text())
-    settings["tasks"] = {name: task for name, task in settings["tasks"].items() if task["data"] == "digits"}
-    settings["grid"].update(data=["digits"], tasks=list(settings["tasks"]))
-    for task in settings["tasks"].values():
-        task["T"] = 4
-    settings["data"] |= added
-    with open(tmp_path / "params.yaml", "w") as file:
-        YAML(typ="safe").dump(settings, file)
-    with pytest.raises(ConfigError) as error:
-        config.read(tmp_path / "params.yaml")
-    assert line in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("failure", [URLError("no network"), RuntimeError("not found\nor corrupted")])

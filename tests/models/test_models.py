@@ -17,7 +17,8 @@ def test_vgg16_of_the_paper_study_has_the_published_number_of_parameters(task, c
     settings = config.load("paper").tasks[task]
     record = DATASETS[settings.data]
     with torch.device("meta"):
-        net = models.build(settings.net, record.classes, record.shape, settings.T, settings.neuron, settings.width)
+        given = record.classes, record.shape, settings.T, settings.neuron, settings.width
+        net = models.build(settings.net, *given)
     assert sum(p.numel() for p in net.parameters()) == count
 
 

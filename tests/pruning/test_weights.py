@@ -229,26 +229,6 @@ def test_adam_steps_of_regrown_weights_are_those_of_its_equations():
     assert sum(where.sum() for where in came.values()) > 20
 
 
-@pytest.mark.parametrize("stop", [1, 3])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_resumed_run_ends_as_an_unbroken_one(method, stop, few_digits, tmp_path):
-    unbroken, broken = (run_of(few_digits, **METHODS[method]) for _ in range(2))
-    for _ in range(4):
-        unbroken.epoch()
-    for _ in range(stop):
-        broken.epoch()
-    broken.checkpoint(tmp_path / "run.pt")
-    torch.manual_seed(123)
-    resumed = run_of(few_digits, **METHODS[method])
-    assert resumed.resume(tmp_path / "run.pt")
-    for _ in range(4 - stop):
-        resumed.epoch()
-    assert resumed.log == unbroken.log and resumed.pruner.history == unbroken.pruner.history
-    theirs = unbroken.finish().state_dict()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in resumed.finish().state_dict().items())
-    assert_held(resumed.net, unbroken.pruner.masks)
-
-
 def test_a_copy_goes_its_own_way_and_holds_its_masks(few_digits):
     run = run_of(few_digits)
     run.epoch()

@@ -20,6 +20,7 @@ REFUSED = [
     ("methods.sca.mode", "gate", ["'gate'", "'frozen', 'soft' or 'fixed'"]),
     ("data.validation", 1e-9, ["1e-09", "greater than or equal to 0.005"]),
     ("data.validation", 0.999, ["0.999", "less than or equal to 0.9"]),
+    ("data.images", {"digits": 0}, ["data.images.digits: 0: "]),
     ("data.split_seed", -1, ["-1", "greater than or equal to 0"]),
     ("grid.seeds", [2**32], ["4294967296", "less than or equal to 4294967295"]),
     ("baselines.anew.widths", "wide", ["'wide'", "'found' or 'uniform'"]),
