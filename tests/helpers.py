@@ -7,7 +7,8 @@ import torch
 from spiking import assert_alive, images, random_masks, settle
 from torch import nn
 
-from lib import pruning
+from lib import models, pruning
+from lib.pruning.tokens import recalibrate
 from lib.settings import Method, Prune, Task, Train, Trial
 
 __all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tools/spiking.py
@@ -26,14 +27,29 @@ def make_net(neuron="if", name="vgg-digits", in_shape=(1, 8, 8), width=0.5, T=4,
     return spiking.spiking_net(name, in_shape, neuron, width, T, **settings)
 
 
+def digits_net(seed=0, width=1.0):
+    """A transformer in float64, with batch norm randomised and settled, so that every layer fires."""
+    torch.manual_seed(seed)
+    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", width=width).double()
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            nn.init.uniform_(module.weight, 1.0, 2.5)
+            nn.init.uniform_(module.bias, 0.0, 1.0)
+    nn.init.normal_(net.head.weight, std=0.5)
+    recalibrate(net, [(images(net, 64, seed=seed), None)])
+    return net
+
+
 def masked_net(masks_of, n=16, **settings):
-    """(net, masks): masked, settled under its masks, and checked on n images to spike and to feel every mask."""
+    """(net, masks): masked, settled under its masks, and checked on n images to spike and to feel every
+    mask."""
     net = make_net(**settings)
     return net, spiking.mask_alive(net, masks_of(net), n)
 
 
 def method(**settings):
-    return Method(label="test", **{"l1": 0.0, "interval": 1, "regrow": 0.1, **settings})
+    """Whatever a setting names, be it a criterion that a test has registered itself."""
+    return Method(label="test", l1=0.0, interval=1, regrow=0.1).model_copy(update=settings)
 
 
 def task_of(epochs=2, **recipe):
@@ -84,7 +100,8 @@ def snapshot(net):
 
 
 def frozen_entries(net, masks):
-    """{tensor of the state dict: bool, True where its output or input channel is masked}, written out for a plain VGG."""
+    """{tensor of the state dict: bool, True where its output or input channel is masked},
+    written out for a plain VGG."""
     frozen = {name: torch.zeros_like(tensor, dtype=torch.bool) for name, tensor in net.state_dict().items()}
     names = dict((module, name) for name, module in net.named_modules())
     convs = [names[m] for m in net.modules() if isinstance(m, nn.Conv2d)]

@@ -18,7 +18,7 @@ sys.path.insert(
 
 import prose
 
-from lib.core.files import whole
+from lib.core.files import atomic_write
 from lib.settings.config import ROOT
 
 README = ROOT / "README.md"
@@ -170,5 +170,5 @@ def filled_notebook(text: str) -> str:
 
 if __name__ == "__main__":
     for path, fill in ((README, filled), (START, filled_notebook)):
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_text(fill(path.read_text()))

@@ -1,1 +1,2 @@
-"""What everything else stands on: messages of one line, files that are whole or not there, what several devices share."""
+"""What everything else stands on: messages of one line, files that are whole or not there,
+what several devices share."""

@@ -1,5 +1,5 @@
-"""What the devices of one training do together: each is a process, and works on its share of every batch. With one device there
-is nothing to do, and nothing is done."""
+"""What the devices of one training do together: each is a process, and works on its share of every batch.
+With one device there is nothing to do, and nothing is done."""
 
 import hashlib
 
@@ -20,11 +20,9 @@ def rank() -> int:
 
 def device() -> torch.device:
     """This process's GPU, if the machine has any, else the CPU."""
-    return (
-        torch.device("cuda", torch.cuda.current_device())
-        if torch.cuda.is_available()
-        else torch.device("cpu")
-    )
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 def shard(batch: Tensor, dim: int) -> Tensor:
@@ -34,7 +32,8 @@ def shard(batch: Tensor, dim: int) -> Tensor:
 
 @torch.no_grad()
 def all_mean(tensors: list[Tensor]) -> None:
-    """Replaces each by its mean over the devices, in place, in one message. Every device ends with the same bits."""
+    """Replaces each by its mean over the devices, in place, in one message.
+    Every device ends with the same bits."""
     if world_size() == 1 or not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -48,13 +47,14 @@ def all_sum(value: float) -> float:
     """The sum over the devices."""
     if world_size() == 1:
         return value
-    whole = torch.tensor(value, dtype=torch.float64, device=device())
-    dist.all_reduce(whole)
-    return whole.item()
+    total = torch.tensor(value, dtype=torch.float64, device=device())
+    dist.all_reduce(total)
+    return total.item()
 
 
 def check_same(state, where: str) -> None:
-    """Raises RuntimeError, on every device alike, unless all hold the same state, a dict of tensors and numbers."""
+    """Raises RuntimeError, on every device alike, unless all hold the same state,
+    a dict of tensors and numbers."""
     if world_size() == 1:
         return
     digest = hashlib.sha256()

@@ -46,16 +46,16 @@ def pick(table: dict, name: str, where: str):
 
 LONGEST = 100  # characters of a value in a message
 MOST = 8  # wrong values in a message
-KINDS = {
-    "weights": ("rewiring", "tickets", "threshold"),
-    "tokens": ("select", "tickets"),
-}  # lib/settings/method.py
+# what lib/settings/method.py has of each group that has several
+KINDS = {"weights": ("rewiring", "tickets", "threshold"), "tokens": ("select", "tickets")}
 ALLOWED = {  # pydantic's error types -> what to do, where its own message speaks of Python
     "model_type": "give keys with values, as in params.yaml",
     "dict_type": "give keys with values, as in params.yaml",
     "tuple_type": "give a list, in square brackets",
     "too_short": "give at least one",
-    "string_pattern_mismatch": "use lower-case letters, digits and hyphens: it goes into names of files and stages",
+    "string_pattern_mismatch": (
+        "use lower-case letters, digits and hyphens: it goes into names of files and stages"
+    ),
 }
 
 
@@ -72,7 +72,9 @@ def _explain(error: dict) -> str:
     if loc[0:1] and loc[0] in KINDS:
         del loc[2:3]  # the kind of method, which is no key
     place = ".".join(map(str, loc)) or "the file"
-    kind, value, message = error["type"], error["input"], error["msg"].removeprefix("Value error, ")
+    kind = error["type"]
+    value = error["input"]
+    message = error["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"{place}: {message}" if error["loc"] else message
     if kind == "union_tag_not_found":

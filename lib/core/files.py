@@ -12,8 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent  # of the repository
 
 
 @contextmanager
-def whole(path: Path):
-    """Yields a path beside `path` to write to; moved into place if nothing failed, removed otherwise: no half file, ever.
+def atomic_write(path: Path):
+    """Yields a path beside `path` to write to; moved into place if nothing failed, removed otherwise:
+    no half file, ever.
 
     raises: WriteError, in a line, if the disk is full or the folder is not to be written to
     """
@@ -37,5 +38,5 @@ def whole(path: Path):
 
 def write_text(path: Path, text: str) -> None:
     """Written beside and moved into place: a stopped run leaves the old file whole. raises: WriteError"""
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(text)

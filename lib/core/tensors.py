@@ -6,16 +6,15 @@ from pathlib import Path
 
 import torch
 
-from lib.core.files import whole
+from lib.core.files import atomic_write
 
 
 def save_tensors(state: dict, path: Path) -> None:
     """Numbers, names and tensors; the same ones give the same bytes. raises: WriteError"""
-    made = (
-        io.BytesIO()
-    )  # torch's own writer hides why a disk refuses, and writes the name of the file into it
+    # torch's own writer hides why a disk refuses, and writes the name of the file into it
+    made = io.BytesIO()
     torch.save(state, made)
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(made.getbuffer())
 
 

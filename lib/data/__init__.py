@@ -14,5 +14,6 @@ from lib.data.splits import (
 )
 
 __all__ = [
-    "AUGMENT", "Images", "Splits", "batches", "load", "open_or_prepare", "prepare", "prepare_for", "root_folder", "save",
+    "AUGMENT", "Images", "Splits", "batches", "load", "open_or_prepare", "prepare", "prepare_for",
+    "root_folder", "save",
 ]  # fmt: skip

@@ -16,7 +16,8 @@ def crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     """
     if x.dim() != 4:
         raise ConfigError(
-            "augment: crop_flip and crop_flip_rotate are for still images; event frames take roll_flip or none"
+            "augment: crop_flip and crop_flip_rotate are for still images; "
+            "event frames take roll_flip or none"
         )
     n, _, height, width = x.shape
     padded = F.pad(x, (4, 4, 4, 4))
@@ -24,31 +25,34 @@ def crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     rows = top[:, None] + torch.arange(height)
     columns = left[:, None] + torch.arange(width)
     columns = torch.where(torch.rand(n, 1, generator=generator) < 0.5, columns, columns.flip(1))
-    return padded[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
-        0, 3, 1, 2
-    )
+    picked = padded[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return picked.permute(0, 3, 1, 2)
 
 
 def rotated(x: Tensor, degrees: Tensor) -> Tensor:
-    """Each image turned counter-clockwise about its middle, nearest pixel, 0 outside. x: [N, C, H, W]; degrees: [N]"""
-    angle, (height, width) = torch.deg2rad(degrees), x.shape[2:]
-    cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    turn = torch.stack([cos, -sin * height / width, none, sin * width / height, cos, none], dim=1).view(
-        -1, 2, 3
-    )
+    """Each image turned counter-clockwise about its middle, nearest pixel, 0 outside.
+    x: [N, C, H, W]; degrees: [N]"""
+    angle = torch.deg2rad(degrees)
+    height, width = x.shape[2:]
+    cos = angle.cos()
+    sin = angle.sin()
+    none = torch.zeros_like(angle)
+    entries = [cos, -sin * height / width, none, sin * width / height, cos, none]
+    turn = torch.stack(entries, dim=1).view(-1, 2, 3)
     grid = F.affine_grid(turn, list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
 def crop_flip_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
-    """`crop_flip`, then a rotation by up to 15 degrees either way, drawn for each image: CIFAR-100's (A26). x: [N, C, H, W]"""
+    """`crop_flip`, then a rotation by up to 15 degrees either way, drawn for each image: CIFAR-100's (A26).
+    x: [N, C, H, W]"""
     x = crop_flip(x, generator)
     return rotated(x, 30 * torch.rand(len(x), generator=generator) - 15)
 
 
 def roll_flip(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Augmentation of event frames, drawn for each recording: a roll by up to 5 pixels either way and a horizontal flip, the
-    same for all its frames. x: [T, N, 2, H, W]
+    """Augmentation of event frames, drawn for each recording: a roll by up to 5 pixels either way and a
+    horizontal flip, the same for all its frames. x: [T, N, 2, H, W]
 
     raises: ConfigError for still images
     """

@@ -1,4 +1,5 @@
-"""The official files of the data sets: fetched, checked by their digests, unpacked whole or not at all, read one by one."""
+"""The official files of the data sets: fetched, checked by their digests, unpacked whole or not at all,
+read one by one."""
 
 import shutil
 import tarfile
@@ -9,13 +10,11 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import numpy as np
 from tqdm import tqdm
 
 from lib.core.errors import DataError
 
 HINT = "or set SNN_DATA or data.root in params.yaml to where it is"
-TINY_URL, TINY_MD5 = "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de"
 
 
 def seen(folder: Path, most: int = 6) -> str:
@@ -26,7 +25,8 @@ def seen(folder: Path, most: int = 6) -> str:
 
 
 def placed(root: Path, name: str, archive: str, holds: Callable[[Path], bool]) -> Path:
-    """The official folder `name` in `root`, one level further down, as some tools unpack it, or `root` itself.
+    """The official folder `name` in `root`, one level further down, as some tools unpack it,
+    or `root` itself.
 
     archive: how the archive is named without its ending; holds: whether a folder looks like the official one
     """
@@ -48,9 +48,11 @@ def verify(name: str, path: Path, md5: str, remedy: str) -> None:
 
 
 def fetch(url: str, path: Path, md5: str) -> None:
-    """Downloads an official file to `path`, with a progress bar, unless it is there; goes on from what an earlier try has left.
+    """Downloads an official file to `path`, with a progress bar, unless it is there;
+    goes on from what an earlier try has left.
 
-    raises: OSError if the connection fails or breaks off (try again), RuntimeError if what is there is not the official file
+    raises: OSError if the connection fails or breaks off (try again),
+    RuntimeError if what is there is not the official file
     """
     from torchvision.datasets.utils import calculate_md5
 
@@ -89,7 +91,8 @@ def append(url: str, beside: Path) -> None:
 
 
 def absent(name: str, folder: Path, error: Exception, archives: Iterable[tuple[Path, str]]) -> DataError:
-    """What to say of data that were not found and not downloaded; archives: path and md5 of each; a broken one is named."""
+    """What to say of data that were not found and not downloaded; archives: path and md5 of each;
+    a broken one is named."""
     for archive, md5 in archives:
         if archive.exists():
             try:
@@ -98,7 +101,8 @@ def absent(name: str, folder: Path, error: Exception, archives: Iterable[tuple[P
                 return broken
     reason = " ".join(str(error).split())
     return DataError(
-        f"{name}: not found under {folder.parent} (it holds {seen(folder.parent)}) and not downloaded ({reason}); "
+        f"{name}: not found under {folder.parent} (it holds {seen(folder.parent)}) "
+        f"and not downloaded ({reason}); "
         f"put the official folder {folder.name} there, {HINT}"
     )
 
@@ -132,88 +136,6 @@ def unpack(archive: Path, folder: Path) -> None:
         shutil.rmtree(beside / "all")
 
 
-def fetch_tiny(folder: Path) -> None:
-    """Downloads Tiny-ImageNet's official archive, if it is not there whole, and unpacks it. raises: DataError"""
-    archive = folder.with_name(f"{folder.name}.zip")
-    try:
-        fetch(TINY_URL, archive, TINY_MD5)
-        unpack(archive, folder)
-    except (OSError, RuntimeError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise absent("tiny-imagenet", folder, error, [(archive, TINY_MD5)]) from error
-
-
-def tiny_files(folder: Path) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
-    """(image, label) of Tiny-ImageNet's training and of its validation part.
-
-    raises: DataError that says what is missing
-    """
-    if not all((folder / part).is_dir() for part in ("train", "val")):
-        raise DataError(
-            f"tiny-imagenet: {folder} lacks train/ or val/: it holds {seen(folder)}; put both there"
-        )
-    trains = tiny_train(folder)
-    number = {wnid: n for n, wnid in enumerate(trains)}
-    tests = tiny_val(folder, trains)
-    if missing := sorted(set(trains) - {wnid for _, wnid in tests}):
-        raise DataError(
-            f"tiny-imagenet: {folder / 'val'} has no image of {missing[0]}; put the official folder there"
-        )
-    labelled = [(path, number[wnid]) for wnid in trains for path in trains[wnid]]
-    return labelled, [(path, number[wnid]) for path, wnid in tests]
-
-
-def tiny_train(folder: Path) -> dict[str, list[Path]]:
-    """{class: its training images}, from train/<class>/images/ or train/<class>/.
-
-    raises: DataError if a class has none
-    """
-    found = {}
-    for one in sorted(path for path in (folder / "train").iterdir() if path.is_dir()):
-        images = one / "images"
-        found[one.name] = some(images if images.is_dir() else one, "*.JPEG", "tiny-imagenet")
-    return found
-
-
-def tiny_val(folder: Path, classes: Iterable[str]) -> list[tuple[Path, str]]:
-    """(image, class) of the validation part, val_0 first, by val_annotations.txt, else by class folders of three kinds.
-
-    raises: DataError if it lies in none of these ways, or names a class that is not among `classes`
-    """
-    val = folder / "val"
-    notes = val / "val_annotations.txt"
-    if notes.is_file():
-        rows = [(*line.split("\t"), "")[:2] for line in filter(None, notes.read_text().splitlines())]
-        pairs = [(lying(val, file, wnid), wnid) for file, wnid in rows]
-    else:
-        places = [(place, wnid) for wnid in classes for place in sorted_into(val, wnid)]
-        pairs = [(path, wnid) for place, wnid in places for path in place.glob("*.JPEG")]
-        pairs.sort(key=lambda pair: in_order(pair[0]))
-    if not any(path.is_file() for path, _ in pairs):
-        raise DataError(
-            f"tiny-imagenet: {val} has another layout: val holds {seen(val)}; its images/ {seen(val / 'images')}; "
-            f"known are val_annotations.txt with images/*.JPEG, and <class>/images/, <class>/ and images/<class>/"
-        )
-    for path, wnid in pairs:
-        if wnid not in classes:
-            raise DataError(
-                f"tiny-imagenet: {notes}: {path.name} is of class {wnid!r}, which {folder / 'train'} lacks; "
-                f"put the official folder there"
-            )
-    return pairs
-
-
-def sorted_into(val: Path, wnid: str) -> tuple[Path, Path, Path]:
-    """Where people's scripts move the validation images of a class."""
-    return val / wnid / "images", val / wnid, val / "images" / wnid
-
-
-def lying(val: Path, file: str, wnid: str) -> Path:
-    """Where an annotated image lies: its official place, if it is in none."""
-    official = val / "images" / file
-    places = (official, *(place / file for place in sorted_into(val, wnid)))
-    return next((path for path in places if path.is_file()), official)
-
-
 def in_order(path: Path) -> tuple[int, str]:
     """File 2 before file 10."""
     return len(path.name), path.name
@@ -227,23 +149,3 @@ def some(folder: Path, pattern: str, name: str) -> list[Path]:
             f"{name}: a class has no images: there is no {folder}/{pattern}; put the official folder there"
         )
     return found
-
-
-def jpeg(path: Path) -> np.ndarray:
-    """One 64x64 image, grey ones as RGB: uint8 [3, 64, 64]. raises: DataError that names the file"""
-    from PIL import Image
-
-    try:
-        pixels = np.asarray(Image.open(path).convert("RGB"))
-    except FileNotFoundError as error:
-        raise DataError(f"tiny-imagenet: {path} is missing; put the official file there") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error).replace(str(path), "it")
-        raise DataError(
-            f"tiny-imagenet: {path} cannot be read as a JPEG ({reason}); put the official file there"
-        ) from error
-    if pixels.shape != (64, 64, 3):
-        raise DataError(
-            f"tiny-imagenet: {path} has {pixels.shape[1]}x{pixels.shape[0]} pixels; official images have 64x64"
-        )
-    return pixels.transpose(2, 0, 1)

@@ -1,9 +1,10 @@
 """Event streams: simulated from still images, and recorded ones; both end as frames that count events.
 
-A simulated stream is made the way CIFAR10-DVS was recorded: an image moves along a closed smooth path before a sensor that
-reports each crossing of a contrast threshold of log intensity. It is always called *simulated*: it stands in where no recording
-can be had. An event is (t, x, y, p): time, column, row, polarity (1: brighter, 0: darker). Frames hold counts in whole numbers,
-never normalised, so that a network's first layer costs one operation an event and synapse.
+A simulated stream is made the way CIFAR10-DVS was recorded: an image moves along a closed smooth path before
+a sensor that reports each crossing of a contrast threshold of log intensity. It is always called *simulated*:
+it stands in where no recording can be had. An event is (t, x, y, p): time, column, row, polarity (1:
+brighter, 0: darker). Frames hold counts in whole numbers, never normalised, so that a network's first layer
+costs one operation an event and synapse.
 """
 
 import math
@@ -20,21 +21,23 @@ from torch import Tensor
 from lib.core.errors import DataError
 from lib.data import download
 
-DARK = 0.05  # light that the sensor sees in a black pixel, as a share of white: so that the logarithm of black is finite
+DARK = 0.05  # light of a black pixel, as a share of white: so that the logarithm of black is finite
 DARKER, BRIGHTER = 0, 1
 SENSOR = 128  # pixels a side of the camera that recorded CIFAR10-DVS
 BLUE, ORANGE = np.array([0.0, 0.45, 0.70]), np.array([0.90, 0.45, 0.0])
 
 
 def closed_path(steps: int, amplitude: float) -> Tensor:
-    """Displacement (x, y) in pixels before and after each of `steps` steps of a closed figure of eight: [steps + 1, 2]."""
+    """Displacement (x, y) in pixels before and after each of `steps` steps of a closed figure of eight:
+    [steps + 1, 2]."""
     phase = torch.linspace(0, 2 * math.pi, steps + 1)
     phase[-1] = 0  # the same place as at the start, to the last bit
     return amplitude * torch.stack([phase.sin(), (2 * phase).sin() / 2], dim=1)
 
 
 def shifted(images: Tensor, displacement: Tensor, size: int) -> Tensor:
-    """Images [N, 1, H, W] drawn at size x size pixels and displaced by (x, y) of these pixels, bilinear, edges continued."""
+    """Images [N, 1, H, W] drawn at size x size pixels and displaced by (x, y) of these pixels, bilinear,
+    edges continued."""
     grid = torch.linspace(-1 + 1 / size, 1 - 1 / size, size)
     rows, columns = torch.meshgrid(
         grid - 2 * displacement[1] / size, grid - 2 * displacement[0] / size, indexing="ij"
@@ -49,7 +52,8 @@ def simulate(
 ) -> Tensor:
     """Events a pixel, polarity and step: uint8 [N, steps, 2, size, size].
 
-    images: [N, C, H, W] in [0, 1], colours are averaged; size: pixels a side of the sensor; steps: time steps of one loop
+    images: [N, C, H, W] in [0, 1], colours are averaged; size: pixels a side of the sensor;
+    steps: time steps of one loop
     amplitude: of the path, in sensor pixels; sensor: threshold, refractory and noise, as `sense` takes them
     """
     bright = images.mean(1, keepdim=True)
@@ -67,8 +71,8 @@ def sense(
     """What the sensor reports at each moment after the first: uint8 [N, 2, H, W], at most 255 events each.
 
     light: intensities [N, H, W] in [0, 1], moment by moment; threshold: of one event, in log intensity, > 0
-    refractory: steps for which a pixel is silent after an event, its level following the light meanwhile; a pixel then
-    reports one event a step at most
+    refractory: steps for which a pixel is silent after an event, its level following the light meanwhile; a
+    pixel then reports one event a step at most
     noise: probability of a spurious event a pixel, polarity and step, in [0, 1); a silent pixel has none
     raises: ValueError if threshold <= 0 or noise is not in [0, 1)
     """
@@ -109,7 +113,8 @@ def frames(events: Tensor, T: int) -> Tensor:
 
 
 def stream(events: Tensor) -> dict[str, np.ndarray]:
-    """The events of one recording, [steps, 2, H, W], as t, x, y, p in order of time, as event files hold them."""
+    """The events of one recording, [steps, 2, H, W], as t, x, y, p in order of time,
+    as event files hold them."""
     counts = events.numpy()
     t, p, y, x = np.nonzero(counts)
     times = counts[t, p, y, x]
@@ -117,15 +122,17 @@ def stream(events: Tensor) -> dict[str, np.ndarray]:
 
 
 def make_recordings(root: Path) -> None:
-    """Makes root/events_np/<class>/*.npz of CIFAR10-DVS by SpikingJelly, from root/extract/<class>/*.aedat if it is there,
-    else from root/download/*.zip, downloaded as far as they are not there (a later try goes on from there).
+    """Makes root/events_np/<class>/*.npz of CIFAR10-DVS by SpikingJelly, from root/extract/<class>/*.aedat if
+    it is there, else from root/download/*.zip, downloaded as far as they are not there (a later try goes on
+    from there).
 
-    SpikingJelly's own attempt leaves a marker behind when it fails, and refuses every later one; here each folder is
-    moved into place when it is whole. raises: DataError
+    SpikingJelly's own attempt leaves a marker behind when it fails, and refuses every later one; here each
+    folder is moved into place when it is whole. raises: DataError
     """
     from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS
 
-    archives, extract = root / "download", root / "extract"
+    archives = root / "download"
+    extract = root / "extract"
     official = CIFAR10DVS.resource_url_md5()
     if not extract.is_dir():
         try:
@@ -161,7 +168,8 @@ def broken_aedat(extract: Path, error: Exception) -> DataError:
 
 
 def recording(path: Path, frames: int) -> dict[str, np.ndarray]:
-    """t, x, y, p of one CIFAR10-DVS recording, as SpikingJelly keeps them. raises: DataError that names the file"""
+    """t, x, y, p of one CIFAR10-DVS recording, as SpikingJelly keeps them.
+    raises: DataError that names the file"""
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {key: file[key] for key in "txyp"}
@@ -172,9 +180,8 @@ def recording(path: Path, frames: int) -> dict[str, np.ndarray]:
     sizes = {values.shape for values in found.values()}
     if len(sizes) != 1 or len(found["t"].shape) != 1 or len(found["t"]) < frames:
         least = min(values.size for values in found.values())
-        raise DataError(
-            f"cifar10-dvs: {path} holds {least} whole events; {frames} frames need as many; put it there whole"
-        )
+        need = f"{frames} frames need as many"
+        raise DataError(f"cifar10-dvs: {path} holds {least} whole events; {need}; put it there whole")
     # written so that what is no number is outside, too
     if not all(found[axis].min() >= 0 and found[axis].max() < SENSOR for axis in "xy"):
         raise DataError(
@@ -188,13 +195,14 @@ def recording(path: Path, frames: int) -> dict[str, np.ndarray]:
 
 
 def by_number(recording: dict[str, np.ndarray], T: int, size: int, sensor: int) -> np.ndarray:
-    """Counts over T spans of equally many events (the last takes the rest), as SpikingJelly's reader makes them, but
-    of events sorted by time, and on a size x size grid of equal squares of sensor pixels.
+    """Counts over T spans of equally many events (the last takes the rest), as SpikingJelly's reader makes
+    them, but of events sorted by time, and on a size x size grid of equal squares of sensor pixels.
 
     Returns uint8 [T, 2, size, size], at most 255.
 
     recording: t, x, y, p of one recording; sensor: its pixels a side
-    raises: ValueError unless `size` divides `sensor`: some cells would count the events of more pixels than others
+    raises: ValueError unless `size` divides `sensor`: some cells would count the events of more pixels than
+    others
     """
     from spikingjelly.datasets.utils import integrate_events_by_fixed_frames_number
 
@@ -208,6 +216,7 @@ def by_number(recording: dict[str, np.ndarray], T: int, size: int, sensor: int) 
 
 
 def picture(counts: np.ndarray) -> np.ndarray:
-    """Counts [..., 2, H, W] as colours [..., H, W, 3] in [0, 1] on white: orange brighter, blue darker, deeper the more."""
+    """Counts [..., 2, H, W] as colours [..., H, W, 3] in [0, 1] on white:
+    orange brighter, blue darker, deeper the more."""
     darker, brighter = (1 - np.exp(counts[..., p, :, :, None] / -3) for p in (DARKER, BRIGHTER))
     return np.clip(1 - darker * (1 - BLUE) - brighter * (1 - ORANGE), 0, 1)

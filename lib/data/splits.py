@@ -1,4 +1,5 @@
-"""Data sets -> splits that are fixed once, kept as bytes; batches and augmentation. The raw data: `lib.data.datasets`."""
+"""Data sets -> splits that are fixed once, kept as bytes; batches and augmentation.
+The raw data: `lib.data.datasets`."""
 
 import os
 import zipfile
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lib.core.errors import ConfigError, DataError, pick
-from lib.core.files import ROOT, whole
+from lib.core.files import ROOT, atomic_write
 from lib.data import datasets
 from lib.data.datasets import Ask, first
 from lib.settings import DATASETS, Study
@@ -24,9 +25,11 @@ class Images:
     """Images kept as bytes, made float32 when they are picked: a data set takes a quarter of the memory.
 
     kept: uint8 [N, C, H, W], or event counts [N, T, 2, H, W]
-    shift, scale: [C, 1, 1]; what is picked is (kept / 255 - shift) / scale, but whole event counts as they are
+    shift, scale: [C, 1, 1]; what is picked is (kept / 255 - shift) / scale,
+    but whole event counts as they are
 
-    Picked by a slice or by indices, images are [n, C, H, W] and event frames [T, n, 2, H, W], as a network takes them.
+    Picked by a slice or by indices, images are [n, C, H, W] and event frames [T, n, 2, H, W],
+    as a network takes them.
     """
 
     kept: Tensor
@@ -44,7 +47,8 @@ class Images:
         return self.augmented(index)
 
     def augmented(self, index, augment: Callable | None = None, generator=None) -> Tensor:
-        """What `index` picks, changed by one of AUGMENT before it is normalised, so that 0, its padding, is black."""
+        """What `index` picks, changed by one of AUGMENT before it is normalised, so that 0, its padding,
+        is black."""
         picked = self.kept[index].float()
         if self.events and picked.dim() == 5:
             picked = picked.transpose(0, 1)
@@ -58,7 +62,8 @@ class Images:
 
 @dataclass(frozen=True)
 class Splits:
-    """Images (or, of still images, a float tensor) and labels, int64 [N], of one data set; classes: how many there are."""
+    """Images (or, of still images, a float tensor) and labels, int64 [N], of one data set;
+    classes: how many there are."""
 
     train: tuple[Images | Tensor, Tensor]
     validation: tuple[Images | Tensor, Tensor]
@@ -72,7 +77,8 @@ class Splits:
 
     @property
     def events(self) -> bool:
-        """Whether frames of event counts, not images: whole numbers, an event in them is an AC (methods 0.1)."""
+        """Whether frames of event counts, not images: whole numbers,
+        an event in them is an AC (methods 0.1)."""
         return isinstance(self.train[0], Images) and self.train[0].events
 
 
@@ -90,29 +96,29 @@ def root_folder(root: Path) -> Path:
 def prepare(
     name: str, root: Path, validation: float, seed: int, images: int | None = None, frames: int | None = None
 ) -> dict[str, np.ndarray]:
-    """Raw data -> uint8 images (or event counts) and labels of three splits. The validation split is drawn from the training
-    images, the same share of each class, by `seed`; the test images are those of the source.
+    """Raw data -> uint8 images (or event counts) and labels of three splits. The validation split is drawn
+    from the training images, the same share of each class, by `seed`;
+    the test images are those of the source.
 
-    images: training images at most, validation ones included: the first ones, the same number of each class (None: all)
+    images: training images at most, validation ones included:
+    the first ones, the same number of each class (None: all)
     frames: of each recording of an event set (None: its usual number)
     raises: DataError if the data cannot be had
     """
     record = pick(DATASETS, name, "data set")
     raw = getattr(datasets, record.reader)(root, Ask(images, frames or record.frames or 1, seed))
     few = first(raw["train_y"], images)
-    x, y = (
-        (raw["train_x"], raw["train_y"])
-        if len(few) == len(raw["train_y"])
-        else (raw["train_x"][few], raw["train_y"][few])
-    )
-    # differs from the paper: validation images are held out of the training images; published: choices made on the test images
+    every = len(few) == len(raw["train_y"])
+    x = raw["train_x"] if every else raw["train_x"][few]  # what is picked by indices is a copy
+    y = raw["train_y"][few]
+    # differs from the paper: validation images are held out of the training images;
+    # published: choices made on the test images
     held = held_out(y, validation, np.random.default_rng(seed))
     for label, each in enumerate(np.bincount(y)):
         if (out := int(held[y == label].sum())) in (0, each):
-            raise DataError(
-                f"data.validation: {validation}: holds out {out} of {each} images of class {label} of {name}; "
-                f"hold out one and leave one: {'raise' if out == 0 else 'lower'} it, or give more images a class"
-            )
+            said = f"holds out {out} of {each} images of class {label} of {name}"
+            advice = f"{'raise' if out == 0 else 'lower'} it, or give more images a class"
+            raise DataError(f"data.validation: {validation}: {said}; hold out one and leave one: {advice}")
     return {
         "train_x": x[~held],
         "train_y": y[~held],
@@ -147,13 +153,13 @@ def held_out(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.n
 
 def save(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Written beside, then moved: a stopped run leaves no half file."""
-    with whole(path) as beside, open(beside, "wb") as file:
+    with atomic_write(path) as beside, open(beside, "wb") as file:
         np.savez(file, **arrays)
 
 
 def load(path: Path) -> Splits:
-    """What `save` wrote. Images are normalised by the mean and standard deviation of the training images, channel by channel;
-    event counts are not. raises: DataError if it is damaged"""
+    """What `save` wrote. Images are normalised by the mean and standard deviation of the training images,
+    channel by channel; event counts are not. raises: DataError if it is damaged"""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: torch.from_numpy(file[name]) for name in file.files}
@@ -170,7 +176,8 @@ def load(path: Path) -> Splits:
 
 
 def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each channel of uint8 [N, C, H, W], as shares of 255: two of [C, 1, 1]. One channel at a time is made float."""
+    """Of each channel of uint8 [N, C, H, W], as shares of 255: two of [C, 1, 1].
+    One channel at a time is made float."""
     each = [
         ((one := x[:, c : c + 1].float().div_(255)).mean((0, 2, 3)), one.std((0, 2, 3)))
         for c in range(x.shape[1])
@@ -189,10 +196,12 @@ def open_or_prepare(settings: Study, name: str) -> Splits:
 def batches(
     x: Images | Tensor, y: Tensor, size: int, generator: torch.Generator, augment=None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch in random order; a last, smaller batch is dropped, because BN on a few images disturbs the network.
+    """One epoch in random order; a last, smaller batch is dropped,
+    because BN on a few images disturbs the network.
 
     Batches are [n, C, H, W], of event sets [T, n, 2, H, W].
-    augment: one of AUGMENT; it is given 0 to 255, as float32, or event counts; of a float tensor, what that holds
+    augment: one of AUGMENT; it is given 0 to 255, as float32, or event counts;
+    of a float tensor, what that holds
     raises: DataError if there are not enough for a single batch
     """
     if len(x) < size:

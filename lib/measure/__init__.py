@@ -7,22 +7,7 @@ from lib.measure.report import COST_IMAGES, PROOF_IMAGES, numerics, report
 from lib.measure.size import by_kind, count_parameters, count_synapses, parameters, weights_left
 
 __all__ = [
-    "COST_IMAGES",
-    "PROOF_IMAGES",
-    "accuracy",
-    "by_kind",
-    "count_parameters",
-    "count_synapses",
-    "max_logit_diff",
-    "energy",
-    "firing",
-    "flops",
-    "count_correct",
-    "numerics",
-    "parameters",
-    "picojoules",
-    "report",
-    "predict",
-    "synops",
-    "weights_left",
-]
+    "COST_IMAGES", "PROOF_IMAGES", "accuracy", "by_kind", "count_correct", "count_parameters",
+    "count_synapses", "energy", "firing", "flops", "max_logit_diff", "numerics", "parameters", "picojoules",
+    "predict", "report", "synops", "weights_left",
+]  # fmt: skip

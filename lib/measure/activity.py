@@ -9,14 +9,15 @@ from lib.models import SpikingNet
 
 
 def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
-    """{site: [C]}: spikes a neuron and time step of each kept channel, in [0, 1]; of a network without sites, of each layer of
-    neurons, named by its module."""
+    """{site: [C]}: spikes a neuron and time step of each kept channel, in [0, 1]; of a network without sites,
+    of each layer of neurons, named by its module."""
     nodes = {name: site.node for name, site in net.sites.items()} or {
         name.removesuffix(".node"): module
         for name, module in net.named_modules()
         if isinstance(module, BaseNode)
     }
-    rates, hooks = {name: [] for name in nodes}, []
+    rates = {name: [] for name in nodes}
+    hooks = []
     for name, node in nodes.items():
         mean = channel_mean if net.sites or name.startswith(("stem", "position")) else token_mean
         hooks.append(

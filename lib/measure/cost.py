@@ -1,8 +1,9 @@
 """What a network costs: synaptic operations, energy, FLOPs.
 
-Counting rule: an input that counts events (spikes, sums of spikes, pooled or averaged spikes with the constant folded into
-the weights) costs one AC per event and per surviving synapse it reaches; any other input costs MACs, one per surviving
-synapse. A static first layer is counted once a sample, and also times T in a column of its own. Padding reaches no synapse.
+Counting rule: an input that counts events (spikes, sums of spikes, pooled or averaged spikes with the
+constant folded into the weights) costs one AC per event and per surviving synapse it reaches; any other input
+costs MACs, one per surviving synapse. A static first layer is counted once a sample, and also times T in a
+column of its own. Padding reaches no synapse.
 """
 
 import torch
@@ -15,43 +16,40 @@ from lib.measure.synapses import inputs_of, products_of, reached, synapses_left
 from lib.models import SpikingNet
 from lib.pruning import current_masks
 
-PJ_PER_MAC, PJ_PER_AC = (
-    4.6,
-    0.9,
-)  # 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
+# 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
+PJ_PER_MAC = 4.6
+PJ_PER_AC = 0.9
 
 
 def synops(net: SpikingNet, batch: Tensor) -> dict:
     """Synaptic operations a sample, by the counting rule above; on a trained net and on fixed images only.
 
     batch: [N, C, H, W] static images or [T, N, C, H, W] frames
-    returns: {'ac', 'mac', 'mac_x_T', 'layers': {layer: {'ac', 'mac', 'mac_x_T'}}}; masks are honoured; layers: with the
-    products of attention, and `selector.choice.N` where tokens are chosen by what the stream holds
+    returns: {'ac', 'mac', 'mac_x_T', 'layers': {layer: {'ac', 'mac', 'mac_x_T'}}}; masks are honoured
+    layers: with the products of attention, and `selector.choice.N` where tokens are chosen by the stream
     raises: ValueError if an input that should count events holds anything but whole events
     """
     with inputs_of(net) as inputs, products_of(net) as products, choices_of(net) as choices:
         predict(net, batch)
-    masks, layers, n = current_masks(net), {}, batch.shape[-4]
+    masks = current_masks(net)
+    layers = {}
+    n = batch.shape[-4]
     for number, edge in enumerate(net.edges()):
         x = torch.cat(inputs[edge.module])  # a row for each image, and step, and token: [rows, ...]
         there = synapses_left(net, edge, masks)
-        steps = x.unflatten(
-            0, (-1, n)
-        )  # of the first layer [T, N, ...]; [1, N, ...] where all T are the same and ran once
+        # of the first layer [T, N, ...]; [1, N, ...] where all T are the same and ran once
+        steps = x.unflatten(0, (-1, n))
         if edge.unit is None:
             every = reached(net, edge, torch.ones_like(x), there) / n
             static = number == 0 and torch.equal(steps, steps[:1].expand_as(steps))
             once = every / len(steps) if static else every
-            layers[edge.makes or edge.module] = {
-                "ac": 0.0,
-                "mac": once,
-                "mac_x_T": once * (net.T if static else 1),
-            }
+            times = net.T if static else 1
+            layers[edge.makes or edge.module] = {"ac": 0.0, "mac": once, "mac_x_T": once * times}
         else:
-            events, repeats = x.double().abs() / edge.unit, net.T // len(steps) if number == 0 else 1
-            if not torch.allclose(
-                events, events.round(), rtol=1e-6, atol=1e-4
-            ):  # a sum in float32 may be large
+            events = x.double().abs() / edge.unit
+            repeats = net.T // len(steps) if number == 0 else 1
+            # relative, too: a sum in float32 may be large
+            if not torch.allclose(events, events.round(), rtol=1e-6, atol=1e-4):
                 raise ValueError(f"layer {edge.module}: its input is not made of whole events of {edge.unit}")
             ac = repeats * reached(net, edge, events.round(), there) / n
             layers[edge.makes or edge.module] = {"ac": ac, "mac": 0.0, "mac_x_T": 0.0}
@@ -77,8 +75,9 @@ def picojoules(ops: dict) -> float:
 
 @torch.no_grad()
 def flops(net: SpikingNet, batch: Tensor) -> float:
-    """Multiply-accumulates a sample of all layers and products as if every input were a number, at each of T steps: what papers
-    on spiking transformers print as FLOPs. It knows no sparsity, of spikes or of weights."""
+    """Multiply-accumulates a sample of all layers and products as if every input were a number, at each of T
+    steps: what papers on spiking transformers print as FLOPs.
+    It knows no sparsity, of spikes or of weights."""
     fast = net.fast
     net.use(fast.model_copy(update={"static_once": False}))
     try:

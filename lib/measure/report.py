@@ -10,11 +10,10 @@ from lib.measure.size import parameters
 from lib.models import SpikingNet
 from lib.pruning import activity_scores
 
-COST_IMAGES, PROOF_IMAGES, SCORE_IMAGES = (
-    200,
-    50,
-    500,
-)  # always the first ones of their split: the same for every run
+# always the first ones of their split: the same for every run
+COST_IMAGES = 200
+PROOF_IMAGES = 50
+SCORE_IMAGES = 500
 
 
 def report(trained) -> dict:
@@ -22,13 +21,13 @@ def report(trained) -> dict:
 
     The test set is read here and nowhere else. Costs are those of its first COST_IMAGES images.
     """
-    # differs from the paper: the last epoch's network under its last mask; published: the best epoch on the test images
-    splits, small = trained.splits, trained.finish()
+    # differs from the paper: the last epoch's network under its last mask;
+    # published: the best epoch on the test images
+    splits = trained.splits
+    small = trained.finish()
     images = splits.test[0][:COST_IMAGES]
-    ops, rates = (
-        synops(small, images),
-        {name: rate.cpu() for name, rate in firing(small, images).items()},
-    )  # drawn, too
+    ops = synops(small, images)
+    rates = {name: rate.cpu() for name, rate in firing(small, images).items()}
     dense = models.build(**{**small.spec, "widths": {}, "selector": None})
     return {
         "accuracy": accuracy(small, *splits.test),
@@ -51,6 +50,7 @@ def report(trained) -> dict:
 
 
 def numerics(net: SpikingNet) -> dict:
-    """Where and in what precision the network computes; the recipe holds its fast options, `lib.report.results` adds the versions."""
+    """Where and in what precision the network computes; the recipe holds its fast options,
+    `lib.settings.records` adds the versions."""
     weight = next(net.parameters())
     return {"device": weight.device.type, "dtype": str(weight.dtype).removeprefix("torch.")}

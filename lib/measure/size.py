@@ -16,16 +16,17 @@ def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -
 
     removes: what the method may remove (`lib.pruning.Pruner.removes`)
     total: all parameters left; prunable: those that the method may remove; kept: how many of these are left
-    connectivity_*: parameters (weights counted once); synapses_*: weights counted once per output position where they are
-    used; *_prunable over the prunable ones, None if the method removes neither; *_all over all
+    connectivity_*: parameters (weights counted once); synapses_*: weights counted once per output position
+    where they are used; *_prunable over the prunable ones, None if the method removes neither; *_all over all
     """
-    left, full = count_parameters(net), count_parameters(dense, whole=True)
-    wired, fully = count_synapses(net), count_synapses(dense, whole=True)
+    left = count_parameters(net)
+    full = count_parameters(dense, whole=True)
+    wired = count_synapses(net)
+    fully = count_synapses(dense, whole=True)
     found = dict.fromkeys(("prunable", "kept", "connectivity_prunable", "synapses_prunable"))
     if removes is not None:
-        origin = (
-            dense if removes == "channels" else net
-        )  # whose weights of its token selector may go, too (C14)
+        # whose weights of its token selector may go, too (C14)
+        origin = dense if removes == "channels" else net
         before = count_parameters(origin, whole=True)[removes]
         wires = count_synapses(origin, whole=True)[removes]
         found = {
@@ -43,13 +44,15 @@ def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -
 
 
 def count_parameters(net: SpikingNet, whole: bool = False) -> dict[str, int]:
-    """{'all', 'channels', 'weights'}: parameters whose channels are all kept, where a convolution's or linear layer's weight of
-    0 is none; those of them that belong to a prunable channel; those that are such weights.
+    """{'all', 'channels', 'weights'}: parameters whose channels are all kept, where a convolution's or linear
+    layer's weight of 0 is none; those of them that belong to a prunable channel; those that are such weights.
 
     whole: as if nothing were removed; a weight that was drawn as 0 is one
     """
-    axes, masks = net.channel_dims(), current_masks(net)
-    weights, left = {id(weight) for weight in net.weights().values()}, {}
+    axes = net.channel_dims()
+    masks = current_masks(net)
+    weights = {id(weight) for weight in net.weights().values()}
+    left = {}
     for name, p in net.named_parameters():
         there = kept_entries(p, axes[name], masks) & (p != 0 if id(p) in weights else True)
         left[name] = p.numel() if whole else int(there.expand_as(p).sum())
@@ -61,14 +64,16 @@ def count_parameters(net: SpikingNet, whole: bool = False) -> dict[str, int]:
 
 
 def count_synapses(net: SpikingNet, whole: bool = False) -> dict[str, int]:
-    """{'all', 'channels', 'weights'}: weights of convolutions and linear layers that are left, once per output position (token)
-    of theirs; those of them that belong to a prunable channel; those that single-weight methods may remove, which is all.
+    """{'all', 'channels', 'weights'}: weights of convolutions and linear layers that are left, once per
+    output position (token) of theirs; those of them that belong to a prunable channel; those that
+    single-weight methods may remove, which is all.
 
     whole: as in `count_parameters`
     """
     with one_step(net), inputs_of(net) as inputs:
         predict(net, torch.zeros(1, *net.in_shape).to(next(net.parameters())))
-    masks, count = current_masks(net), {}
+    masks = current_masks(net)
+    count = {}
     for edge in net.edges():
         weight = net.get_submodule(edge.module).weight
         there = torch.ones_like(weight, dtype=torch.bool) if whole else synapses_left(net, edge, masks)
@@ -82,8 +87,8 @@ def count_synapses(net: SpikingNet, whole: bool = False) -> dict[str, int]:
 
 
 def weights_left(net: SpikingNet) -> dict:
-    """density: share of the weights of all convolutions and linear layers that are not 0; density_inner: without the first and
-    the last layer, which some studies leave dense (B7); layers: {layer: [left, all]}"""
+    """density: share of the weights of all convolutions and linear layers that are not 0; density_inner:
+    without the first and the last layer, which some studies leave dense (B7); layers: {layer: [left, all]}"""
     layers = {name: [int(weight.count_nonzero()), weight.numel()] for name, weight in net.weights().items()}
     ends = {next(iter(layers)), "head"}
     inside = [counts for name, counts in layers.items() if name not in ends]

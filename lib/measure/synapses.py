@@ -18,24 +18,21 @@ def synapses_left(net: SpikingNet, edge: Edge, masks: dict[str, Tensor]) -> Tens
 
 
 def reached(net: SpikingNet, edge: Edge, events: Tensor, there: Tensor) -> float:
-    """Events times the synapses that each reaches, summed. events: [N, ...] as the layer's input; there: bool, the synapses"""
-    module, fan_out = (
-        net.get_submodule(edge.module),
-        there.double().sum(0, keepdim=True),
-    )  # one output stands for all
-    if isinstance(module, nn.Conv2d):
-        return (
-            F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation)
-            .sum()
-            .item()
-        )
-    return F.linear(events.double(), fan_out).sum().item()
+    """Events times the synapses that each reaches, summed. events: [N, ...] as the layer's input;
+    there: bool, the synapses"""
+    module = net.get_submodule(edge.module)
+    fan_out = there.double().sum(0, keepdim=True)  # one output stands for all
+    if not isinstance(module, nn.Conv2d):
+        return F.linear(events.double(), fan_out).sum().item()
+    met = F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation)
+    return met.sum().item()
 
 
 @contextmanager
 def one_step(net: SpikingNet):
     """The network with T = 1: then a layer meets each of its positions once an image."""
-    net.T, T = 1, net.T
+    T = net.T
+    net.T = 1
     net.use(net.fast)
     try:
         yield
@@ -46,7 +43,7 @@ def one_step(net: SpikingNet):
 
 @contextmanager
 def inputs_of(net: SpikingNet):
-    """{module of each edge: [its inputs, time and batch merged to [T*N, ...], call by call]} while the net runs."""
+    """{module of each edge: its inputs, one a call, time and batch merged [T*N, ...]} while the net runs."""
     seen = {edge.module: [] for edge in net.edges()}
 
     def keep(name, dims):
@@ -56,12 +53,10 @@ def inputs_of(net: SpikingNet):
 
         return hook
 
-    hooks = [
-        net.get_submodule(name).register_forward_pre_hook(
-            keep(name, 3 if isinstance(net.get_submodule(name), nn.Conv2d) else 1)
-        )
-        for name in seen
-    ]
+    hooks = []
+    for name in seen:
+        module = net.get_submodule(name)
+        hooks.append(module.register_forward_pre_hook(keep(name, 3 if isinstance(module, nn.Conv2d) else 1)))
     try:
         yield seen
     finally:
@@ -71,8 +66,8 @@ def inputs_of(net: SpikingNet):
 
 @contextmanager
 def products_of(net: SpikingNet):
-    """{each product of two activations: pairs of events that meet in it} while the net runs. Both sides count events, so each
-    pair is one AC, as many times as there are events in it."""
+    """{each product of two activations: pairs of events that meet in it} while the net runs. Both sides count
+    events, so each pair is one AC, as many times as there are events in it."""
     met = {name: 0.0 for name, module in net.named_modules() if isinstance(module, Product)}
 
     def keep(name):

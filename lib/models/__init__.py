@@ -35,10 +35,12 @@ def build(
     """An untrained network.
 
     name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1; neuron: 'if' or 'lif'
-    selector: of a transformer's tokens, rho and rule of `lib.models.tokens.make_selector`; None: all tokens go on
-    events: whether the data set holds event counts, not images (`lib.data.Splits.events`): then an event costs ACs in the first
-    layer, too
-    width: multiplies every width; widths: {site: channels} replaces single ones (that is how a compact network is built)
+    selector: of a transformer's tokens, rho and rule of `lib.models.tokens.make_selector`;
+    None: all tokens go on
+    events: whether the data set holds event counts, not images (`lib.data.Splits.events`): then an event
+    costs ACs in the first layer, too
+    width: multiplies every width; widths: {site: channels} replaces single ones (that is how a compact
+    network is built)
     raises: ValueError that names the value and what is allowed
     """
     if name not in FAMILIES:
@@ -70,7 +72,8 @@ def build(
 
 
 def clone(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
-    """A copy in another precision, masks, site states and train/eval mode included (deepcopy fails after a training step)."""
+    """A copy in another precision, masks, site states and train/eval mode included (deepcopy fails after a
+    training step)."""
     copy = build(**net.spec).to(next(net.parameters()).device, dtype)
     copy.load_state_dict(net.state_dict())
     for name, site in copy.sites.items():
@@ -86,13 +89,15 @@ def save(net: SpikingNet, path: Path) -> None:
 
 
 def load(path: Path) -> SpikingNet:
-    """The network that `save` wrote, in eval mode, on the CPU, in the precision it had. Nothing is unpickled but tensors.
+    """The network that `save` wrote, in eval mode, on the CPU, in the precision it had.
+    Nothing is unpickled but tensors.
 
     raises: ValueError for a damaged file or one of another kind
     """
     if path.suffix != ".pt":
         raise ValueError(
-            f"{path}: no .pt file; what lib.models.sparse wrote (.safetensors) is read by lib.models.sparse.load"
+            f"{path}: no .pt file; "
+            "what lib.models.sparse wrote (.safetensors) is read by lib.models.sparse.load"
         )
     kept = load_tensors(path)
     net = build(**kept["spec"]).to(next(iter(kept["state"].values())).dtype)

@@ -1,4 +1,5 @@
-"""The spiking neurons of the study: SpikingJelly's IF and LIF with every default written out, and faster ways to run them.
+"""The spiking neurons of the study: SpikingJelly's IF and LIF with every default written out,
+and faster ways to run them.
 
 charge    H[t] = V[t-1] + (X[t] - V[t-1]) / tau       LIF, its input divided by tau;  IF: H[t] = V[t-1] + X[t]
 fire      S[t] = 1 where H[t] >= 1, else 0
@@ -15,11 +16,15 @@ import torch
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor
 
-V_THRESHOLD, V_RESET, ALPHA, TAU = 1.0, 0.0, 4.0, 2.0
+V_THRESHOLD = 1.0
+V_RESET = 0.0
+ALPHA = 4.0
+TAU = 2.0
 
 
 class Activity(NamedTuple):
-    """What a layer of neurons did in one forward pass; both [T, N, C, H, W], potentials in units of the threshold."""
+    """What a layer of neurons did in one forward pass; both [T, N, C, H, W],
+    potentials in units of the threshold."""
 
     spikes: Tensor  # S[t], 0 or 1
     h_pre: Tensor  # H[t], membrane potential before firing
@@ -36,7 +41,8 @@ def charge(v_before: Tensor, x: Tensor, tau: float | None) -> Tensor:
 
 
 def below(h: Tensor, values: Tensor) -> Tensor:
-    """`values` where H < 1, 0 elsewhere: one vectorised pass; through a mask of bools it takes three times as long on a CPU."""
+    """`values` where H < 1, 0 elsewhere: one vectorised pass;
+    through a mask of bools it takes three times as long on a CPU."""
     return torch.ops.aten.threshold_backward(values, -h, -V_THRESHOLD)
 
 
@@ -62,12 +68,13 @@ def bptt(grad: Tensor, h: Tensor, tau: float | None) -> Tensor:
     for t in reversed(range(len(h) - 1)):
         later = steps[-1] if tau is None else steps[-1] * (1 - 1 / tau)
         steps.append(slope[t] + below(h[t], later))
-    whole = torch.stack(steps[::-1])
-    return (whole if tau is None else whole / tau).to(grad.dtype)
+    found = torch.stack(steps[::-1])
+    return (found if tau is None else found / tau).to(grad.dtype)
 
 
 class Fused(torch.autograd.Function):
-    """All T steps forward and all T steps back in one node of the graph. Returns the spikes and H, which it keeps anyway."""
+    """All T steps forward and all T steps back in one node of the graph.
+    Returns the spikes and H, which it keeps anyway."""
 
     @staticmethod
     def forward(ctx, x, tau):
@@ -110,18 +117,21 @@ class Compiled(torch.autograd.Function):
 
 @cache
 def kernels(watch, order: tuple[int, ...]):
-    """Forward and backward for one order of dimensions. Compiling takes ten seconds in each process, more the first time."""
-    # one version each for what is watched, the order and number of dimensions, precision, neuron and T; beyond it, eager
+    """Forward and backward for one order of dimensions. Compiling takes ten seconds in each process,
+    more the first time."""
+    # one version each for what is watched, the order and number of dimensions, precision, neuron and T;
+    # beyond it, eager
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
-    # else those of whichever process compiled and cached it first: two of two threads each halve each other on two cores
+    # else those of whichever process compiled and cached it first:
+    # two of two threads each halve each other on two cores
     torch._inductor.config.cpp.threads = torch.get_num_threads()
 
     def forward(x, tau):
         h = potentials(x, tau)
-        spikes, back = fire(h, h.dtype), inverse(order)
-        return spikes.to(x.dtype), None if watch is None else watch(
-            Activity(spikes.permute(back), h.permute(back))
-        )
+        spikes = fire(h, h.dtype)
+        back = inverse(order)
+        seen = None if watch is None else watch(Activity(spikes.permute(back), h.permute(back)))
+        return spikes.to(x.dtype), seen
 
     def backward(grad, x, tau):
         return bptt(grad, potentials(x, tau), tau)
@@ -142,24 +152,24 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 class _Kernels:
     """Gives a SpikingJelly node of this file's constants a choice of how all T steps are run.
 
-    kernel: "spikingjelly", which goes on from the last potential unless it is reset, or "fused" or "compiled", which start from
-    rest; step by step a node is always SpikingJelly's
+    kernel: "spikingjelly", which goes on from the last potential unless it is reset, or "fused" or
+    "compiled", which start from rest; step by step a node is always SpikingJelly's
     watch: called with the Activity of each training pass from rest; seen: what it returned last
     """
 
     kernel = "fused"
-    watch, seen = None, None
+    watch = None
+    seen = None
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
-        tau, watch = getattr(self, "tau", None), self.watch if self.training else None
+        tau = getattr(self, "tau", None)
+        watch = self.watch if self.training else None
         if self.kernel == "compiled" and not self.store_v_seq:
             spikes, self.seen = Compiled.apply(x, tau, watch)
             return spikes
         if self.kernel == "spikingjelly":
-            spikes, h = (
-                super().multi_step_forward(x if x.dtype == torch.float64 else x.float()).to(x.dtype),
-                None,
-            )
+            spikes = super().multi_step_forward(x if x.dtype == torch.float64 else x.float()).to(x.dtype)
+            h = None
             if watch is not None:
                 with torch.no_grad():
                     h = potentials(x, tau)
@@ -181,7 +191,8 @@ class LIFNode(_Kernels, neuron.LIFNode):
 
 
 def make_if() -> IFNode:
-    """Integrate-and-fire, hard reset to 0, sigmoid surrogate of slope 4, reset path detached (SCA's code; methods A3-A4)."""
+    """Integrate-and-fire, hard reset to 0, sigmoid surrogate of slope 4, reset path detached (SCA's code;
+    methods A3-A4)."""
     return IFNode(
         v_threshold=V_THRESHOLD,
         v_reset=V_RESET,

@@ -1,5 +1,6 @@
-"""Spiking residual networks: post-activation (ResNet18, ResNet19) and pre-activation (PreResNet18). The residual stream keeps
-its full width; what is pruned is what a block writes into it and, in PreResNet, what it reads from it (methods A8)."""
+"""Spiking residual networks: post-activation (ResNet18, ResNet19) and pre-activation (PreResNet18). The
+residual stream keeps its full width; what is pruned is what a block writes into it and, in PreResNet, what it
+reads from it (methods A8)."""
 
 import torch
 from spikingjelly.activation_based import layer
@@ -9,7 +10,8 @@ from lib.models.neurons import NEURONS
 from lib.models.sites import Edge, Site, SpikingNet, normalised, repeated
 from lib.models.vgg import initialise
 
-LAYOUTS = {  # width of the stem | (width, blocks) of each stage, the second and later ones with stride 2 | hidden FC widths
+# width of the stem | (width, blocks) of each stage, the later ones with stride 2 | hidden FC widths
+LAYOUTS = {
     "resnet18": (64, ((64, 2), (128, 2), (256, 2), (512, 2)), ()),
     "resnet19": (128, ((128, 3), (256, 3), (512, 2)), (256,)),  # tdBN's and TET's, as PQ uses it (B15)
     "resnet-digits": (8, ((8, 1), (16, 1), (32, 1)), ()),
@@ -34,8 +36,8 @@ class StreamSite(Site):
 
 
 class WritingSite(StreamSite):
-    """Post-activation: BN -> gate -> addition to the stream -> neuron. The gate acts before the addition, so a masked channel
-    may still spike through the identity; its score reads that neuron (A8)."""
+    """Post-activation: BN -> gate -> addition to the stream -> neuron. The gate acts before the addition, so
+    a masked channel may still spike through the identity; its score reads that neuron (A8)."""
 
     def forward(self, z: Tensor, stream: Tensor) -> Tensor:
         return self.node(stream.index_add(-3, self.place, self.gate(self.normalise(z))))
@@ -45,10 +47,11 @@ class WritingSite(StreamSite):
 
 
 class ReadingSite(StreamSite):
-    """Pre-activation: what a block reads from the stream, BN -> neuron -> gate, and what the block before it writes there.
+    """Pre-activation: what a block reads from the stream, BN -> neuron -> gate,
+    and what the block before it writes there.
 
-    A masked channel is read by no one in this block, and the filter that would have written it is gone; the stream carries
-    on what it held (A8, site b).
+    A masked channel is read by no one in this block, and the filter that would have written it is gone; the
+    stream carries on what it held (A8, site b).
     """
 
     unheard = 0.0  # while probing: what the masked filters would have written
@@ -66,23 +69,24 @@ class ReadingSite(StreamSite):
 
 
 class ResNet(SpikingNet):
-    """Post-activation: conv-BN-neuron-conv-BN-add-neuron. The stem is not prunable: its channels are the stream of stage 1."""
+    """Post-activation: conv-BN-neuron-conv-BN-add-neuron. The stem is not prunable:
+    its channels are the stream of stage 1."""
 
     def __init__(self, spec: dict):
         super().__init__(spec)
         stem, stages, hidden = LAYOUTS[spec["name"]]
-        neuron, scaled = spec["neuron"], lambda size: max(1, round(size * spec["width"]))
-        stream = scaled(stem)
+        neuron = spec["neuron"]
+        stream = scaled(stem, spec)
         self.stem = nn.Sequential(
             conv(self.in_shape[0], stream), layer.BatchNorm2d(stream, step_mode="m"), NEURONS[neuron]()
         )
-        self.blocks, self._edges = (
-            nn.ModuleList(),
-            [Edge("stem.0", None, None, 1.0 if spec["events"] else None)],
-        )
+        self.blocks = nn.ModuleList()
+        self._edges = [Edge("stem.0", None, None, 1.0 if spec["events"] else None)]
         for width, stride in strides(stages):
-            width, path = scaled(width), f"blocks.{len(self.blocks)}"
-            inner, outer = f"block{len(self.blocks) + 1}a", f"block{len(self.blocks) + 1}b"
+            width = scaled(width, spec)
+            path = f"blocks.{len(self.blocks)}"
+            inner = f"block{len(self.blocks) + 1}a"
+            outer = f"block{len(self.blocks) + 1}b"
             first, second = (spec["widths"].get(name, width) for name in (inner, outer))
             block = nn.ModuleDict(
                 {
@@ -101,7 +105,7 @@ class ResNet(SpikingNet):
             self.blocks.append(block)
             stream = width
         self.pool, unit = pooling(self.in_shape, stages)
-        self._edges += classifier(self, stream, [scaled(size) for size in hidden], None, unit)
+        self._edges += classifier(self, stream, [scaled(size, spec) for size in hidden], None, unit)
         self.apply(initialise)
 
     def edges(self) -> list[Edge]:
@@ -117,24 +121,26 @@ class ResNet(SpikingNet):
 
 
 class PreResNet(SpikingNet):
-    """Pre-activation: BN-neuron-conv-BN-neuron-conv-add; two mask sites a block, and one before the classifier (A8)."""
+    """Pre-activation: BN-neuron-conv-BN-neuron-conv-add; two mask sites a block,
+    and one before the classifier (A8)."""
 
     def __init__(self, spec: dict):
         super().__init__(spec)
         stem, stages, hidden = LAYOUTS[spec["name"]]
-        neuron, scaled = spec["neuron"], lambda size: max(1, round(size * spec["width"]))
-        plan = [(scaled(width), stride) for width, stride in strides(stages)]
+        neuron = spec["neuron"]
+        plan = [(scaled(width, spec), stride) for width, stride in strides(stages)]
         names = [f"block{number + 1}a" for number in range(len(plan))] + ["last"]
-        full = [scaled(stem)] + [width for width, _ in plan]  # width of the stream before each reading site
+        full = [scaled(stem, spec)] + [
+            width for width, _ in plan
+        ]  # width of the stream before each reading site
         read = [spec["widths"].get(name, size) for name, size in zip(names, full, strict=True)]
         self.stream = full[0]
         self.stem = conv(self.in_shape[0], read[0])
-        self.blocks, self._edges = (
-            nn.ModuleList(),
-            [Edge("stem", names[0], None, 1.0 if spec["events"] else None)],
-        )
+        self.blocks = nn.ModuleList()
+        self._edges = [Edge("stem", names[0], None, 1.0 if spec["events"] else None)]
         for number, (width, stride) in enumerate(plan):
-            path, outer = f"blocks.{number}", f"block{number + 1}b"
+            path = f"blocks.{number}"
+            outer = f"block{number + 1}b"
             inside = spec["widths"].get(outer, width)
             block = nn.ModuleDict(
                 {
@@ -154,7 +160,7 @@ class PreResNet(SpikingNet):
             self.blocks.append(block)
         self.last = ReadingSite("last", read[-1], neuron)
         self.pool, unit = pooling(self.in_shape, stages)
-        self._edges += classifier(self, read[-1], [scaled(size) for size in hidden], "last", unit)
+        self._edges += classifier(self, read[-1], [scaled(size, spec) for size in hidden], "last", unit)
         self.apply(initialise)
 
     def edges(self) -> list[Edge]:
@@ -171,6 +177,11 @@ class PreResNet(SpikingNet):
         return self.neck(self.pool(self.last(stream)))
 
 
+def scaled(size: int, spec: dict) -> int:
+    """A layout's width, by the network's."""
+    return max(1, round(size * spec["width"]))
+
+
 def strides(stages) -> list[tuple[int, int]]:
     """(width, stride) of each block: the first block of the second and later stages halves the map."""
     return [
@@ -183,7 +194,8 @@ def strides(stages) -> list[tuple[int, int]]:
 def pooling(in_shape, stages) -> tuple[nn.Module, float]:
     """Global average pooling, and what a spike is worth behind it."""
     shrink = 2 ** (len(stages) - 1)
-    height, width = -(-in_shape[1] // shrink), -(-in_shape[2] // shrink)
+    height = -(-in_shape[1] // shrink)
+    width = -(-in_shape[2] // shrink)
     return layer.AdaptiveAvgPool2d(1, step_mode="m"), 1 / (height * width)
 
 
@@ -191,7 +203,8 @@ def classifier(
     net: SpikingNet, features: int, hidden: list[int], reads: str | None, unit: float
 ) -> list[Edge]:
     """Sets `neck` (flatten, then linear-BN-neuron for each hidden width) and `head`; returns their edges."""
-    net.neck, edges = nn.Sequential(layer.Flatten(step_mode="m")), []
+    net.neck = nn.Sequential(layer.Flatten(step_mode="m"))
+    edges = []
     for size in hidden:
         edges.append(Edge(f"neck.{len(net.neck)}", None, reads, unit))
         net.neck.extend(
@@ -201,6 +214,8 @@ def classifier(
                 NEURONS[net.spec["neuron"]](),
             ]
         )
-        features, reads, unit = size, None, 1.0
+        features = size
+        reads = None
+        unit = 1.0
     net.head = nn.Linear(features, net.spec["num_classes"])
     return [*edges, Edge("head", None, reads, unit / net.T)]

@@ -1,4 +1,5 @@
-"""What every spiking network here shares: prunable sites, a forward over T steps, and a map from tensors to channels."""
+"""What every spiking network here shares: prunable sites, a forward over T steps,
+and a map from tensors to channels."""
 
 from typing import NamedTuple
 
@@ -15,10 +16,11 @@ class Site(nn.Module):
     """BN -> neuron -> gate: one layer of prunable channels, named as figures name it.
 
     `mask` [C] is True where a channel is kept. The site is
-      frozen    the spikes of a masked channel are multiplied by 0, forward and backward (the default);
+      masked   the spikes of a masked channel are multiplied by 0, forward and backward (the default);
       open     masks are ignored: SCA's soft mode, where masked channels go on training;
-      probing  a masked channel still sends nothing forward, but its BN scale earns the gradient it would have if it
-               spoke, and nothing below it learns of that (methods A22). BN uses batch statistics and updates none.
+      probing  a masked channel still sends nothing forward, but its BN scale earns the gradient it would have
+               if it spoke, and nothing below it learns of that (methods A22). BN uses batch statistics and
+               updates none.
     """
 
     def __init__(self, name: str, channels: int, neuron: str):
@@ -36,7 +38,7 @@ class Site(nn.Module):
         return self.gate(self.node(repeated(self.normalise(z), self.T)))
 
     def normalise(self, z: Tensor) -> Tensor:
-        """BN; while probing with batch statistics, and with the normalised input of masked channels detached."""
+        """BN; while probing, with batch statistics, and the normalised input of masked channels detached."""
         if self.state != "probing":
             return normalised(self.bn, z, self.T)
         normed = F.batch_norm(z.flatten(0, 1), None, None, training=True, eps=self.bn.eps).view_as(z)
@@ -44,14 +46,15 @@ class Site(nn.Module):
         return (normed * self.bn.weight[:, None, None] + self.bn.bias[:, None, None]).to(z.dtype)
 
     def gate(self, x: Tensor) -> Tensor:
-        """What the masks let through; while probing, a masked channel lets nothing through but its gradient."""
+        """What the masks let through; while probing, a masked channel lets through its gradient alone."""
         if self.state == "open" or self.state == "masked" and self.whole():
             return x
         mask = self.mask[:, None, None]
         return torch.where(mask, x, x - x.detach()) if self.state == "probing" else x * mask
 
     def whole(self) -> bool:
-        """Whether no channel is masked. Looked up again only after the mask was written: reading it would hold up a GPU."""
+        """Whether no channel is masked. Looked up again only after the mask was written:
+        reading it would hold up a GPU."""
         seen, version, _ = self._looked_at
         if seen is not self.mask or version != self.mask._version:
             self._looked_at = self.mask, self.mask._version, bool(self.mask.all())
@@ -63,36 +66,37 @@ class Site(nn.Module):
 
 
 def repeated(current: Tensor, T: int) -> Tensor:
-    """[1, N, C, H, W], the same at each step, or [T, N, C, H, W] -> [T, N, C, H, W]; a single step passes as it is."""
+    """[1, N, C, H, W], the same at each step, or [T, N, C, H, W] -> [T, N, C, H, W];
+    a single step passes as it is."""
     return current.expand(T, *current.shape[1:]) if current.dim() == 5 else current
 
 
 def normalised(bn: layer.BatchNorm2d, z: Tensor, T: int) -> Tensor:
-    """BN of [T, N, C, H, W], or of a static [1, N, C, H, W] with the running variance that its T equal steps would leave.
+    """BN of [T, N, C, H, W], or of a static [1, N, C, H, W] with the running variance that its T equal steps
+    would leave.
 
-    The mean and the biased variance are the same either way; the unbiased one is n / (n - 1) times the biased, n the values a
-    channel: N H W here, T N H W there.
+    The mean and the biased variance are the same either way; the unbiased one is n / (n - 1) times the
+    biased, n the values a channel: N H W here, T N H W there.
     """
     if not bn.training or z.dim() != 5 or len(z) != 1 or T == 1:
         return bn(z)
-    before, n = bn.running_var.clone(), z.shape[1] * z.shape[3] * z.shape[4]
+    before = bn.running_var.clone()
+    n = z.shape[1] * z.shape[3] * z.shape[4]
     out = bn(z)
     kept = before * (1 - bn.momentum)
-    bn.running_var.data.sub_(kept).mul_(T * (n - 1) / (T * n - 1)).add_(
-        kept
-    )  # .data: autograd holds it, and reads it no more
+    variance = bn.running_var.data  # .data: autograd holds it, and reads it no more
+    variance.sub_(kept).mul_(T * (n - 1) / (T * n - 1)).add_(kept)
     return out
 
 
 class Edge(NamedTuple):
-    """A convolution or linear layer: whose channels it makes, whose it reads, and what one event is worth at its input."""
+    """A convolution or linear layer: whose channels it makes, whose it reads,
+    and what one event is worth at its input."""
 
     module: str
     makes: str | None  # site of its output channels, None if they are not prunable
     reads: str | None  # site of its input channels
-    unit: (
-        float | None
-    )  # value of one event at its input (1 for spikes, 1/T after a mean over T); None: analog input
+    unit: float | None  # of one event at its input: 1 for spikes, 1/T after a mean over T; None: analog input
 
 
 class SpikingNet(nn.Module):
@@ -103,8 +107,11 @@ class SpikingNet(nn.Module):
 
     def __init__(self, spec: dict):
         super().__init__()
-        self.spec, self.T, self.in_shape = spec, spec["T"], tuple(spec["in_shape"])
-        self.step_mode, self.fast = "m", Fast()
+        self.spec = spec
+        self.T = spec["T"]
+        self.in_shape = tuple(spec["in_shape"])
+        self.step_mode = "m"
+        self.fast = Fast()
 
     @property
     def sites(self) -> dict[str, Site]:
@@ -114,15 +121,18 @@ class SpikingNet(nn.Module):
         raise NotImplementedError
 
     def weights(self) -> dict[str, Tensor]:
-        """{layer: weight} of every convolution and linear layer, in network order; named by its site where it has one (B7)."""
-        # differs from the paper: first convolution and classifier are pruned too, as the index's own code does; PQ does not say
+        """{layer: weight} of every convolution and linear layer, in network order;
+        named by its site where it has one (B7)."""
+        # differs from the paper: first convolution and classifier are pruned too,
+        # as the index's own code does; PQ does not say
         return {edge.makes or edge.module: self.get_submodule(edge.module).weight for edge in self.edges()}
 
     def channel_dims(self) -> dict[str, tuple[str | None, ...]]:
-        """For each tensor of the state dict: the site that each of its dimensions runs over (None: not prunable).
+        """For each tensor of the state dict: the site that each dimension runs over (None: not prunable).
 
-        Compaction, freezing, optimiser surgery and parameter counting all follow from this one map. A dimension that is
-        k times as long as its site has channels holds k consecutive entries a channel (a flattened map).
+        Compaction, freezing, optimiser surgery and parameter counting all follow from this one map. A
+        dimension that is k times as long as its site has channels holds k consecutive entries a channel (a
+        flattened map).
         """
         site_of = {name: (site.name,) for name, site in self.named_modules() if isinstance(site, Site)}
         edge_of = {edge.module: (edge.makes, edge.reads) for edge in self.edges()}
@@ -139,7 +149,7 @@ class SpikingNet(nn.Module):
         return self
 
     def use(self, fast: Fast) -> "SpikingNet":
-        """Chooses how the network is computed; what it computes stays the same (bf16: but for rounding, in training)."""
+        """Chooses how the network is computed, not what (bf16: but for rounding, in training)."""
         self.fast = fast
         for module in self.modules():
             if isinstance(module, Site):
@@ -149,9 +159,9 @@ class SpikingNet(nn.Module):
         return self.to(memory_format=torch.channels_last if fast.channels_last else torch.contiguous_format)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W], the same image at each of T steps, or [T, N, C, H, W], on any device -> logits [N, classes].
+        """[N, C, H, W], the same image at each of T steps, or [T, N, C, H, W] -> logits [N, classes].
 
-        State is reset first.
+        On any device. State is reset first.
         """
         if x.dim() not in (4, 5) or tuple(x.shape[-3:]) != self.in_shape or x.dim() == 5 and len(x) != self.T:
             raise ValueError(
@@ -164,9 +174,8 @@ class SpikingNet(nn.Module):
         if x.dim() == 4:
             x = x[None] if self.fast.static_once and self.step_mode == "m" else x.expand(self.T, *x.shape)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.fast.bf16 and self.training):
-            out = (
-                self.features(x)
-                if self.step_mode == "m"
-                else torch.stack([self.features(step) for step in x])
-            )
+            if self.step_mode == "m":
+                out = self.features(x)
+            else:
+                out = torch.stack([self.features(step) for step in x])
         return self.head(out.to(self.head.weight.dtype).mean(0))

@@ -1,4 +1,5 @@
-"""A network with few weights in a small file: which weights there are, a bit each, and their values (no pickle)."""
+"""A network with few weights in a small file: which weights there are, a bit each,
+and their values (no pickle)."""
 
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from lib import models
-from lib.core.files import whole
+from lib.core.files import atomic_write
 from lib.models import SpikingNet
 
 
@@ -21,7 +22,8 @@ def bits(tensor: Tensor) -> Tensor:
 
 
 def save(net: SpikingNet, path: Path) -> None:
-    """Every convolution and linear layer takes one bit a weight and its values other than 0, every other tensor all of it.
+    """Every convolution and linear layer takes one bit a weight and its values other than 0,
+    every other tensor all of it.
 
     Above a density of 31 / 32 that takes more than all values would.
     """
@@ -35,15 +37,14 @@ def save(net: SpikingNet, path: Path) -> None:
             stored[f"{name}.bits"] = torch.from_numpy(np.packbits(there.flatten().numpy()))
             flat = flat[there]
         stored[name] = flat
-    with whole(path) as beside:
-        beside.write_bytes(
-            to_bytes(stored, metadata={"spec": json.dumps(net.spec)})
-        )  # its own writer lets only the owner read
+    with atomic_write(path) as beside:
+        # its own writer lets only the owner read
+        beside.write_bytes(to_bytes(stored, metadata={"spec": json.dumps(net.spec)}))
 
 
 def sizes(net: SpikingNet, path: Path) -> dict[str, int]:
-    """Bytes of the file that `save` has written of the network, and of the same with every weight stored. raises: ValueError
-    if what comes back is not the same, bit for bit"""
+    """Bytes of the file that `save` has written of the network, and of the same with every weight stored.
+    raises: ValueError if what comes back is not the same, bit for bit"""
     back = load(path).state_dict()
     for name, tensor in net.state_dict().items():
         if not torch.equal(bits(back[name]), bits(tensor.cpu().contiguous())):
@@ -53,7 +54,8 @@ def sizes(net: SpikingNet, path: Path) -> dict[str, int]:
 
 
 def load(path: Path) -> SpikingNet:
-    """The network that `save` wrote, bit for bit, in eval mode, on the CPU. raises: ValueError for any other file"""
+    """The network that `save` wrote, bit for bit, in eval mode, on the CPU.
+    raises: ValueError for any other file"""
     if path.suffix != ".safetensors":
         raise ValueError(
             f"{path}: no .safetensors file; what lib.models wrote (.pt) is read by lib.models.load"
@@ -66,9 +68,8 @@ def load(path: Path) -> SpikingNet:
                 tensor = file.get_tensor(name)
                 if f"{name}.bits" in file.keys():  # noqa: SIM118, a safetensors file is no dict
                     packed = file.get_tensor(f"{name}.bits").numpy()
-                    there = torch.from_numpy(np.unpackbits(packed, count=like.numel()).astype(bool)).view(
-                        like.shape
-                    )
+                    flat = np.unpackbits(packed, count=like.numel()).astype(bool)
+                    there = torch.from_numpy(flat).view(like.shape)
                     tensor = torch.zeros(like.shape, dtype=tensor.dtype).masked_scatter_(there, tensor)
                 state[name] = tensor
     except (SafetensorError, TypeError, KeyError) as error:

@@ -1,8 +1,8 @@
 """Spikformer: a spiking transformer (Zhou et al., ICLR 2023; SparseSpikformer's backbone, methods C1-C5).
 
-A stem of spiking convolutions makes tokens; blocks of spiking self-attention and a spiking MLP add spikes to them, so that a
-token holds small whole numbers; the classifier reads the mean over tokens and steps. No softmax: attention is a product of
-spikes.
+A stem of spiking convolutions makes tokens; blocks of spiking self-attention and a spiking MLP add spikes to
+them, so that a token holds small whole numbers; the classifier reads the mean over tokens and steps. No
+softmax: attention is a product of spikes.
 """
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from lib.models.neurons import ALPHA, NEURONS, TAU, V_RESET
 from lib.models.sites import Edge, SpikingNet, normalised, repeated
 
-LAYOUTS = {  # width D, heads, blocks, which of the four stem stages halve the map, scale of the attention, bias in q, k, v
+# width D, heads, blocks, which of the four stem stages halve the map, scale of the attention, bias in q, k, v
+LAYOUTS = {
     "spikformer4-384": (384, 12, 4, (False, False, True, True), 0.125, True),
     "spikformer4-256-dvs": (256, 16, 4, (True, True, True, True), 0.25, False),
     "spikformer-digits": (48, 4, 4, (False, False, False, True), 0.25, True),
@@ -40,11 +41,14 @@ def attention_node() -> neuron.LIFNode:
 
 
 class Dense(nn.Module):
-    """Linear -> BN -> neuron, on each token: [T, N, L, in] -> [T, N, L, out] spikes; step by step without the T."""
+    """Linear -> BN -> neuron, on each token: [T, N, L, in] -> [T, N, L, out] spikes;
+    step by step without the T."""
 
     def __init__(self, reads: int, makes: int, node: nn.Module, bias: bool = True):
         super().__init__()
-        self.linear, self.bn, self.node = nn.Linear(reads, makes, bias), nn.BatchNorm1d(makes), node
+        self.linear = nn.Linear(reads, makes, bias)
+        self.bn = nn.BatchNorm1d(makes)
+        self.node = node
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.linear(x)
@@ -63,11 +67,15 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, scale: float, bias: bool, neuron: str):
         super().__init__()
-        self.heads, self.scale = heads, scale
+        self.heads = heads
+        self.scale = scale
         self.q, self.k, self.v = (Dense(width, width, NEURONS[neuron](), bias) for _ in range(3))
         self.projection = Dense(width, width, NEURONS[neuron]())
-        self.node, self.match, self.gather = attention_node(), Product(), Product()
-        self.columns = None  # how much attention each token gets from those that are kept, [N, L]: sum over steps, heads, rows
+        self.node = attention_node()
+        self.match = Product()
+        self.gather = Product()
+        # how much attention each token gets from those that are kept, [N, L]: sum over steps, heads, rows
+        self.columns = None
 
     def split(self, x: Tensor) -> Tensor:
         """[T, N, L, D] -> [T, N, heads, L, D / heads]"""
@@ -100,21 +108,23 @@ class Block(nn.Module):
 
 
 class Spikformer(SpikingNet):
-    """`selector`: None, or what decides which tokens each block works on (lib.pruning.tokens)."""
+    """`selector`: None, or what decides which tokens each block works on (lib.models.tokens)."""
 
     def __init__(self, spec: dict):
         super().__init__(spec)
         width, heads, blocks, halved, scale, bias = LAYOUTS[spec["name"]]
         width = max(1, round(width * spec["width"]))
         if width % heads or width % 8:
-            raise ValueError(
-                f"width {width} of {spec['name']}: {heads} heads and the stem need a multiple of {heads} and 8; change `width`"
-            )
-        self.stem, channels, unit = nn.ModuleList(), self.in_shape[0], 1.0 if spec["events"] else None
+            need = f"{heads} heads and the stem need a multiple of {heads} and 8"
+            raise ValueError(f"width {width} of {spec['name']}: {need}; change `width`")
+        self.stem = nn.ModuleList()
+        channels = self.in_shape[0]
+        unit = 1.0 if spec["events"] else None
         self._edges = []
         for part, half in zip((8, 4, 2, 1), halved, strict=True):
             self.stem.append(self._stage(channels, width // part, half, unit))
-            channels, unit = width // part, 1.0
+            channels = width // part
+            unit = 1.0
         self.position = self._stage(width, width, False, 1.0, "position")
         self.blocks = nn.ModuleList(Block(width, heads, scale, bias, spec["neuron"]) for _ in range(blocks))
         for name, module in self.blocks.named_modules(prefix="blocks"):
@@ -152,8 +162,8 @@ class Spikformer(SpikingNet):
         return self.tokens if self.selector is None else self.selector.tokens_left
 
     def edges(self) -> list[Edge]:
-        """The head reads the mean over tokens and steps, and a selector's predictors the mean over steps, all of them sums of
-        events; what a predictor computes of it is analog."""
+        """The head reads the mean over tokens and steps, and a selector's predictors the mean over steps, all
+        of them sums of events; what a predictor computes of it is analog."""
         predictors = [
             Edge(name, None, None, 1 / self.T if name.endswith(".0") else None)
             for name, module in self.named_modules()
@@ -175,17 +185,21 @@ class Spikformer(SpikingNet):
     def features(self, x: Tensor) -> Tensor:
         if self.selector is not None and self.step_mode != "m":
             raise ValueError(
-                "step mode 's': tokens are chosen by their rates over all T steps; call net.set_step_mode('m')"
+                "step mode 's': tokens are chosen by their rates over all T steps; "
+                "call net.set_step_mode('m')"
             )
-        x, keep = self.embed(x), None
+        x = self.embed(x)
+        keep = None
         for number, block in enumerate(self.blocks):
-            x, keep = (
-                (block(x), None) if self.selector is None else self.selector(number, self.blocks, x, keep)
-            )
-        # differs from the paper: the mean over kept tokens while training, too; published: over all of them until inference
-        return (
-            x.mean(-2) if keep is None else (x * keep[..., None]).sum(2) / keep.sum(1)[:, None].clamp(min=1)
-        )
+            if self.selector is None:
+                x = block(x)
+            else:
+                x, keep = self.selector(number, self.blocks, x, keep)
+        # differs from the paper: the mean over kept tokens while training, too;
+        # published: over all of them until inference
+        if keep is None:
+            return x.mean(-2)
+        return (x * keep[..., None]).sum(2) / keep.sum(1)[:, None].clamp(min=1)
 
 
 def initialise(module: nn.Module) -> None:

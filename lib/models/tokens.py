@@ -1,7 +1,9 @@
-"""Parts of a spiking transformer that choose its tokens: which, how many, and where (SparseSpikformer; methods C6-C10, 3.7).
+"""Parts of a spiking transformer that choose its tokens: which, how many, and where (SparseSpikformer;
+methods C6-C10, 3.7).
 
-Before the second and each later block a share rho, rho^2, ... of the tokens that the image had goes on. While training, dropped
-tokens are masked, so that the decision earns a gradient; afterwards they are gone, and the blocks run on fewer tokens.
+Before the second and each later block a share rho, rho^2, ... of the tokens that the image had goes on. While
+training, dropped tokens are masked, so that the decision earns a gradient; afterwards they are gone, and the
+blocks run on fewer tokens.
 """
 
 import torch
@@ -16,7 +18,8 @@ from lib.models.spikformer import Block, Spikformer
 def kept_tokens(tokens: int, rho: float, stages: int) -> list[int]:
     """Tokens that go on at each stage: int(tokens rho^k), k = 1, 2, ...; at least 1 (C8).
 
-    The one source of these numbers: training, inference and costs all read it. raises: ValueError unless 0 < rho <= 1
+    The one source of these numbers: training, inference and costs all read it.
+    raises: ValueError unless 0 < rho <= 1
     """
     if not 0 < rho <= 1:
         raise ValueError(f"rho {rho}: allowed is more than 0 and at most 1")
@@ -40,31 +43,33 @@ def as_mask(index: Tensor, tokens: int) -> Tensor:
 
 
 class Predictor(nn.Sequential):
-    """Log-probabilities [N, L, 2] of keeping and dropping, from the firing rates of a token (C7). Its first layer reads a mean
-    over steps, and costs ACs; its second is analog, and costs MACs (C18)."""
+    """Log-probabilities [N, L, 2] of keeping and dropping, from the firing rates of a token (C7). Its first
+    layer reads a mean over steps, and costs ACs; its second is analog, and costs MACs (C18)."""
 
     def __init__(self, width: int):
         super().__init__(nn.Linear(width, width // 2), nn.GELU(), nn.Linear(width // 2, 2), nn.LogSoftmax(-1))
 
 
 class Selector(nn.Module):
-    """Tokens that go on, from stage to stage fewer. rule: 'learned' (a Predictor a stage), 'random', or 'attention' (how much
-    attention the block before gave a token)
+    """Tokens that go on, from stage to stage fewer. rule: 'learned' (a Predictor a stage), 'random', or
+    'attention' (how much attention the block before gave a token)
 
-    gathered: whether dropped tokens are really left out in eval mode; otherwise they are masked, with the same logits
+    gathered: whether dropped tokens are really left out in eval mode;
+    otherwise they are masked, with the same logits
     decisions: after a forward pass in which tokens are masked, the mask [N, L] of each stage
     works_on: tokens that each block works on; tokens_left: those that the classifier reads
     """
 
     def __init__(self, net: Spikformer, rho: float, rule: str = "learned"):
         super().__init__()
-        self.rule, self.gathered, self.stages = rule, True, len(net.blocks) - 1
+        self.rule = rule
+        self.gathered = True
+        self.stages = len(net.blocks) - 1
         self.counts = kept_tokens(net.tokens, rho, self.stages)
         self.works_on = [net.tokens, *self.counts]
         self.tokens_left = self.works_on[-1]
-        self.places = self.noise = (
-            None  # where the tokens that are left stood; what 'random' draws for each, at each stage
-        )
+        self.places = None  # where the tokens that are left stood
+        self.noise = None  # what 'random' draws for each token, at each stage
         self.predictors = nn.ModuleList(
             Predictor(net.head.in_features) for _ in range(self.stages if rule == "learned" else 0)
         )
@@ -85,11 +90,8 @@ class Selector(nn.Module):
         if number == 1:
             self.decisions = []
             self.places = torch.arange(x.shape[2], device=x.device).expand(x.shape[1], -1)
-            self.noise = (
-                torch.rand(self.stages, *self.places.shape, device=x.device)
-                if self.rule == "random"
-                else None
-            )
+            if self.rule == "random":
+                self.noise = torch.rand(self.stages, *self.places.shape, device=x.device)
         score = self.score(number, x, before)
         if self.training and self.rule == "learned":
             drawn = F.gumbel_softmax(score, tau=1.0, hard=True)[..., 0]
@@ -98,9 +100,8 @@ class Selector(nn.Module):
             learned = self.rule == "learned"
             score = score[..., 0] if learned else numbers(score, x[0, :, :, 0], f"rule {self.rule}")
             score = score if keep is None else torch.where(keep > 0, score, -torch.inf)
-            rate = (
-                x.mean((0, 3)) if self.rule == "attention" else None
-            )  # columns are small whole numbers, with many ties
+            # columns are small whole numbers, with many ties
+            rate = x.mean((0, 3)) if self.rule == "attention" else None
             index = highest(score, self.counts[number - 1], rate)
             if self.gathered and not self.training:
                 self.places = self.places.gather(1, index)
@@ -113,16 +114,15 @@ class Selector(nn.Module):
         """[N, L], higher goes on; for the learned rule [N, L, 2]."""
         if self.rule == "learned":
             return self.predictors[number - 1](x.mean(0))
-        return (
-            self.noise[number - 1].gather(1, self.places)
-            if self.rule == "random"
-            else before.attention.columns
-        )
+        if self.rule == "random":
+            return self.noise[number - 1].gather(1, self.places)
+        return before.attention.columns
 
 
 def information(x: Tensor, side: tuple[int, int]) -> Tensor:
-    """[N, L]: how much a token differs from the mean of its 3x3 neighbourhood, plus how much it changes from step to step, each
-    divided by the largest of the image. x: [T, N, L, D] (in the manner of TP-Spikformer, ICLR 2026; methods 3.7)
+    """[N, L]: how much a token differs from the mean of its 3x3 neighbourhood, plus how much it changes from
+    step to step, each divided by the largest of the image (in the manner of TP-Spikformer, ICLR 2026; methods
+    3.7). x: [T, N, L, D]
     """
     maps = x.transpose(-1, -2).flatten(0, 1).unflatten(-1, side)  # [T*N, D, H, W]
     around = F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)
@@ -132,7 +132,8 @@ def information(x: Tensor, side: tuple[int, int]) -> Tensor:
 
 
 class Skipper(nn.Module):
-    """Needs no training: the tokens that say least pass by a block unchanged, and are there again for the next one.
+    """Needs no training: the tokens that say least pass by a block unchanged,
+    and are there again for the next one.
 
     rho: share of the tokens that each block works on
     decisions: after a forward pass, who took part in each block [N, L]
@@ -140,11 +141,15 @@ class Skipper(nn.Module):
 
     gathered = True  # nothing is ever masked
 
-    # differs from the paper: the same tokens at all T steps, which keeps a neuron's steps together; published: chosen at each
+    # differs from the paper: the same tokens at all T steps, which keeps a neuron's steps together;
+    # published: chosen at each
     def __init__(self, net: Spikformer, rho: float, rule: str = "skip"):
         super().__init__()
-        [self.count], self.side, self.rule = kept_tokens(net.tokens, rho, 1), net.side, rule
-        self.works_on, self.decisions = [self.count] * len(net.blocks), []
+        [self.count] = kept_tokens(net.tokens, rho, 1)
+        self.side = net.side
+        self.rule = rule
+        self.works_on = [self.count] * len(net.blocks)
+        self.decisions = []
         self.tokens_left = net.tokens  # who passes by is there again
 
     def forward(self, number: int, blocks: nn.ModuleList, x: Tensor, keep: None) -> tuple[Tensor, None]:
@@ -159,5 +164,6 @@ RULES = {"learned": Selector, "random": Selector, "attention": Selector, "skip":
 
 
 def make_selector(net: Spikformer, rho: float, rule: str = "learned") -> Selector | Skipper:
-    """What decides which tokens go on. raises: ValueError for a rho out of range, ConfigError for an unknown rule"""
+    """What decides which tokens go on. raises: ValueError for a rho out of range,
+    ConfigError for an unknown rule"""
     return pick(RULES, rule, "rule")(net, rho, rule)

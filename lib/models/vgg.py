@@ -1,4 +1,5 @@
-"""Spiking VGGs: 3x3 convolutions, each followed by BN and a neuron, max pooling, fully connected layers (SCA, A6-A7)."""
+"""Spiking VGGs: 3x3 convolutions, each followed by BN and a neuron, max pooling,
+fully connected layers (SCA, A6-A7)."""
 
 import math
 
@@ -9,7 +10,8 @@ from lib.models.neurons import NEURONS
 from lib.models.sites import Edge, Site, SpikingNet
 
 M, A, LAST = "M", "A", "LAST"
-LAYOUTS = {  # convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
+# convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
+LAYOUTS = {
     "vgg9": ((64, 64, M, 128, 128, M, 256, 256, M), (512, 512)),
     "vgg11": ((64, M, 128, M, 256, 256, M, 512, 512, M, 512, 512, M), (512, 512)),
     # LAST: max pooling of all that is left of the map, one position of 32x32 images and four of 64x64; the
@@ -33,7 +35,9 @@ class VGG(SpikingNet):
         layout, hidden = LAYOUTS[spec["name"]]
         channels, height, width = self.in_shape
         self.stack = nn.ModuleList()
-        self._edges, reads, unit = [], None, 1.0 if spec["events"] else None
+        self._edges = []
+        reads = None
+        unit = 1.0 if spec["events"] else None
         for size in layout:
             if size == LAST:
                 if height * width > 1:
@@ -42,14 +46,18 @@ class VGG(SpikingNet):
                 continue
             if size in (M, A):
                 self.stack.append((layer.MaxPool2d if size == M else layer.AvgPool2d)(2, 2, step_mode="m"))
-                height, width, unit = height // 2, width // 2, unit if size == M else unit / 4
+                height = height // 2
+                width = width // 2
+                unit = unit if size == M else unit / 4
                 continue
             name = f"conv{len(self._edges) + 1}"
             size = spec["widths"].get(name, max(1, round(size * spec["width"])))
             self._edges.append(Edge(f"stack.{len(self.stack)}", name, reads, unit))
             self.stack.append(layer.Conv2d(channels, size, 3, padding=1, bias=False, step_mode="m"))
             self.stack.append(Site(name, size, spec["neuron"]))
-            channels, reads, unit = size, name, 1.0
+            channels = size
+            reads = name
+            unit = 1.0
         if height * width == 0:
             raise ValueError(f"in_shape {self.in_shape}: too small for the poolings of {spec['name']}")
         self.stack.append(layer.Flatten(step_mode="m"))
@@ -60,7 +68,9 @@ class VGG(SpikingNet):
             self.stack.append(layer.Linear(features, size, bias=False, step_mode="m"))
             self.stack.append(layer.BatchNorm1d(size, step_mode="m"))
             self.stack.append(NEURONS[spec["neuron"]]())
-            features, reads, unit = size, None, 1.0
+            features = size
+            reads = None
+            unit = 1.0
         self.head = nn.Linear(features, spec["num_classes"])
         self._edges.append(Edge("head", None, reads, unit / self.T))
         self.apply(initialise)

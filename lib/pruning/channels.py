@@ -1,6 +1,5 @@
-"""Channel pruning during training: score x growth x schedule, in soft or frozen mode (SCA, Algorithm 1; methods A14-A24)."""
-
-import math
+"""Channel pruning during training: score x growth x schedule, in soft or frozen mode (SCA, Algorithm 1;
+methods A14-A24)."""
 
 import torch
 from torch import Tensor
@@ -20,21 +19,25 @@ from lib.pruning.masks import (
     kept_entries,
     prunable_channels,
     uniform_random,
+    zero_channels,
 )
+from lib.pruning.probing import probe
 from lib.pruning.pruner import Pruner
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, planned, update_epochs
-from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, untouched_buffers, weight_scores
+from lib.pruning.scores import SCORES, WEIGHT_SCORES, ScoreMeter, weight_scores
 from lib.settings import Method
 
-PROBE_IMAGES = 16  # at most, in a pass of a probe
+Frozen = tuple[Tensor, Tensor, Tensor]  # a tensor, entries that are kept, what the others hold
 
 
 def choose(
     scores: dict[str, Tensor], growth: dict[str, Tensor] | None, kept: int, regrown: int, floor: int
 ) -> Masks:
-    """One structure update: the best `kept - regrown` channels by score, then the best of the rest by growth (A17, A18).
+    """One structure update: the best `kept - regrown` channels by score,
+    then the best of the rest by growth (A17, A18).
 
-    scores, growth: {site: [C]}; exactly `kept` channels remain (more only if the floors of all sites ask for more)
+    scores, growth: {site: [C]}; exactly `kept` channels remain (more only if the floors of all sites ask for
+    more)
     """
     masks = keep_top(scores, kept - regrown if growth is not None else kept, floor)
     back = kept - sum(int(m.sum()) for m in masks.values())
@@ -50,7 +53,8 @@ class ChannelPruner(Pruner):
     """SCA and its relatives; `masks` are the channels that are kept.
 
     ratio: fraction of all channels removed, in [0, 1)
-    epochs: length of the training; warmup: epochs before the first update; floor: channels that each layer keeps at least
+    epochs: length of the training; warmup: epochs before the first update;
+    floor: channels that each layer keeps at least
     probes: called for the training batches that the growth gradient is read from
     """
 
@@ -67,20 +71,22 @@ class ChannelPruner(Pruner):
         generator: torch.Generator,
         probes,
     ):
-        self.soft, fixed = method.mode == "soft", method.mode == "fixed"
+        self.soft = method.mode == "soft"
+        fixed = method.mode == "fixed"
         super().__init__(
             net, [] if fixed else update_epochs(epochs, warmup, method.interval, self.soft, method.stop)
         )
-        self.method, self.floor, self.generator, self.probes = method, floor, generator, probes
+        self.method = method
+        self.floor = floor
+        self.generator = generator
+        self.probes = probes
         self.ratios = self._planned(RATIO_SCHEDULES, "ratio_schedule", ratio)
         self.regrows = self._planned(REGROW_SCHEDULES, "regrow_schedule", method.regrow)
         pick(SCORES, method.score, "score")
         self.meter = (
             ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
         )
-        self.frozen: list[
-            tuple[Tensor, Tensor, Tensor]
-        ] = []  # (tensor, entries that are kept, what the others hold)
+        self.frozen: list[Frozen] = []
         self.masks = current_masks(net)
         if fixed:
             self.masks = uniform_random(prunable_channels(net), ratio, floor, generator)
@@ -110,9 +116,11 @@ class ChannelPruner(Pruner):
             self.meter.clear()  # scores are those of the last interval before an update, as published (an epoch)
         if epoch not in self.updates:
             return
-        ratio, regrow = self.ratios[epoch], self.regrows[epoch]
+        ratio = self.ratios[epoch]
+        regrow = self.regrows[epoch]
         total = sum(len(mask) for mask in self.masks.values())
-        kept, old = kept_count(ratio, total), self.masks
+        kept = kept_count(ratio, total)
+        old = self.masks
         self.masks = choose(
             self.scores(), self.growth(), kept, min(int(regrow * total + 1e-9), kept), self.floor
         )
@@ -147,7 +155,8 @@ class ChannelPruner(Pruner):
         self._rebuild()
         if state["meter"] is not None:
             meter = self._meter()
-            meter.sum, meter.batches = state["meter"]["sum"], state["meter"]["batches"]
+            meter.sum = state["meter"]["sum"]
+            meter.batches = state["meter"]["batches"]
 
     def _meter(self) -> ScoreMeter | None:
         return self.meter
@@ -161,7 +170,8 @@ class ChannelPruner(Pruner):
         return compact(self.net, self.masks)
 
     def scores(self) -> dict[str, Tensor]:
-        """{site: [C]} of this interval. In frozen mode a masked channel ranks last: only growth can bring it back (A22)."""
+        """{site: [C]} of this interval. In frozen mode a masked channel ranks last:
+        only growth can bring it back (A22)."""
         scores = self._measured()
         heard = {name: torch.ones_like(mask) if self.soft else mask for name, mask in self.masks.items()}
         if self.method.normalise:
@@ -171,8 +181,8 @@ class ChannelPruner(Pruner):
         return {name: torch.where(heard[name], score, -torch.inf) for name, score in scores.items()}
 
     def _measured(self) -> dict[str, Tensor]:
-        """{site: [C]}; in frozen mode a weight score is read where nothing is masked: no weight counts that no
-        spike can reach. In soft mode all channels spike and train, and all are scored."""
+        """{site: [C]}; in frozen mode a weight score is read where nothing is masked: no weight counts that
+        no spike can reach. In soft mode all channels spike and train, and all are scored."""
         if self.meter is not None:
             return self.meter.mean()
         if self.soft:
@@ -181,7 +191,8 @@ class ChannelPruner(Pruner):
 
     def _kept(self) -> SpikingNet:
         """A network of the kept channels alone, with the gradients that the last batch left them."""
-        small, axes = compact(self.net, self.masks), self.net.channel_dims()
+        small = compact(self.net, self.masks)
+        axes = self.net.channel_dims()
         for (name, whole), part in zip(self.net.named_parameters(), small.parameters(), strict=True):
             part.grad = None if whole.grad is None else take(whole.grad, axes[name], self.masks)
         return small
@@ -198,12 +209,14 @@ class ChannelPruner(Pruner):
         grow = pick(GROWTH, self.method.growth, "growth")
         if grow is None:
             return None
-        # differs from the paper: frozen mode freezes masked channels and takes the gradient of the mean loss over probe
-        # batches (in parts of at most PROBE_IMAGES), |sum dL/dgamma|; published (mode soft): that of the last batch alone
+        # differs from the paper: frozen mode freezes masked channels and takes the gradient of the mean loss
+        # over probe batches |sum dL/dgamma|;
+        # published (mode soft): that of the last batch alone
         if not self.soft:  # soft mode reads the gradient that the last batch of the epoch left (A18)
             probe(self.net, self.probes())
             collectives.all_mean([p.grad for site in self.net.sites.values() for p in site.bn.parameters()])
-        sites, who = self.net.sites, f"growth {self.method.growth}, site"
+        sites = self.net.sites
+        who = f"growth {self.method.growth}, site"
         found = {name: grow(site, self.generator) for name, site in sites.items()}
         return {name: numbers(found[name], site.bn.weight, f"{who} {name}") for name, site in sites.items()}
 
@@ -223,46 +236,3 @@ class ChannelPruner(Pruner):
                 kept = kept_entries(tensors[name], axes, self.masks)
                 if not kept.all():
                     self.frozen.append((tensors[name], kept, tensors[name].detach().clone()))
-
-
-@torch.no_grad()
-def zero_channels(net: SpikingNet, masks: Masks) -> None:
-    """Literal mode: filter, BN scale and shift of masked channels become exactly 0; nothing keeps them there (A19, A20)."""
-    for site in net.sites.values():
-        site.state = "open"
-        site.bn.weight.mul_(masks[site.name])
-        site.bn.bias.mul_(masks[site.name])
-    for edge in net.edges():
-        if edge.makes:
-            net.get_submodule(edge.module).weight.mul_(masks[edge.makes][:, None, None, None])
-
-
-def probe(net: SpikingNet, batches) -> None:
-    """Leaves in `.grad` of each site's BN the gradient of a few batches; no step is taken, no BN statistic moves (A22).
-
-    A masked channel is heard by its own BN scale alone: see `lib.models.sites.Site`. Batches of more than PROBE_IMAGES run in
-    equal parts, each with its own batch statistics, and no gradient of a weight is formed: the peak of memory stays small.
-    """
-    if net.step_mode != "m":
-        raise ValueError(
-            f"step mode {net.step_mode!r}: probes run over all T steps at once; call net.set_step_mode('m')"
-        )
-    heard = {id(p) for site in net.sites.values() for p in site.bn.parameters()}
-    others = [p for p in net.parameters() if id(p) not in heard and p.requires_grad]
-    net.zero_grad()
-    for site in net.sites.values():
-        site.state = "probing"
-    for p in others:
-        p.requires_grad_(False)
-    try:
-        with untouched_buffers(net):
-            for x, y in batches:
-                parts = math.ceil(len(y) / PROBE_IMAGES)
-                for images, labels in zip(x.chunk(parts, -4), y.chunk(parts), strict=True):
-                    loss = torch.nn.functional.cross_entropy(net(images), labels)
-                    (loss * len(labels) / len(y)).backward()
-    finally:
-        for p in others:
-            p.requires_grad_(True)
-        for site in net.sites.values():
-            site.state = "masked"

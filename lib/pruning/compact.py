@@ -25,7 +25,8 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
     """A new network that holds only the kept channels; logits equal those of the masked `net` to rounding.
 
     Exact because a masked channel sends no spike, so the weights that read it never count (SCA, A28).
-    masks: {site: bool [C]}; raises ValueError as `masks.check`. Precision, device, step mode and train/eval mode are kept.
+    masks: {site: bool [C]}; raises ValueError as `masks.check`.
+    Precision, device, step mode and train/eval mode are kept.
     """
     check(net, masks)
     reference = next(net.parameters())
@@ -42,8 +43,10 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
 
 @torch.no_grad()
 def expand(small: SpikingNet, net: SpikingNet, masks: Masks) -> None:
-    """Writes every tensor of `small` back to where `compact` took it from; what was masked keeps its values."""
-    axes, targets = net.channel_dims(), net.state_dict()  # the state dict shares its memory with the net
+    """Writes every tensor of `small` back to where `compact` took it from;
+    what was masked keeps its values."""
+    axes = net.channel_dims()
+    targets = net.state_dict()  # it shares its memory with the net
     for name, tensor in small.state_dict().items():
         if not name.endswith(".mask"):
             put(tensor, axes[name], masks, targets[name])
@@ -56,7 +59,8 @@ def put(tensor: Tensor, axes: tuple[str | None, ...], masks: Masks, target: Tens
 
 
 def compact_optimizer(optimizer: Optimizer, net: SpikingNet, small: SpikingNet, masks: Masks) -> Optimizer:
-    """An optimiser of the same kind for `small`, with the kept entries of each state tensor (momentum, moments).
+    """An optimiser of the same kind for `small`, with the kept entries of each state tensor (momentum,
+    moments).
 
     optimizer: made over `net.parameters()`, in any groups
     """
@@ -75,10 +79,12 @@ def expand_optimizer(optimizer: Optimizer, small: SpikingNet, net: SpikingNet, m
 
 
 def at_rest(key: str, value: Tensor, kept: Tensor) -> Tensor:
-    """The state `key` of an optimiser where what is not kept stands still: no momentum, the others' mean second moment.
+    """The state `key` of an optimiser where what is not kept stands still:
+    no momentum, the others' mean second moment.
 
-    Adam's entries share one step count. It would take a second moment of 0 for the mean of all those steps, and late in
-    training the first steps of what is regrown would be 3 to 6 times as long. kept: bool, broadcastable to `value`
+    Adam's entries share one step count. It would take a second moment of 0 for the mean of all those steps,
+    and late in training the first steps of what is regrown would be 3 to 6 times as long.
+    kept: bool, broadcastable to `value`
     """
     if not key.endswith("exp_avg_sq"):
         return value * kept

@@ -1,4 +1,5 @@
-"""Which removed channels come back: one function, one criterion. Larger = regrow first. `none` regrows nothing."""
+"""Which removed channels come back: one function, one criterion. Larger = regrow first.
+`none` regrows nothing."""
 
 import torch
 from torch import Tensor
@@ -7,7 +8,8 @@ from lib.models import Site
 
 
 def bn_grad(site: Site, generator: torch.Generator) -> Tensor:
-    """|dL / dgamma| of the batch normalisation: how much the loss would move if the channel spoke (SCA, A18)."""
+    """|dL / dgamma| of the batch normalisation: how much the loss would move if the channel spoke (SCA,
+    A18)."""
     return site.bn.weight.grad.abs()
 
 

@@ -1,4 +1,5 @@
-"""Channel masks, {site: bool [C]} with True = kept: exact counts, floors, and what they mean for each tensor."""
+"""Channel masks, {site: bool [C]} with True = kept: exact counts, floors,
+and what they mean for each tensor."""
 
 import logging
 
@@ -17,32 +18,44 @@ def prunable_channels(net: SpikingNet) -> dict[str, int]:
 
 
 def check(net: SpikingNet, masks: Masks) -> None:
-    """Raises ValueError unless `masks` has one bool mask of the right length, with a channel left, for every site."""
+    """Raises ValueError unless `masks` has one bool mask of the right length, with a channel left,
+    for every site."""
     channels = prunable_channels(net)
     if set(masks) != set(channels):
         wrong = sorted(set(masks) ^ set(channels))
         raise ValueError(f"masks: {', '.join(wrong)} missing or unknown; the sites are {', '.join(channels)}")
     for name, mask in masks.items():
         if not isinstance(mask, Tensor):
-            raise ValueError(
-                f"mask of {name}: {type(mask).__name__}; expected a torch.bool tensor of shape [{channels[name]}]"
-            )
+            expected = f"a torch.bool tensor of shape [{channels[name]}]"
+            raise ValueError(f"mask of {name}: {type(mask).__name__}; expected {expected}")
         if mask.dtype != torch.bool or mask.shape != (channels[name],):
-            raise ValueError(
-                f"mask of {name}: {mask.dtype} of shape {list(mask.shape)}; expected torch.bool of shape [{channels[name]}]"
-            )
+            found = f"{mask.dtype} of shape {list(mask.shape)}"
+            raise ValueError(f"mask of {name}: {found}; expected torch.bool of shape [{channels[name]}]")
         if not mask.any():
-            raise ValueError(
-                f"mask of {name}: no channel is kept; keep at least one, a layer without channels passes nothing on"
-            )
+            advice = "keep at least one, a layer without channels passes nothing on"
+            raise ValueError(f"mask of {name}: no channel is kept; {advice}")
 
 
 def apply_channel_masks(net: SpikingNet, masks: Masks) -> None:
-    """Masks the net in place: from now on a masked channel's spikes are multiplied by 0. Raises as `check`."""
+    """Masks the net in place: from now on a masked channel's spikes are multiplied by 0.
+    Raises as `check`."""
     check(net, masks)
     for name, site in net.sites.items():
         site.mask.copy_(masks[name])
         site.state = "masked"
+
+
+@torch.no_grad()
+def zero_channels(net: SpikingNet, masks: Masks) -> None:
+    """Soft mode: filter, BN scale and shift of masked channels become exactly 0 (A19, A20).
+    Nothing keeps them there."""
+    for site in net.sites.values():
+        site.state = "open"
+        site.bn.weight.mul_(masks[site.name])
+        site.bn.bias.mul_(masks[site.name])
+    for edge in net.edges():
+        if edge.makes:
+            net.get_submodule(edge.module).weight.mul_(masks[edge.makes][:, None, None, None])
 
 
 def current_masks(net: SpikingNet) -> Masks:
@@ -55,11 +68,13 @@ def kept_count(ratio: float, channels: int) -> int:
 
 
 def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
-    """The `count` best channels of one ranking over all sites, at least `floor` in each; ties go to the earlier channel.
+    """The `count` best channels of one ranking over all sites, at least `floor` in each;
+    ties go to the earlier channel.
 
     scores: {site: [C]}; the number kept is exactly max(count, what the floors ask)
     """
-    # differs from the paper: exactly `count` channels and a floor a layer; published: all above the score of that rank
+    # differs from the paper: exactly `count` channels and a floor a layer;
+    # published: all above the score of that rank
     flat = torch.cat(list(scores.values())).double()
     order = torch.argsort(flat, descending=True, stable=True)
     kept = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
@@ -87,8 +102,8 @@ def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
 def uniform_random(channels: dict[str, int], ratio: float, floor: int, generator: torch.Generator) -> Masks:
     """One random mask a layer, the same share of each (SCA's baseline), at least `floor` channels.
 
-    The number kept is exactly max(`kept_count` of all channels, what the floors ask); fractions of a channel go to the
-    layers with the largest remainders, and what the floors add is taken from the others.
+    The number kept is exactly max(`kept_count` of all channels, what the floors ask); fractions of a channel
+    go to the layers with the largest remainders, and what the floors add is taken from the others.
     """
     total = kept_count(ratio, sum(channels.values()))
     count = _spread(channels, total, floor)
@@ -99,7 +114,8 @@ def uniform_random(channels: dict[str, int], ratio: float, floor: int, generator
 
 
 def _spread(channels: dict[str, int], total: int, floor: int) -> dict[str, int]:
-    """`total` over the layers in proportion to their sizes, one channel at a time to whoever lacks or exceeds most."""
+    """`total` over the layers in proportion to their sizes, one channel at a time to whoever lacks or exceeds
+    most."""
     share = {name: total * size / sum(channels.values()) for name, size in channels.items()}
     count = {name: max(int(part), min(floor, channels[name])) for name, part in share.items()}
     while sum(count.values()) < total:

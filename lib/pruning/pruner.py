@@ -14,7 +14,10 @@ class Pruner:
     removes: str | None = None
 
     def __init__(self, net: SpikingNet, updates: list[int] = ()):
-        self.net, self.trained, self.updates, self.history = net, net, list(updates), []
+        self.net = net
+        self.trained = net
+        self.updates = list(updates)
+        self.history = []
 
     def recipe_epochs(self, epochs: int) -> list[int]:
         """For each epoch trained, which epoch of the recipe it is (counted from 0)."""
@@ -24,7 +27,8 @@ class Pruner:
         """Called after each step of the optimiser."""
 
     def stats_to_sync(self) -> list[torch.Tensor]:
-        """What each device has gathered from its own images since the last update: averaged over devices after each epoch."""
+        """What each device has gathered from its own images since the last update:
+        averaged over devices after each epoch."""
         return []
 
     def after_epoch(self, epoch: int) -> None:
@@ -39,7 +43,8 @@ class Pruner:
         return self.net
 
     def state(self) -> dict:
-        """What a training stopped after an epoch needs, beside the trained network, to go on as if nothing had happened."""
+        """What a training stopped after an epoch needs, beside the trained network,
+        to go on as if nothing had happened."""
         return {"history": self.history}
 
     def restore(self, state: dict) -> None:

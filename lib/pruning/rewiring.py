@@ -1,4 +1,5 @@
-"""One update of a weight mask: how many weights of each scope go, which, and which come back (methods B8-B10).
+"""One update of a weight mask: how many weights of each scope go, which,
+and which come back (methods B8-B10).
 
 Everything works on rows [R, E], one for each scope: an output neuron, a layer, or the whole network.
 """
@@ -51,7 +52,8 @@ def unrows(rows: Rows, like: list[Tensor]) -> list[Tensor]:
 
 
 def protected(weights) -> list[Tensor]:
-    """The weights, with the largest of each layer beyond all others: no layer is ever cut off, whatever the scope."""
+    """The weights, with the largest of each layer beyond all others:
+    no layer is ever cut off, whatever the scope."""
     shown = [weight.detach().clone(memory_format=torch.contiguous_format) for weight in weights]
     for weight in shown:
         weight.view(-1)[weight.abs().argmax()] = torch.inf
@@ -59,7 +61,8 @@ def protected(weights) -> list[Tensor]:
 
 
 def lowest(score: Tensor, among: Tensor, count: Tensor) -> Tensor:
-    """Bool [R, E]: in each row the `count` [R] entries of lowest score, of those `among`; ties go to the earlier one."""
+    """Bool [R, E]: in each row the `count` [R] entries of lowest score, of those `among`;
+    ties go to the earlier one."""
     order = torch.where(among, score.double(), torch.inf).argsort(dim=1, stable=True)
     rank = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
@@ -67,9 +70,11 @@ def lowest(score: Tensor, among: Tensor, count: Tensor) -> Tensor:
     return (rank < count[:, None]) & among
 
 
-def asked(weights: Rows, active: Rows, method: Rewiring, share: float | None) -> tuple[Rows, list[dict]]:
-    """c of each scope, and what was seen: PQ reads it from the weights, every schedule gives all scopes the same `share`."""
-    ratios, seen = [], []
+def shares(weights: Rows, active: Rows, method: Rewiring, share: float | None) -> tuple[Rows, list[dict]]:
+    """c of each scope, and what was seen: PQ reads it from the weights,
+    every schedule gives all scopes the same `share`."""
+    ratios = []
+    seen = []
     for w, mask in zip(weights, active, strict=True):
         found = index(w, mask, method.p, method.q)
         least = whole_bound(found, mask.sum(1), method.p, method.q, method.eta)
@@ -80,8 +85,8 @@ def asked(weights: Rows, active: Rows, method: Rewiring, share: float | None) ->
 
 
 def whole(counts: Rows, room: Rows, total: int, exact: bool) -> Rows:
-    """Whole counts [R] for all scopes, none above its `room`: each rounded down, or, if exact or if they exceed it, `total` in
-    all, in proportion, the largest remainders rounded up."""
+    """Whole counts [R] for all scopes, none above its `room`: each rounded down, or, if exact or if they
+    exceed it, `total` in all, in proportion, the largest remainders rounded up."""
     most = torch.cat(room).double()
     if total == 0 or not most.any():
         return [torch.zeros_like(count) for count in counts]
@@ -105,12 +110,14 @@ def rewired(
     exchange: float | None,
     total: int,
 ):
-    """New masks after one update: the smallest |w| go, the largest growth scores come back, where `method.grows` allows.
+    """New masks after one update: the smallest |w| go, the largest growth scores come back,
+    where `method.grows` allows.
 
     exchange: share of what is left that is exchanged; None: each scope's own ratio
     total: weights that go for good: at most so many if PQ asks for them, exactly so many if a schedule does
-    returns: masks, and bool rows of what went and of what starts anew; a scope never loses its last weight. What one exchange
-    takes and gives back has not moved at all: it is in neither, and keeps value and momentum (RigL's and GraNet's code)
+    returns: masks, and bool rows of what went and of what starts anew; a scope never loses its last weight.
+    What one exchange takes and gives back has not moved at all: it is in neither, and keeps value and
+    momentum (RigL's and GraNet's code)
     """
     left = [mask.sum(1) for mask in active]
     pairs = [
@@ -119,7 +126,9 @@ def rewired(
     ]
     room = [(d - 1).clamp(min=0) for d in left]
     gone = whole([g for g, _ in pairs], room, total, exact=method.ratio != "pq")
-    masks, went, came = [], [], []
+    masks = []
+    went = []
+    came = []
     for number, (w, mask) in enumerate(zip(weights, active, strict=True)):
         shrunk = removed = lowest(w.abs(), mask, gone[number])
         grown = torch.zeros_like(mask)

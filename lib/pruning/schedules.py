@@ -17,7 +17,8 @@ def cubic_first_half(progress: float, final: float) -> float:
 
 
 def cosine_decay(progress: float, initial: float) -> float:
-    """From the initial value to 0 at progress 1: late swaps would have no time to learn (A24; RigL, progress t / T_end)."""
+    """From the initial value to 0 at progress 1: late swaps would have no time to learn (A24;
+    RigL, progress t / T_end)."""
     return initial * 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -26,29 +27,25 @@ REGROW_SCHEDULES = {"constant": constant, "decay": cosine_decay}
 
 
 def planned(
-    schedules: dict,
-    name: str,
-    kind: str,
-    allowed: str,
-    updates: list[int],
-    *ends: float,
+    schedules: dict, name: str, kind: str, allowed: str, updates: list[int], *ends: float
 ) -> dict[int, float]:
-    """{epoch: what a schedule asks for}, at all `updates`: a wrong schedule is refused before training begins.
+    """{epoch: what a schedule asks for}, at all `updates`: a wrong one is refused before training begins.
 
     kind: its setting, as a message names it; allowed: a key of `returned.RANGES`; ends: what it runs between
     raises: ConfigError if no schedule has that name; CriterionError if a number leaves its range
     """
-    schedule, asked = pick(schedules, name, kind), {}
+    schedule = pick(schedules, name, kind)
+    plan = {}
     for number, epoch in enumerate(updates, 1):
         who = f"{kind} {name}, update {number} of {len(updates)}"
-        asked[epoch] = fraction(schedule(number / len(updates), *ends), allowed, who)
-    return asked
+        plan[epoch] = fraction(schedule(number / len(updates), *ends), allowed, who)
+    return plan
 
 
 def exchanges(name: str, share: float, updates: list[int], end: int, kind: str) -> dict[int, float]:
-    """{epoch: share of what is left that is exchanged}, at all `updates`; end: the epoch at which the schedule has ended.
+    """{epoch: share of what is left that is exchanged}, at all `updates`.
 
-    name: of REGROW_SCHEDULES; kind: its setting, as a message names it
+    name: of REGROW_SCHEDULES; kind: its setting, as a message names it; end: the epoch at which it has ended
     raises: ConfigError if no schedule has that name; CriterionError if a share leaves [0, 1)
     """
     schedule = pick(REGROW_SCHEDULES, name, kind)
@@ -62,9 +59,10 @@ def exchanges(name: str, share: float, updates: list[int], end: int, kind: str) 
 def update_epochs(epochs: int, warmup: int, interval: int, last_too: bool, stop: float = 1.0) -> list[int]:
     """The epochs (counted from 1) after which the structure changes: warmup, warmup + interval, ...
 
-    last_too: whether the last epoch always ends with an update, as SCA publishes it (soft mode, where masked channels
-    train on and only an update zeroes them); otherwise a network is only evaluated after at least one epoch of training
-    under its mask. stop: share of the training after which the structure stays as it is (methods A24); 1: never
+    last_too: whether the last epoch always ends with an update, as SCA publishes it (soft mode, where masked
+    channels train on and only an update zeroes them); otherwise a network is only evaluated after at least
+    one epoch of training under its mask. stop: share of the training after which the structure stays as it is
+    (methods A24); 1: never
     """
     before = [epoch for epoch in range(max(warmup, 1), epochs, interval) if epoch <= stop * epochs + 1e-9]
     return [*before, epochs] if last_too and warmup <= epochs else before

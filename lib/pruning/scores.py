@@ -1,8 +1,8 @@
 """Which channels matter: one function, one criterion. Larger = keep.
 
-Activity scores see one training batch and return [C]; their mean over the batches since the last structure update is the
-score. Weight scores see the site and the convolution that feeds it, once, at the update, in a network of the
-kept channels alone: what is masked counts in no score, neither as an output nor as an input.
+Activity scores see one training batch and return [C]; their mean over the batches since the last structure
+update is the score. Weight scores see the site and the convolution that feeds it, once, at the update, in a
+network of the kept channels alone: what is masked counts in no score, neither as an output nor as an input.
 
 A criterion of your own is a function with one of the two signatures and a line in the registry below it. It
 must return a finite floating-point number for each channel; all else is refused with a `CriterionError`.
@@ -23,13 +23,14 @@ T_N_H_W = (0, 1, 3, 4)  # every dimension of [T, N, C, H, W] but the channel
 def spike_abs_v(act: Activity) -> Tensor:
     """Spikes plus membrane potential left after the reset: what SCA's code computes (methods A11).
 
-    A_k = mean_{n,t,h,w} ( S + |V| )           for IF with hard reset: |H| where silent, 1 where a spike was fired
+    A_k = mean_{n,t,h,w} ( S + |V| )     for IF with hard reset: |H| where silent, 1 where a spike was fired
     """
     return (act.spikes + act.v_post.abs()).mean(T_N_H_W)
 
 
 def spike_abs_v_sum(act: Activity) -> Tensor:
-    """As `spike_abs_v`, summed over the map instead of averaged: favours layers with large maps (A11, note)."""
+    """As `spike_abs_v`, summed over the map instead of averaged:
+    favours layers with large maps (A11, note)."""
     return (act.spikes + act.v_post.abs()).sum((3, 4)).mean((0, 1))
 
 
@@ -101,12 +102,15 @@ class ScoreMeter:
     def __init__(self, net, score: str):
         if net.step_mode != "m":
             raise ValueError(
-                f"step mode {net.step_mode!r}: scores are read over all T steps at once; call net.set_step_mode('m')"
+                f"step mode {net.step_mode!r}: scores are read over all T steps at once; "
+                "call net.set_step_mode('m')"
             )
-        self.name, self.sites = score, net.sites
+        self.name = score
+        self.sites = net.sites
         self.before = {name: (site.node.watch, site.meter) for name, site in self.sites.items()}
         for site in self.sites.values():
-            site.node.watch, site.meter = ACTIVITY_SCORES[score], self
+            site.node.watch = ACTIVITY_SCORES[score]
+            site.meter = self
         self.hooks = [
             site.node.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()
         ]
@@ -126,7 +130,8 @@ class ScoreMeter:
             self.batches[name] += 1
 
     def mean(self) -> dict[str, Tensor]:
-        """{site: [C]}. raises: RuntimeError before the first batch; CriterionError if any batch was not finite"""
+        """{site: [C]}. raises: RuntimeError before the first batch;
+        CriterionError if any batch was not finite"""
         if not all(self.batches.values()):
             raise RuntimeError(
                 "no training batch has been seen since the last structure update: nothing to score"
@@ -145,8 +150,10 @@ class ScoreMeter:
 
 @contextmanager
 def untouched_buffers(net: nn.Module):
-    """Runs the net in training mode (batch statistics) and puts every buffer, running statistics included, back afterwards."""
-    kept, training = {name: b.clone() for name, b in net.named_buffers()}, net.training
+    """Runs the net in training mode (batch statistics) and puts every buffer, running statistics included,
+    back afterwards."""
+    kept = {name: b.clone() for name, b in net.named_buffers()}
+    training = net.training
     try:
         yield net.train()
     finally:
@@ -156,7 +163,8 @@ def untouched_buffers(net: nn.Module):
 
 
 def activity_scores(net, score: str, batches) -> dict[str, Tensor]:
-    """{site: [C]}: an activity score of a trained net over `batches` of (x, y), read as in training but without a trace."""
+    """{site: [C]}: an activity score of a trained net over `batches` of (x, y),
+    read as in training but without a trace."""
     meter = ScoreMeter(net, score)
     with untouched_buffers(net), torch.no_grad():
         for x, _ in batches:

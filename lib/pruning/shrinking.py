@@ -1,6 +1,7 @@
 """Training that gets cheaper as it prunes: between two structure updates only the kept channels exist.
 
-A masked channel is frozen in frozen mode (methods A22), so training the masked network and training the small one are the same
+A masked channel is frozen in frozen mode (methods A22), so training the masked network and training the small
+one are the same
 algorithm: the full network is needed at the updates alone, to hold what is frozen and to be probed.
 """
 
@@ -18,7 +19,8 @@ class ShrinkingPruner(ChannelPruner):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.small_meter, self.outdated = self.meter, None
+        self.small_meter = self.meter
+        self.outdated = None
         if not all(mask.all() for mask in self.masks.values()):
             self._shrink()
 
@@ -37,7 +39,8 @@ class ShrinkingPruner(ChannelPruner):
     def carry(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         if self.outdated is None:
             return optimizer
-        (small, masks), self.outdated = self.outdated, None
+        small, masks = self.outdated
+        self.outdated = None
         if small is not self.net:
             optimizer = expand_optimizer(optimizer, small, self.net, masks)
         return compact_optimizer(optimizer, self.net, self.trained, self.masks)
@@ -58,7 +61,8 @@ class ShrinkingPruner(ChannelPruner):
 
     def _shrink(self) -> None:
         self.outdated = self.trained, self.held if self.trained is not self.net else None
-        self.trained, self.held = compact(self.net, self.masks), self.masks
+        self.trained = compact(self.net, self.masks)
+        self.held = self.masks
         if self.meter is not None:
             self.small_meter = ScoreMeter(self.trained, self.method.score)
 

@@ -10,9 +10,8 @@ Shapes = dict[str, tuple[int, ...]]
 DENSITY = {  # a layer's density is proportional to this; a convolution's shape is (out, in, k_h, k_w)
     "uniform": lambda shape: 1.0,
     "er": lambda shape: (shape[0] + shape[1]) / (shape[0] * shape[1]),  # Erdos-Renyi (SET, 2018)
-    "erk": lambda shape: (
-        sum(shape) / math.prod(shape)
-    ),  # with the kernel's sides, for convolutions (RigL, 2020)
+    # with the kernel's sides, for convolutions (RigL, 2020)
+    "erk": lambda shape: sum(shape) / math.prod(shape),
 }
 
 
@@ -40,8 +39,8 @@ def layer_densities(shapes: Shapes, density: float, rule: str) -> dict[str, floa
 
 
 def layer_counts(shapes: Shapes, density: float, rule: str) -> dict[str, int]:
-    """Whole weights of each layer, at least 1, `total_count` in all (or as many as there are layers); the largest fractions are
-    rounded up, and what the least of 1 takes is taken from the largest layers."""
+    """Whole weights of each layer, at least 1, `total_count` in all (or as many as there are layers); the
+    largest fractions are rounded up, and what the least of 1 takes is taken from the largest layers."""
     share = {
         name: part * math.prod(shapes[name]) for name, part in layer_densities(shapes, density, rule).items()
     }

@@ -1,5 +1,5 @@
-"""Weights that come and go by a threshold at every step: Grad R and STDS. The optimiser steps on the weight that the network
-uses; what it adds is handed to a hidden parameter, and the weight is read off that again."""
+"""Weights that come and go by a threshold at every step: Grad R and STDS. The optimiser steps on the weight
+that the network uses; what it adds is handed to a hidden parameter, and the weight is read off that again."""
 
 import math
 
@@ -15,10 +15,12 @@ from lib.settings import Threshold
 def grad_r(
     hidden: Tensor, sign: Tensor, lr: float, method: Threshold, final: float, progress: float
 ) -> Tensor:
-    """w = s max(theta, 0), with a fixed sign s and theta = s * hidden; a dormant theta < 0 goes on hearing the gradient.
+    """w = s max(theta, 0), with a fixed sign s and theta = s * hidden;
+    a dormant theta < 0 goes on hearing the gradient.
 
-    A Laplace prior of scale 1 / strength pulls theta to its centre, ln(2 final) / strength, which lies below 0 where less
-    than half of the weights are to stay: theta -= lr strength sign(theta - centre) (Chen et al., IJCAI 2021).
+    A Laplace prior of scale 1 / strength pulls theta to its centre, ln(2 final) / strength, which lies below
+    0 where less than half of the weights are to stay: theta -= lr strength sign(theta - centre) (Chen et al.,
+    IJCAI 2021).
     """
     theta = hidden * sign
     theta -= lr * method.strength * (theta - math.log(2 * final) / method.strength).sign()
@@ -27,8 +29,8 @@ def grad_r(
 
 
 def stds(hidden: Tensor, sign: Tensor, lr: float, method: Threshold, final: float, progress: float) -> Tensor:
-    """w = sign(hidden) max(|hidden| - d, 0), with a straight-through gradient; d rises from 0 to `strength` as a sine from its
-    trough to its crest (Chen et al., ICML 2022)."""
+    """w = sign(hidden) max(|hidden| - d, 0), with a straight-through gradient; d rises from 0 to `strength`
+    as a sine from its trough to its crest (Chen et al., ICML 2022)."""
     d = method.strength * (1 + math.sin(math.pi * (progress - 0.5))) / 2
     return hidden.sign() * (hidden.abs() - d).clamp(min=0)
 
@@ -37,14 +39,17 @@ SHOWN = {"grad_r": grad_r, "stds": stds}
 
 
 class ThresholdPruner(Pruner):
-    """final: the density that Grad R's prior asks for. What density the network ends at follows from the training: it is
-    measured, not set."""
+    """final: the density that Grad R's prior asks for. What density the network ends at follows from the
+    training: it is measured, not set."""
 
     removes = "weights"
 
     def __init__(self, net: SpikingNet, method: Threshold, final: float, epochs: int):
         super().__init__(net)
-        self.method, self.final, self.epochs, self.done = method, final, epochs, 0
+        self.method = method
+        self.final = final
+        self.epochs = epochs
+        self.done = 0
         self.hidden = {name: w.detach().clone() for name, w in net.weights().items()}
         self.sign = {name: w.sign() for name, w in self.hidden.items()}
         self.shown = {name: w.clone() for name, w in self.hidden.items()}
@@ -54,9 +59,8 @@ class ThresholdPruner(Pruner):
 
     @torch.no_grad()
     def _show(self, lr: float) -> None:
-        progress = min(
-            1.0, self.done / max(1, self.epochs - 1)
-        )  # the last epoch trains at the final threshold
+        # the last epoch trains at the final threshold
+        progress = min(1.0, self.done / max(1, self.epochs - 1))
         for name, weight in self.net.weights().items():
             self.hidden[name] += weight - self.shown[name]
             seen = pick(SHOWN, self.method.rule, "rule")(
@@ -85,6 +89,7 @@ class ThresholdPruner(Pruner):
 
     def restore(self, state: dict) -> None:
         super().restore(state)
-        self.hidden, self.sign, self.shown, self.done = (
-            state[key] for key in ("hidden", "sign", "shown", "done")
-        )
+        self.hidden = state["hidden"]
+        self.sign = state["sign"]
+        self.shown = state["shown"]
+        self.done = state["done"]

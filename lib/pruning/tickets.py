@@ -1,5 +1,5 @@
-"""Lottery tickets: train, remove a share of what is left by magnitude over all layers, rewind to an early epoch, and again
-(Frankle & Carbin 2019, late rewinding 2020; in SNNs Kim et al., ECCV 2022)."""
+"""Lottery tickets: train, remove a share of what is left by magnitude over all layers, rewind to an early
+epoch, and again (Frankle & Carbin 2019, late rewinding 2020; in SNNs Kim et al., ECCV 2022)."""
 
 import copy
 
@@ -15,7 +15,8 @@ from lib.settings import Tickets
 
 def kept_shares(final: float, share: float) -> list[float]:
     """Density after each round: (1 - share)^r until `final`; the last round takes only what is missing."""
-    kept, left = [], 1.0
+    kept = []
+    left = 1.0
     while left > final * (1 + 1e-9):
         left = max(final, left * (1 - share))
         kept.append(left)
@@ -23,17 +24,21 @@ def kept_shares(final: float, share: float) -> list[float]:
 
 
 class TicketPruner(Pruner):
-    """final: the density to end at, in (0, 1]; epochs: of one training. The network reported is the last round's."""
+    """final: the density to end at, in (0, 1]; epochs: of one training.
+    The network reported is the last round's."""
 
     removes = "weights"
 
     def __init__(self, net: SpikingNet, method: Tickets, final: float, epochs: int):
-        self.rounds, self.rewind, self.epochs = kept_shares(final, method.share), method.rewind, epochs
+        self.rounds = kept_shares(final, method.share)
+        self.rewind = method.rewind
+        self.epochs = epochs
         super().__init__(
             net, [epochs + round * (epochs - method.rewind) for round in range(len(self.rounds))]
         )
         self.masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in net.weights().items()}
-        self.optimizer, self.early = None, None
+        self.optimizer = None
+        self.early = None
 
     def extends(self, other: "TicketPruner") -> bool:
         """Whether a run with this pruner begins as a whole run with the other one does."""
@@ -47,8 +52,8 @@ class TicketPruner(Pruner):
         apply_weight_masks(self.net, self.masks)
 
     def after_epoch(self, epoch: int) -> None:
-        # differs from the paper: optimiser, schedule and BN's statistics are rewound, too; published: the first two begin anew,
-        # BN's running statistics stay as they are (C15)
+        # differs from the paper: optimiser, schedule and BN's statistics are rewound, too; published: the
+        # first two begin anew, BN's running statistics stay as they are (C15)
         if epoch == self.rewind:  # every tensor is cloned: the training goes on in those of the network
             self.early = copy.deepcopy(
                 {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()["state"]}
@@ -64,8 +69,10 @@ class TicketPruner(Pruner):
 
     @torch.no_grad()
     def _remove(self, kept: float) -> None:
-        weights, active = list(self.net.weights().values()), list(self.masks.values())
-        [w], [mask] = SCOPES["global"](protected(weights)), SCOPES["global"](active)
+        weights = list(self.net.weights().values())
+        active = list(self.masks.values())
+        [w] = SCOPES["global"](protected(weights))
+        [mask] = SCOPES["global"](active)
         count = mask.sum() - total_count(kept, mask.numel())
         left = unrows([mask & ~lowest(w.abs(), mask, count[None])], weights)
         self.masks = dict(zip(self.masks, left, strict=True))
@@ -75,4 +82,5 @@ class TicketPruner(Pruner):
 
     def restore(self, state: dict) -> None:
         super().restore(state)
-        self.masks, self.early = state["masks"], state["early"]
+        self.masks = state["masks"]
+        self.early = state["early"]

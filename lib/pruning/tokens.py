@@ -1,4 +1,5 @@
-"""Training on fewer tokens: the student's loss, its statistics afterwards, and who took part (SparseSpikformer; methods C11, C12)."""
+"""Training on fewer tokens: the student's loss, its statistics afterwards, and who took part
+(SparseSpikformer; methods C11, C12)."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,8 @@ from lib.models.tokens import Selector
 
 def ratio_loss(decisions: list[Tensor], counts: list[int]) -> Tensor:
     """Mean over stages and images of (share kept - share wanted)^2 (C11)."""
-    # differs from the paper: the target is the share that is really kept at inference, int(64 rho^k) / 64; published: rho^k
+    # differs from the paper: the target is the share that is really kept at inference, int(64 rho^k) / 64;
+    # published: rho^k
     wanted = [count / mask.shape[1] for count, mask in zip(counts, decisions, strict=True)]
     return torch.stack(
         [((mask.mean(1) - share) ** 2).mean() for mask, share in zip(decisions, wanted, strict=True)]
@@ -20,8 +22,10 @@ def ratio_loss(decisions: list[Tensor], counts: list[int]) -> Tensor:
 def token_loss(
     logits: Tensor, y: Tensor, teacher: Tensor, selector: Selector | None, smoothing: float = 0.0
 ) -> Tensor:
-    """CE + 2 x ratio loss + 0.5 x KL(teacher || student) (C11). selector None: no ratio loss; smoothing: of the labels"""
-    known, told = F.log_softmax(teacher, 1), F.log_softmax(logits, 1)
+    """CE + 2 x ratio loss + 0.5 x KL(teacher || student) (C11).
+    selector None: no ratio loss; smoothing: of the labels"""
+    known = F.log_softmax(teacher, 1)
+    told = F.log_softmax(logits, 1)
     kl = F.kl_div(told, known, reduction="batchmean", log_target=True)
     kept = 0.0 if selector is None else ratio_loss(selector.decisions, selector.counts)
     return F.cross_entropy(logits, y, label_smoothing=smoothing) + 2.0 * kept + 0.5 * kl
@@ -33,7 +37,8 @@ def worked_on(net: Spikformer, images: Tensor) -> list[Tensor]:
     every = torch.ones(images.shape[-4], net.tokens)
     if net.selector is None:
         return [every] * len(net.blocks)
-    gathered, net.selector.gathered = net.selector.gathered, False
+    gathered = net.selector.gathered
+    net.selector.gathered = False
     net(images)
     net.selector.gathered = gathered
     decisions = [mask.cpu() for mask in net.selector.decisions]
@@ -42,14 +47,15 @@ def worked_on(net: Spikformer, images: Tensor) -> list[Tensor]:
 
 @torch.no_grad()
 def teach(teacher: Spikformer, x: Tensor) -> Tensor:
-    """The dense network's logits, in eval mode; its state is reset, as in every forward pass (3.5, item 1)."""
+    """The dense network's logits, in eval mode; its state is reset, as in every forward pass (3.5,
+    item 1)."""
     return teacher.eval()(x)
 
 
 @torch.no_grad()
 def recalibrate(net: Spikformer, batches) -> None:
-    """Statistics of batch normalisation, measured anew on the tokens that are left: those of training saw the dropped ones, too
-    (3.5, item 4)."""
+    """Statistics of batch normalisation, measured anew on the tokens that are left: those of training saw the
+    dropped ones, too (3.5, item 4)."""
     # differs from the paper: it keeps the running statistics, in which dropped tokens took part
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     kept = [(norm, norm.momentum) for norm in norms]

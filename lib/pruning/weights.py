@@ -1,7 +1,8 @@
-"""Single weights, sparse from scratch: masks that hold, rewired as training goes on (PQ, SET, RigL, ESL-SNN, GraNet).
+"""Single weights, sparse from scratch: masks that hold, rewired as training goes on (PQ, SET, RigL, ESL-SNN,
+GraNet).
 
-A removed weight is 0.0 whenever a step or an update has ended. Since the weight itself is 0, its gradient is the dense one (of
-the effective weight), and so is the optimiser's momentum: that is what growth reads (B11).
+A removed weight is 0.0 whenever a step or an update has ended. Since the weight itself is 0, its gradient is
+the dense one (of the effective weight), and so is the optimiser's momentum: that is what growth reads (B11).
 """
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from lib.core.returned import numbers
 from lib.models import SpikingNet
 from lib.pruning.pruner import Pruner
-from lib.pruning.rewiring import SCOPES, WEIGHT_GROWTH, Rows, asked, protected, rewired, unrows
+from lib.pruning.rewiring import SCOPES, WEIGHT_GROWTH, Rows, protected, rewired, shares, unrows
 from lib.pruning.schedules import DENSITY_SCHEDULES, exchanges, planned, update_epochs
 from lib.pruning.sparse_init import sparse_masks, total_count
 from lib.settings import Rewire, Rewiring
@@ -20,7 +21,8 @@ WeightMasks = dict[str, Tensor]
 
 @torch.no_grad()
 def apply_weight_masks(net: SpikingNet, masks: WeightMasks) -> None:
-    """Sets every weight that is not kept to 0.0. raises: ValueError unless there is a bool mask of the right shape for each"""
+    """Sets every weight that is not kept to 0.0. raises: ValueError unless there is a bool mask of the right
+    shape for each"""
     weights = net.weights()
     if set(masks) != set(weights):
         wrong = sorted(set(masks) ^ set(weights))
@@ -30,9 +32,8 @@ def apply_weight_masks(net: SpikingNet, masks: WeightMasks) -> None:
     for name, weight in weights.items():
         mask = masks[name]
         if mask.dtype != torch.bool or mask.shape != weight.shape:
-            raise ValueError(
-                f"mask of {name}: {mask.dtype} of {list(mask.shape)}; expected torch.bool of {list(weight.shape)}"
-            )
+            found = f"{mask.dtype} of {list(mask.shape)}"
+            raise ValueError(f"mask of {name}: {found}; expected torch.bool of {list(weight.shape)}")
         weight.masked_fill_(~mask, 0.0)
 
 
@@ -44,7 +45,8 @@ def density(masks: WeightMasks) -> float:
 class WeightPruner(Pruner):
     """start x how much x which x what comes back, as a `Rewiring` composes them.
 
-    final: the density to end at, in (0, 1]; nothing changes any more once it is reached (for `constant`: it is the start's)
+    final: the density to end at, in (0, 1]; nothing changes any more once it is reached (for `constant`:
+    it is the start's)
     epochs: length of the training; timing: when updates come, where the method does not say
     """
 
@@ -59,14 +61,17 @@ class WeightPruner(Pruner):
         timing: Rewire,
         generator: torch.Generator,
     ):
-        warmup, interval = method.warmup or timing.warmup, method.interval or timing.interval
+        warmup = method.warmup or timing.warmup
+        interval = method.interval or timing.interval
         updates = update_epochs(epochs, warmup, interval, last_too=False, stop=timing.stop)
         super().__init__(net, updates[:1] if method.ratio == "once" else updates)
-        self.end = (
-            updates[-1] + interval if updates else epochs
-        )  # RigL's T_end: the first update that does not come
-        self.method, self.generator, self.optimizer = method, generator, None
-        self.start, self.final = final if method.start is None else method.start, final
+        # RigL's T_end: the first update that does not come
+        self.end = updates[-1] + interval if updates else epochs
+        self.method = method
+        self.generator = generator
+        self.optimizer = None
+        self.start = final if method.start is None else method.start
+        self.final = final
         if method.ratio != "pq":
             ends = self.start, final
             self.densities = planned(DENSITY_SCHEDULES, method.ratio, "ratio", "(0, 1]", self.updates, *ends)
@@ -92,7 +97,8 @@ class WeightPruner(Pruner):
     def after_epoch(self, epoch: int) -> None:
         if epoch not in self.updates:
             return
-        method, weights = self.method, self.net.weights()
+        method = self.method
+        weights = self.net.weights()
         left, every = (
             sum(int(count(m)) for m in self.masks.values()) for count in (Tensor.sum, Tensor.numel)
         )
@@ -103,8 +109,9 @@ class WeightPruner(Pruner):
         if method.ratio != "pq":
             target = min(left, total_count(self.densities[epoch], every))
             share = 1 - target / left
-        shown, active = self._rows(protected(weights.values())), self._rows(self.masks.values())
-        ratios, seen = asked(self._rows(weights.values()), active, method, share)
+        shown = self._rows(protected(weights.values()))
+        active = self._rows(self.masks.values())
+        ratios, seen = shares(self._rows(weights.values()), active, method, share)
         exchange = self.exchanges[epoch]
         changed = rewired(shown, active, self._growth(), ratios, method, exchange, left - target)
         masks, went, came = (
@@ -139,7 +146,8 @@ class WeightPruner(Pruner):
         if self.method.growth == "none":
             return None
         grow = WEIGHT_GROWTH[self.method.growth]
-        weights, state = self.net.weights(), self.optimizer.state
+        weights = self.net.weights()
+        state = self.optimizer.state
         found = {name: grow(w, state.get(w, {}), self.generator) for name, w in weights.items()}
         who = f"growth {self.method.growth}, layer"
         return self._rows(numbers(found[name], w, f"{who} {name}") for name, w in weights.items())
@@ -147,8 +155,9 @@ class WeightPruner(Pruner):
     def _welcome(self, came: WeightMasks) -> None:
         """A regrown weight starts at 0 with its momentum reset (B11); Adam's second moment goes on.
 
-        The dense gradient has fed it at every step, so it fits the step count that all entries share. Were it 0, Adam would
-        take it for the mean of all those steps, and late in training the first steps would be 3 to 6 times as long.
+        The dense gradient has fed it at every step, so it fits the step count that all entries share. Were it
+        0, Adam would take it for the mean of all those steps, and late in training the first steps would be 3
+        to 6 times as long.
         """
         for name, weight in self.net.weights().items():
             weight.masked_fill_(came[name], 0.0)
@@ -166,5 +175,6 @@ class WeightPruner(Pruner):
 
     def restore(self, state: dict) -> None:
         super().restore(state)
-        self.masks, self.ever = state["masks"], state["ever"]
+        self.masks = state["masks"]
+        self.ever = state["ever"]
         self.generator.set_state(state["generator"].cpu())

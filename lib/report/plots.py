@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from lib.core.files import whole
+from lib.core.files import atomic_write
 from lib.report.stats import interval
 from lib.settings import Task
 from lib.settings.config import Study
@@ -322,7 +322,7 @@ def note(fig: Figure, study: str, seeds: int, drawn: str = INTERVAL) -> None:
 def save(fig: Figure, folder: Path, name: str) -> Path:
     """folder/name.svg and .png, moved into place when whole; the same picture gives the same bytes. Returns the SVG's path."""
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        with whole(folder / f"{name}.{kind}") as beside:
+        with atomic_write(folder / f"{name}.{kind}") as beside:
             fig.savefig(beside, format=kind, metadata=metadata)
     return folder / f"{name}.svg"
 

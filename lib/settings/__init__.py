@@ -20,7 +20,7 @@ from lib.settings.task import Data, Fast, Prune, Rewire, Task, Train
 from lib.settings.trial import DENSE, Trial
 
 __all__ = [
-    "DATASETS", "DENSE", "STAGES", "Ablation", "Baseline", "Data", "Fast", "Grid", "Method", "Prune", "Rewire", "Rewiring",
-    "Select", "Settings", "Study", "Task", "Threshold", "Tickets", "TokenMethod", "TokenTickets", "Train", "Trial",
-    "WeightMethod",
+    "DATASETS", "DENSE", "STAGES", "Ablation", "Baseline", "Data", "Fast", "Grid", "Method", "Prune",
+    "Rewire", "Rewiring", "Select", "Settings", "Study", "Task", "Threshold", "Tickets", "TokenMethod",
+    "TokenTickets", "Train", "Trial", "WeightMethod",
 ]  # fmt: skip

@@ -51,12 +51,12 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, given):
-        """Refuses unknown keys before missing ones are looked for: most are misspelt, and one line is enough."""
-        unknown = (
-            [str(key) for key in given if key not in cls.model_fields] if isinstance(given, dict) else []
-        )
+        """Refuses unknown keys before missing ones are looked for:
+        most are misspelt, and one line is enough."""
+        if not isinstance(given, dict):
+            return given
+        unknown = [str(key) for key in given if key not in cls.model_fields]
         if unknown:
-            raise ValueError(
-                f"unknown key {', '.join(unknown)}; mend or remove it; known are {', '.join(cls.model_fields)}"
-            )
+            known = ", ".join(cls.model_fields)
+            raise ValueError(f"unknown key {', '.join(unknown)}; mend or remove it; known are {known}")
         return given

@@ -19,7 +19,8 @@ def home(study: str) -> Path:
 
 
 def load(study: str) -> Study:
-    """The settings of a study: 'quick' (params.yaml at the root) or one under studies/. raises: ConfigError"""
+    """The settings of a study: 'quick' (params.yaml at the root) or one under studies/.
+    raises: ConfigError"""
     if not home(study).exists():
         known = ["quick", *sorted(p.parent.name for p in ROOT.glob("studies/*/params.yaml"))]
         raise ConfigError(f"study {study!r} is not known; known are {', '.join(known)}")
@@ -37,7 +38,8 @@ def refuse_shared(text: bytes) -> None:
 
 
 def stays_inside(study: Study) -> None:
-    """Raises ConfigError if a folder of a study leads out of the repository: DVC would refuse it, after the work."""
+    """Raises ConfigError if a folder of a study leads out of the repository:
+    DVC would refuse it, after the work."""
     for part in ("data", "runs", "results", "figures", "tables"):
         folder = study.folder / part / study.study
         if not folder.resolve().is_relative_to(ROOT):
@@ -48,7 +50,8 @@ def stays_inside(study: Study) -> None:
 
 
 def read(path: Path) -> Study:
-    """A params.yaml, read as DVC reads it (YAML 1.2), checked whole. raises: ConfigError, one line with each wrong value"""
+    """A params.yaml, read as DVC reads it (YAML 1.2), checked whole.
+    raises: ConfigError, one line with each wrong value"""
     try:
         text = path.read_bytes()
         refuse_shared(text)

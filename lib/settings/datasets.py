@@ -8,7 +8,8 @@ class DataSet(NamedTuple):
 
     reader: the function of `lib.data.datasets` that makes arrays of its raw files
     published: what the papers call it; "" if none uses it
-    training: (images of the smallest class, all images), validation images included; None: they differ from copy to copy
+    training: (images of the smallest class, all images), validation images included;
+    None: they differ from copy to copy
     frames: of a recording, unless data.frames says otherwise; None: still images
     simulated: its events are simulated from images
     """

@@ -1,8 +1,9 @@
-"""What a notebook is given: a parameter that names nothing is refused in one line, the others are held together.
+"""What a notebook is given: a parameter that names nothing is refused in one line,
+the others are held together.
 
-Papermill sets a name that a notebook does not have, and says nothing; the kernel of an open notebook still holds
-what was made for an earlier choice. So a notebook asks here, in the cell after its parameters, and names all
-that it writes by the answer: the parameters may be newer than what was computed.
+Papermill sets a name that a notebook does not have, and says nothing; the kernel of an open notebook still
+holds what was made for an earlier choice. So a notebook asks here, in the cell after its parameters, and
+names all that it writes by the answer: the parameters may be newer than what was computed.
 """
 
 import ast
@@ -101,7 +102,8 @@ def job(*stages: str, **given) -> Job:
 
 
 def injected() -> list[str]:
-    """The names that papermill has set: in a cell of its own, which it puts after the one with the defaults."""
+    """The names that papermill has set: in a cell of its own,
+    which it puts after the one with the defaults."""
     shell = get_ipython()
     run = shell.history_manager.input_hist_raw if shell else []
     before = run[-2:-1]  # the last one is the cell that asks
@@ -112,8 +114,9 @@ def injected() -> list[str]:
 
 
 def forget() -> None:
-    """Takes out of the notebook what the cells below an earlier choice have made: if this choice or a cell after it
-    fails, there is nothing old to run on with. Imports, functions and what was there before the choice stay."""
+    """Takes out of the notebook what the cells below an earlier choice have made: if this choice or a cell
+    after it fails, there is nothing old to run on with. Imports,
+    functions and what was there before the choice stay."""
     global earlier
     if (shell := get_ipython()) is None:
         return

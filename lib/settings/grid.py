@@ -10,8 +10,8 @@ from lib.settings.task import DataName
 
 
 class Stage(NamedTuple):
-    """grid: the part of the grid that it runs over; methods: where params.yaml has its methods; needs: what a task must say,
-    beside the dense network's recipe, to be in it"""
+    """grid: the part of the grid that it runs over; methods: where params.yaml has its methods; needs: what a
+    task must say, beside the dense network's recipe, to be in it"""
 
     grid: str
     methods: str | None
@@ -35,9 +35,9 @@ def commits(value: str) -> str:
 
 
 class Grid(Settings):
-    """What the pipeline runs, with every seed: all tasks dense, the pruned ones with every method, the ablated ones with every
-    ablation, the matched ones with every baseline, the rewired ones with every method for single weights, the selected ones
-    with every method for tokens; data: their sets."""
+    """What the pipeline runs, with every seed: all tasks dense, the pruned ones with every method, the
+    ablated ones with every ablation, the matched ones with every baseline, the rewired ones with every method
+    for single weights, the selected ones with every method for tokens; data: their sets."""
 
     data: list_of(DataName, least=0)
     tasks: list_of(Name, least=0)
@@ -52,16 +52,14 @@ class Grid(Settings):
     @model_validator(mode="after")
     def _is_run_or_kept(self):
         if self.kept and (self.tasks or self.data):
-            asked = ", ".join(self.tasks or self.data)
-            raise ValueError(
-                f"{asked}: the grid has kept results, too; empty its own lists, or take kept out"
-            )
+            own = ", ".join(self.tasks or self.data)
+            raise ValueError(f"{own}: the grid has kept results, too; empty its own lists, or take kept out")
         return self
 
 
 class Kept(Grid):
-    """What older code has run, kept as it is: DVC, which reads the grid's own lists alone, trains nothing of it
-    and draws figures from its results."""
+    """What older code has run, kept as it is: DVC, which reads the grid's own lists alone, trains nothing of
+    it and draws figures from its results."""
 
     kept: None = None
     made_by: Annotated[str, AfterValidator(commits)]

@@ -22,10 +22,12 @@ Growth = Literal["bn_grad", "random", "none"]
 
 
 class Method(Settings):
-    """score x growth x schedule. What is not given is SCA's, in frozen mode; l1 and interval replace the task's.
+    """score x growth x schedule. What is not given is SCA's, in frozen mode;
+    l1 and interval replace the task's.
 
     regrow: share of all channels that an update regrows; not given, a `Trial` takes `regrown` of its ratio
-    normalise: each score divided by its layer's mean; stop: share of the training after which the structure stays
+    normalise: each score divided by its layer's mean; stop: share of the training after which the structure
+    stays
     """
 
     label: str
@@ -50,19 +52,24 @@ class Method(Settings):
 
 
 def regrown(ratio: float) -> float:
-    """SCA's q at a ratio in [0, 1): 0.2 in the authors' command for ratio 0.7, 0.1 in their defaults (A15)."""
-    # differs from the paper: 0.2 at all ratios between 0.5 and 0.8, else 0.1; published: for 0.7 and 0.1 alone
+    """SCA's q at a ratio in [0, 1): 0.2 in the authors' command for ratio 0.7,
+    0.1 in their defaults (A15)."""
+    # differs from the paper: 0.2 at all ratios between 0.5 and 0.8, else 0.1;
+    # published: for 0.7 and 0.1 alone
     return 0.2 if 0.5 < ratio < 0.8 else 0.1
 
 
 class Rewiring(Settings):
-    """Single weights under a mask: start x how much goes x criterion x growth. What is not given is PQ's (methods B1-B13).
+    """Single weights under a mask: start x how much goes x criterion x growth.
+    What is not given is PQ's (methods B1-B13).
 
     init, start: how the first mask is drawn, and its density; start null: the final density
-    ratio: where the share that goes comes from: the PQ index, or a schedule from the first to the final density
-    exchange: share of what is left that is exchanged; null: the share that goes, once more; exchange_schedule: whether it
-    decays, as a cosine, until updates end
-    grows: whether weights that go in an update may come back in it (anywhere: SET, RigL, GraNet) or not (elsewhere: PQ, B10)
+    ratio: where the share that goes comes from: the PQ index,
+    or a schedule from the first to the final density
+    exchange: share of what is left that is exchanged; null: the share that goes, once more;
+    exchange_schedule: whether it decays, as a cosine, until updates end
+    grows: whether weights that go in an update may come back in it (anywhere: SET, RigL, GraNet) or not
+    (elsewhere: PQ, B10)
     densities, warmup, interval: replace the task's
     """
 
@@ -91,9 +98,8 @@ class Rewiring(Settings):
         if self.p >= self.q:
             raise ValueError(f"p {self.p}, q {self.q}: p must be smaller than q")
         if (self.growth == "none") != (self.rewire == "shrink_only"):
-            raise ValueError(
-                f"growth {self.growth} with rewire {self.rewire}: growth none and rewire shrink_only belong together"
-            )
+            said = f"growth {self.growth} with rewire {self.rewire}"
+            raise ValueError(f"{said}: growth none and rewire shrink_only belong together")
         if self.rewire == "shrink_only" and self.exchange is not None:
             raise ValueError(
                 f"exchange {self.exchange} with rewire shrink_only: nothing is exchanged; leave it out"
@@ -102,7 +108,8 @@ class Rewiring(Settings):
             raise ValueError("grows anywhere with growth none: nothing grows; leave grows out")
         if self.exchange is None and self.exchange_schedule == "decay":
             raise ValueError(
-                "exchange_schedule decay without an exchange: nothing to decay; give an exchange or leave it out"
+                "exchange_schedule decay without an exchange: "
+                "nothing to decay; give an exchange or leave it out"
             )
         if self.rewire == "constant_density" and self.ratio not in ("pq", "constant"):
             raise ValueError(
@@ -127,7 +134,10 @@ class Tickets(Settings):
 
 
 class Threshold(Settings):
-    """Weights that come and go by a threshold at each step; strength: Grad R's prior, STDS's final threshold."""
+    """Weights that come and go by a threshold at each step.
+
+    strength: Grad R's prior, STDS's final threshold
+    """
 
     kind: Literal["threshold"]
     label: str
@@ -140,8 +150,8 @@ WeightMethod = Annotated[Rewiring | Tickets | Threshold, Field(discriminator="ki
 
 
 class Select(Settings):
-    """Which tokens of a transformer go on. `skip` trains nothing; `all` lets every token go on: what the student's further
-    training does by itself. rhos: replace the task's"""
+    """Which tokens of a transformer go on. `skip` trains nothing; `all` lets every token go on: what the
+    student's further training does by itself. rhos: replace the task's"""
 
     kind: Literal["select"]
     label: str
@@ -156,8 +166,11 @@ class Select(Settings):
 
 
 class TokenTickets(Tickets):
-    """Lottery tickets of a transformer; rho: of its learned selection, null where every token goes on; start: from the dense
-    network, with it as a teacher, or from scratch as the dense network itself was trained"""
+    """Lottery tickets of a transformer.
+
+    rho: of its learned selection, null where every token goes on
+    start: from the dense network, with it as a teacher, or from scratch as the dense network was trained
+    """
 
     rho: Density | None = None
     start: Literal["dense", "scratch"] = "dense"
@@ -177,7 +190,8 @@ TokenMethod = Annotated[Select | TokenTickets, Field(discriminator="kind")]
 class Baseline(Settings):
     """A dense network, trained from a new initialisation, of the size that a method for channels has left.
 
-    matches: the method; widths: as it found them, layer by layer, or every layer the same share of itself, for as many parameters
+    matches: the method; widths: as it found them, layer by layer, or every layer the same share of itself,
+    for as many parameters
     epochs: as many as the task's recipe has, or as many as cost what the method's own training did
     ratios: of the task's, those that it stands beside; null: all
     """

@@ -1,5 +1,5 @@
-"""One JSON file a method, task and seed: what each of its trials was asked for and what was measured. Written whole or not at
-all; read with a check that it is what params.yaml asks for now."""
+"""One JSON file a method, task and seed: what each of its trials was asked for and what was measured. Written
+whole or not at all; read with a check that it is what params.yaml asks for now."""
 
 import json
 import platform
@@ -13,14 +13,8 @@ from lib.settings.grid import STAGES
 from lib.settings.study import Study
 
 SCHEMA = 4
-OPTIONAL = {
-    "ratios",
-    "densities",
-    "rhos",
-    "prune",
-    "rewire",
-    "student",
-}  # of a task: not every stage reads them
+# of a task: not every stage reads them
+OPTIONAL = {"ratios", "densities", "rhos", "prune", "rewire", "student"}
 
 
 class ResultsError(ConfigError):
@@ -32,7 +26,7 @@ class Missing(ResultsError):
 
 
 def rounded(value):
-    """Numbers to 6 significant digits, tensors to lists: what differs beyond that differs between machines."""
+    """Numbers to 6 significant digits, tensors to lists: what differs beyond differs between machines."""
     if hasattr(value, "tolist"):
         return rounded(value.tolist())
     if isinstance(value, dict):
@@ -49,7 +43,8 @@ def provenance(threads: int) -> dict:
 
 
 def write(path: Path, identity: dict, trials: list[dict], threads: int) -> None:
-    """identity: study, stage, task, method, seed and recipe (as the function of that name gives it); trials: a record each.
+    """identity: study, stage, task, method, seed and recipe (as the function of that name gives it);
+    trials: a record each.
 
     A stopped run leaves the old file whole.
     """
@@ -66,23 +61,19 @@ def save(job: Job, seed: int, trials: list[dict]) -> None:
 
 
 def recipe(study: Study, stage: str, task: str) -> dict:
-    """The settings of a task that a stage's numbers depend on; what it prunes at which ratio stands in each record."""
+    """The settings of a task that a stage's numbers depend on;
+    what it prunes at which ratio stands in each record."""
     unread = OPTIONAL - set(STAGES[stage].needs[:1])
     settings = study.tasks[task].model_dump(exclude=unread)
     return rounded({**settings, "splits": study.data.model_dump(exclude={"root"})})
 
 
-def asked(trial: dict) -> tuple:
-    """What one trial was asked for: fraction removed or kept, of weights and of tokens, variant, and the method's settings
-    without its label, which changes no number."""
-    settings = {key: value for key, value in trial.get("settings", {}).items() if key != "label"}
-    return (
-        trial.get("ratio", 0.0),
-        trial.get("target_density"),
-        trial.get("rho"),
-        trial.get("variant", {}),
-        settings,
-    )
+def request(record: dict) -> tuple:
+    """What a trial was asked for: fraction removed or kept, of weights and of tokens, variant, and the
+    method's settings without its label, which changes no number."""
+    settings = {key: value for key, value in record.get("settings", {}).items() if key != "label"}
+    shares = record.get("ratio", 0.0), record.get("target_density"), record.get("rho")
+    return *shares, record.get("variant", {}), settings
 
 
 def read(study: Study, stage: str, task: str, method: str, seed: int) -> list[dict]:
@@ -94,8 +85,9 @@ def read(study: Study, stage: str, task: str, method: str, seed: int) -> list[di
     name = f"{path.parent.name}/{path.name}"
     try:
         record = json.loads(path.read_text())
-        schema, trials = record["schema"], record["trials"]
-        made = [asked(trial) for trial in trials]
+        schema = record["schema"]
+        trials = record["trials"]
+        made = [request(trial) for trial in trials]
         trained = record["recipe"]
     except FileNotFoundError:
         raise Missing(f"{name} is missing") from None
@@ -103,7 +95,7 @@ def read(study: Study, stage: str, task: str, method: str, seed: int) -> list[di
         raise ResultsError(f"{name} is unreadable") from None
     if schema != SCHEMA:
         raise ResultsError(f"{name} has schema {schema}, not {SCHEMA}")
-    wanted = [asked(rounded(trial.record)) for trial in study.trials(task, method)]
+    wanted = [request(rounded(trial.record)) for trial in study.trials(task, method)]
     if made != wanted or trained != recipe(study, stage, task):
         raise ResultsError(f"{name} was made with other settings than params.yaml asks for now")
     return trials

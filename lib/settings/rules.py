@@ -1,5 +1,8 @@
-"""What parts of a params.yaml must agree on, each rule a function of the whole study. `tools/check.py` adds the rules that need
-a network. A rule raises ValueError: one line with the value, what is allowed, what to do."""
+"""What parts of a params.yaml must agree on, each rule a function of the whole study.
+
+A rule raises ValueError: one line with the value, what is allowed, what to do. `tools/check.py` adds the
+rules that need a network.
+"""
 
 from lib.core.errors import pick
 from lib.settings.datasets import DATASETS
@@ -13,16 +16,7 @@ PARTS = {"pruned": "tasks", "rewired": "tasks", "selected": "tasks", "ablated": 
 
 def check(study) -> None:
     """Every rule, in order. raises: ValueError, ConfigError"""
-    for rule in (
-        limits_are_of_data_in_use,
-        frames_are_steps,
-        grids_hold,
-        names_differ,
-        baselines_match,
-        data_are_needed,
-    ):
-        rule(study)
-    for rule in (images_suffice, something_stays, tickets_rewind):
+    for rule in RULES:
         rule(study)
 
 
@@ -112,13 +106,13 @@ def images_suffice(study) -> None:
         left = round((1 - share) * every)
         for field, recipe in {"train": task.train, "student": task.student or task.train}.items():
             if recipe.batch > left:
-                raise ValueError(
-                    f"tasks.{name}.{field}.batch: {recipe.batch}: {task.data} has about {left} images to train on; lower it"
-                )
+                said = f"tasks.{name}.{field}.batch: {recipe.batch}"
+                raise ValueError(f"{said}: {task.data} has about {left} images to train on; lower it")
 
 
 def something_stays(study) -> None:
-    """What is removed and what is regrown leave channels to keep by score; an ablation has its base beside it."""
+    """What is removed and what is regrown leave channels to keep by score;
+    an ablation has its base beside it."""
     for grid in grids(study).values():
         for task in grid.pruned:
             for method in study.methods:
@@ -130,9 +124,8 @@ def something_stays(study) -> None:
                     fractions(f"ablation {name}", trial)
                 ratios = study.tasks[task].ratios
                 if ablation.ratio not in ratios:
-                    raise ValueError(
-                        f"ablations.{name}.ratio: {ablation.ratio}: task {task} has no training at it, only at {ratios}"
-                    )
+                    said = f"ablations.{name}.ratio: {ablation.ratio}"
+                    raise ValueError(f"{said}: task {task} has no training at it, only at {ratios}")
 
 
 def fractions(where: str, trial: Trial) -> None:
@@ -154,15 +147,24 @@ def tickets_rewind(study) -> None:
             for name, method in study.tokens.items():
                 if method.kind == "tickets":
                     scratch = method.start == "scratch"
+                    who = f"task {task}" if scratch else f"a student of task {task}"
                     recipe = settings.train if scratch else settings.student
-                    rewinds(
-                        f"tokens.{name}",
-                        method.rewind,
-                        f"{'' if scratch else 'a student of '}task {task}",
-                        recipe.epochs,
-                    )
+                    rewinds(f"tokens.{name}", method.rewind, who, recipe.epochs)
 
 
 def rewinds(where: str, rewind: int, who: str, epochs: int) -> None:
     if rewind >= epochs:
         raise ValueError(f"{where}.rewind: {rewind}: {who} trains {epochs} epochs; rewind to an earlier one")
+
+
+RULES = (
+    limits_are_of_data_in_use,
+    frames_are_steps,
+    grids_hold,
+    names_differ,
+    baselines_match,
+    data_are_needed,
+    images_suffice,
+    something_stays,
+    tickets_rewind,
+)

@@ -1,4 +1,5 @@
-"""A whole params.yaml: the tasks of a study, its methods, its grid; the trials of each stage, and where they are kept."""
+"""A whole params.yaml: the tasks of a study, its methods, its grid;
+the trials of each stage, and where they are kept."""
 
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +49,8 @@ class Study(Settings):
         return {"dense": "dense"} | {name: method.label for name, method in named.items()}
 
     def trials(self, task: str, method: str) -> list[Trial]:
-        """What one stage trains: a method at each of the task's ratios, densities or rhos, or the variants of an ablation."""
+        """What one stage trains: a method at each of the task's ratios, densities or rhos,
+        or the variants of an ablation."""
         settings = pick(self.tasks, task, "task")
         if method == "dense":
             return [DENSE]

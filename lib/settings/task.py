@@ -37,8 +37,8 @@ class Data(Settings):
     """Where raw data lies, and how the validation images are held out of the training images.
 
     root: ~ and $VARIABLES are replaced; SNN_DATA overrides it
-    images: {data set: training images at most, validation ones included; the first ones, as many of each class}
-    frames: {event set: frames of each recording, the T of its tasks}; a set that is not named there has its usual number
+    images: {data set: training images at most, validation ones included: the first ones, as many a class}
+    frames: {event set: frames of each recording, the T of its tasks}; if not named there: its usual number
     """
 
     root: Anywhere
@@ -49,11 +49,11 @@ class Data(Settings):
 
 
 class Train(Settings):
-    """optimizer: 'adamw' takes `momentum` as its first beta; warmup: epochs in which the rate of learning rises; smoothing: of
-    labels
+    """optimizer: 'adamw' takes `momentum` as its first beta; warmup: epochs in which the rate of learning
+    rises; smoothing: of labels
 
-    devices: GPUs, or processes where there is none, that share each batch; batch normalisation sees each share by itself. No
-    result of one device says so: that is what they all were before there could be more
+    devices: GPUs, or processes where there is none, that share each batch; batch normalisation sees each
+    share by itself. No result of one device says so: that is what they all were before there could be more
     """
 
     epochs: Positive
@@ -84,8 +84,11 @@ class Train(Settings):
 
 
 class Prune(Settings):
-    """When the structure changes, in epochs; floor: channels each layer keeps; probes: batches for the growth gradient;
-    compact: whether frozen methods train the kept channels alone between two updates (the same numbers, cheaper)."""
+    """When the structure changes, in epochs.
+
+    floor: channels each layer keeps; probes: batches for the growth gradient
+    compact: whether frozen methods train the kept channels alone between two updates (the same, cheaper)
+    """
 
     warmup: Annotated[int, Field(ge=0)]
     interval: Positive
@@ -95,7 +98,8 @@ class Prune(Settings):
 
 
 class Rewire(Settings):
-    """When single weights are rewired, in epochs: after `warmup`, then every `interval`; not after `stop` of the training."""
+    """When single weights are rewired, in epochs: after `warmup`, then every `interval`;
+    not after `stop` of the training."""
 
     warmup: Positive
     interval: Positive
@@ -103,12 +107,14 @@ class Rewire(Settings):
 
 
 class Fast(Settings):
-    """How a step is computed, not what; the defaults are what measures fastest on small networks and short runs.
+    """How a step is computed, not what; the defaults are fastest on small networks and short runs.
 
-    neurons: SpikingJelly's operators; all T steps in one autograd node (fused); that, compiled: ten seconds in each process
+    neurons: SpikingJelly's operators; all T steps in one autograd node (fused);
+    that, compiled: ten seconds in each process
     static_once: the first convolution of a still image once instead of T times, which gives the same numbers
     channels_last: the layout that convolutions take without reordering; it pays on VGGs
-    bf16: training under autocast; membrane, parameters and BN's statistics stay in float32, and so do validation and test
+    bf16: training under autocast; membrane, parameters and BN's statistics stay in float32,
+    and so do validation and test
     """
 
     neurons: Literal["spikingjelly", "fused", "compiled"] = "fused"
@@ -118,9 +124,10 @@ class Fast(Settings):
 
 
 class Task(Settings):
-    """A network on a data set, with its recipe; and what each way of pruning it needs: channels `prune` and `ratios` (fraction
-    removed); single weights `rewire` and `densities` (fraction kept); tokens `student`, the recipe of a network that starts
-    from the dense one, `rhos` (fraction kept from stage to stage), and `densities` for its lottery tickets."""
+    """A network on a data set, with its recipe; and what each way of pruning it needs: channels `prune` and
+    `ratios` (fraction removed); single weights `rewire` and `densities` (fraction kept); tokens `student`,
+    the recipe of a network that starts from the dense one, `rhos` (fraction kept from stage to stage), and
+    `densities` for its lottery tickets."""
 
     data: DataName
     augment: Augment

@@ -11,8 +11,8 @@ AnyMethod = Method | Baseline | Rewiring | Tickets | Threshold | Select | TokenT
 
 
 class Trial(Settings):
-    """One training of a task: a method at a ratio of channels removed, at a density of weights kept, or at a share rho of
-    tokens kept from stage to stage. Without any of them it is the dense network's.
+    """One training of a task: a method at a ratio of channels removed, at a density of weights kept, or at a
+    share rho of tokens kept from stage to stage. Without any of them it is the dense network's.
 
     variant: what an ablation replaced, empty otherwise
     """
@@ -61,10 +61,10 @@ class Trial(Settings):
         """What a result says of its training."""
         if self.method is None:
             return {"ratio": 0.0}
-        asked = {"ratio": self.ratio, "rho": self.rho, "target_density": self.density}
+        shares = {"ratio": self.ratio, "rho": self.rho, "target_density": self.density}
         variant = {"variant": self.variant} if isinstance(self.method, Method) else {}
         settings = {"settings": self.method.model_dump()}
-        return {key: value for key, value in asked.items() if value is not None} | variant | settings
+        return {key: value for key, value in shares.items() if value is not None} | variant | settings
 
 
 DENSE = Trial()

@@ -14,6 +14,6 @@ from lib.training.steps import (
 )
 
 __all__ = [
-    "LR_SCHEDULES", "Run", "add_l1", "cosine", "fit", "make_optimizer", "save", "save_networks", "seed_everything", "set_lr",
-    "set_up", "start", "step", "train_epoch",
+    "LR_SCHEDULES", "Run", "add_l1", "cosine", "fit", "make_optimizer", "save", "save_networks",
+    "seed_everything", "set_lr", "set_up", "start", "step", "train_epoch",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
-"""Dense networks beside a pruned one: does its size, or its layers' widths, explain what it reaches? (Liu et al., Rethinking
-the Value of Network Pruning, ICLR 2019; Blalock et al., What is the State of Neural Network Pruning?, MLSys 2020)."""
+"""Dense networks beside a pruned one: does its size, or its layers' widths, explain what it reaches? (Liu et
+al., Rethinking the Value of Network Pruning, ICLR 2019; Blalock et al.,
+What is the State of Neural Network Pruning?, MLSys 2020)."""
 
 import torch
 from tqdm.auto import tqdm
@@ -12,7 +13,8 @@ from lib.training.run import Run
 
 
 def pruned_record(settings: Study, splits: Splits, task: str, trial: Trial, seed: int) -> dict:
-    """The record of the pruned network that a baseline stands beside; the smoke study trains it here if there is none.
+    """The record of the pruned network that a baseline stands beside;
+    the smoke study trains it here if there is none.
 
     raises: lib.settings.records.ResultsError that says how to make it
     """
@@ -73,7 +75,8 @@ def network(task: Task, splits: Splits, widths: dict[str, int]) -> SpikingNet:
 
 
 def uniform(task: Task, splits: Splits, channels: dict[str, int], parameters: int) -> dict[str, int]:
-    """{site: channels} with the same share of every layer, whose number of parameters comes nearest to `parameters`.
+    """{site: channels} with the same share of every layer, whose number of parameters comes nearest to
+    `parameters`.
 
     channels: {site: those of the whole network}
     """
@@ -90,15 +93,15 @@ def uniform(task: Task, splits: Splits, channels: dict[str, int], parameters: in
 
 
 def image_cost(task: Task, splits: Splits, widths: dict[str, int]) -> float:
-    """Multiply-accumulates of a pass over one image, every layer counted as dense: what a training step costs, but for a factor
-    that all convolutional networks share."""
+    """Multiply-accumulates of a pass over one image, every layer counted as dense: what a training step
+    costs, but for a factor that all convolutional networks share."""
     return measure.flops(network(task, splits, widths), splits.test[0][..., :1, :, :, :])
 
 
 def training_cost(task: Task, splits: Splits, found: dict) -> float:
-    """What the pruned network's training cost, in passes of `image_cost` summed over its epochs: the whole network's until the
-    first update, then that of the channels kept; always the whole one's in soft mode or if nothing is compacted. Probes are
-    not counted."""
+    """What the pruned network's training cost, in passes of `image_cost` summed over its epochs: the whole
+    network's until the first update, then that of the channels kept; always the whole one's in soft mode or
+    if nothing is compacted. Probes are not counted."""
     mode = found["settings"]["mode"]
     whole = mode == "soft" or not task.prune.compact
     kept = {} if whole else {update["epoch"]: update["kept"] for update in found["updates"]}

@@ -1,4 +1,5 @@
-"""Where a trial keeps its last epoch, so that a stopped run goes on instead of beginning again; and how it is stopped."""
+"""Where a trial keeps its last epoch, so that a stopped run goes on instead of beginning again;
+and how it is stopped."""
 
 import hashlib
 import json
@@ -6,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -19,14 +20,15 @@ from lib.settings.given import Job
 
 sigterm = threading.Event()  # SIGTERM has come
 
-# what a training depends on: the folders that its stage in dvc.yaml names, no more and no less (a test holds it)
+# what a training depends on: the folders that its stage in dvc.yaml names,
+# no more and no less (a test holds it)
 WINGS = ("core", "settings", "models", "pruning", "data", "training", "measure")
 
 
 def path(job: Job, seed: int, number: int) -> Path:
-    """build/resume/<digest>.pt of a trial: named by all that its numbers depend on, so that nothing is ever taken up that
-    another code or another setting has made, and a mended figure throws no epoch away. Not a DVC output: DVC deletes those
-    before it runs a stage.
+    """build/resume/<digest>.pt of a trial: named by all that its numbers depend on, so that nothing is ever
+    taken up that another code or another setting has made, and a mended figure throws no epoch away. Not a
+    DVC output: DVC deletes those before it runs a stage.
     """
     settings, stage, task, method = job
     recipe = records.recipe(settings, stage, task)
@@ -64,7 +66,7 @@ def teacher(job: Job, seed: int) -> list[Path]:
     return sorted(job.settings.run_folder("dense", job.task, "dense", seed).glob("*.pt"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def of_file(made: Path, changed: int) -> bytes:
     """Its digest; changed: when it was, so that a digest is taken again of what is new."""
     with open(made, "rb") as file:
@@ -72,7 +74,8 @@ def of_file(made: Path, changed: int) -> bytes:
 
 
 def read(kept: Path, device: torch.device | str = "cpu") -> dict | None:
-    """What a run has kept; None if there is nothing, or nothing that is whole: that is set aside, and a line says so."""
+    """What a run has kept; None if there is nothing, or nothing that is whole:
+    that is set aside, and a line says so."""
     try:
         return load_tensors(kept, device)
     except FileNotFoundError:
@@ -91,8 +94,8 @@ def clear(kept: Path) -> None:
 
 
 def install_sigterm() -> None:
-    """In the kernel of a notebook: SIGTERM, as batch systems send it before their deadline, ends the training at the next
-    `stop_if_asked`; and the kernel does not outlive the process that has started it."""
+    """In the kernel of a notebook: SIGTERM, as batch systems send it before their deadline, ends the training
+    at the next `stop_if_asked`; and the kernel does not outlive the process that has started it."""
     parent = os.getppid()
     if (
         os.environ.get("JPY_PARENT_PID") == str(parent)

@@ -1,4 +1,5 @@
-"""A transformer that works on fewer tokens: it starts as the dense one, and learns from it (SparseSpikformer, C11, C12)."""
+"""A transformer that works on fewer tokens: it starts as the dense one,
+and learns from it (SparseSpikformer, C11, C12)."""
 
 import torch
 from torch import Tensor
@@ -17,7 +18,8 @@ CALIBRATION = 50  # batches that the statistics of batch normalisation are measu
 
 
 def teacher(settings: Study, splits: Splits, task: str, seed: int) -> SpikingNet:
-    """The task's dense network of this seed, as the stage `dense` has left it; the smoke study trains it here if there is none.
+    """The task's dense network of this seed, as the stage `dense` has left it;
+    the smoke study trains it here if there is none.
 
     raises: ConfigError that says which stage to run
     """
@@ -33,14 +35,15 @@ def teacher(settings: Study, splits: Splits, task: str, seed: int) -> SpikingNet
 
 
 def make(splits: Splits, task: Task, trial: Trial, seed: int, teacher: SpikingNet) -> Run:
-    """The training of a trial: a student, or, for tickets that start from scratch, a run by the dense network's recipe."""
+    """The training of a trial: a student, or, for tickets that start from scratch,
+    a run by the dense network's recipe."""
     if trial.method.kind == "tickets" and trial.method.start == "scratch":
         return Run(splits, task, trial, seed)
     return Student(splits, task, trial, seed, teacher)
 
 
-# differs from the paper: lottery tickets start from the dense network and have a teacher with and without selection, so that
-# the two differ in selection alone; `start: scratch` gives the usual ones
+# differs from the paper: lottery tickets start from the dense network and have a teacher with and without
+# selection, so that the two differ in selection alone; `start: scratch` gives the usual ones
 class Student(Run):
     """A `lib.training.Run` by the task's recipe for students.
 
@@ -59,12 +62,12 @@ class Student(Run):
         return *super().making(), models.clone(self.teacher, next(self.teacher.parameters()).dtype).cpu()
 
     def build(self) -> SpikingNet:
-        expected, given = super().build().spec, self.teacher.spec
+        expected = super().build().spec
+        given = self.teacher.spec
         wrong = [f"{key} {given[key]}, not {value}" for key, value in expected.items() if given[key] != value]
         if wrong:
-            raise ConfigError(
-                f"teacher: {'; '.join(wrong)}; give the dense network of this task, trained as params.yaml says now"
-            )
+            advice = "give the dense network of this task, trained as params.yaml says now"
+            raise ConfigError(f"teacher: {'; '.join(wrong)}; {advice}")
         net = models.build(**{**given, "selector": self.trial.selector})
         own = {name: tensor for name, tensor in net.state_dict().items() if name.startswith("selector.")}
         net.load_state_dict({**self.teacher.state_dict(), **own})
@@ -74,7 +77,8 @@ class Student(Run):
         return token_loss(net(x), y, teach(self.teacher, x), net.selector, self.task.train.smoothing)
 
     def epoch(self) -> None:
-        """As every run's; noise and random tokens of an epoch are the same whether the run was stopped before it or not.
+        """As every run's; noise and random tokens of an epoch are the same whether the run was stopped before
+        it or not.
 
         Each of several devices draws its own.
         """
@@ -82,12 +86,12 @@ class Student(Run):
         super().epoch()
 
     def finish(self) -> SpikingNet:
-        """The network that is reported, dropped tokens really gone, its statistics those of the tokens that are left."""
+        """The network that is reported, dropped tokens really gone,
+        its statistics those of the tokens that are left."""
         if self.finished[0] != len(self.log):
             self.finished = len(self.log), self._recalibrated()
-        torch.manual_seed(
-            self.seed
-        )  # random tokens: the same ones in what is measured next, whenever this is called
+        # random tokens: the same ones in what is measured next, whenever this is called
+        torch.manual_seed(self.seed)
         return self.finished[1]
 
     def _recalibrated(self) -> SpikingNet:

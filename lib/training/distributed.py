@@ -1,7 +1,9 @@
-"""One training on several devices: a process for each, started here, joined by Lightning Fabric, ended with the last epoch.
+"""One training on several devices: a process for each, started here, joined by Lightning Fabric,
+ended with the last epoch.
 
 `fit` comes back with the run as if its own process had trained it. Processes are spawned, not
-forked: a kernel has threads. They keep each epoch where the notebook would, so that a stopped run goes on from there.
+forked: a kernel has threads. They keep each epoch where the notebook would,
+so that a stopped run goes on from there.
 """
 
 import os
@@ -80,9 +82,8 @@ def join(rank: int, devices: int, port: int):
 
 def make(job: Path) -> Run:
     """The run that `fit` was given, untrained, in this process."""
-    dtype, threads, kind, *given = torch.load(
-        job, weights_only=False, mmap=True
-    )  # written by this user a moment ago
+    # written by this user a moment ago
+    dtype, threads, kind, *given = torch.load(job, weights_only=False, mmap=True)
     torch.set_default_dtype(dtype)
     set_up(threads)
     return kind(*given)
@@ -90,9 +91,8 @@ def make(job: Path) -> Run:
 
 def train(run: Run, fabric, kept: Path) -> None:
     """All epochs that are left; the first process keeps them."""
-    run.parallel = lru_cache(maxsize=1)(
-        fabric.setup_module
-    )  # wrapped once, until an update makes another network
+    # wrapped once, until an update makes another network
+    run.parallel = lru_cache(maxsize=1)(fabric.setup_module)
     epochs = range(len(run.log), len(run.recipe_epochs))
     for _ in tqdm(epochs, desc=f"{fabric.world_size} devices", unit="epoch", disable=fabric.global_rank > 0):
         run.epoch()

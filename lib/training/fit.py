@@ -23,7 +23,8 @@ def start(job: Job) -> Splits:
 
 
 def fit(job: Job, runs: Runs) -> None:
-    """Trains every run of a job to its end, with a progress bar each; a stopped one goes on from its last epoch."""
+    """Trains every run of a job to its end, with a progress bar each;
+    a stopped one goes on from its last epoch."""
     for (seed, number), run in runs.items():
         kept = checkpoint.path(job, seed, number)
         shorter = runs.get((seed, number - 1))
@@ -45,16 +46,19 @@ def extends(run: Run, shorter: Run) -> bool:
 
 
 def save_networks(job: Job, runs: Runs) -> dict[tuple[int, int], Path]:
-    """Writes the networks that are reported, and returns where: those with single weights removed as sparse files."""
+    """Writes the networks that are reported, and returns where:
+    those with single weights removed as sparse files."""
     files = {}
     for (seed, number), run in runs.items():
         folder = job.folder(seed)
         folder.mkdir(parents=True, exist_ok=True)
-        kind, keep = (
-            (".safetensors", sparse.save) if job.stage in ("weights", "tokens") else (".pt", models.save)
-        )
-        files[seed, number] = folder / f"{number}-{job.trials[number].file_name}{kind}"
-        keep(run.finish(), files[seed, number])
+        name = f"{number}-{job.trials[number].file_name}"
+        if job.stage in ("weights", "tokens"):
+            files[seed, number] = folder / f"{name}.safetensors"
+            sparse.save(run.finish(), files[seed, number])
+        else:
+            files[seed, number] = folder / f"{name}.pt"
+            models.save(run.finish(), files[seed, number])
     return files
 
 

@@ -8,7 +8,8 @@ from lib.training.fit import Runs
 
 
 def first_images(splits: Splits) -> None:
-    """Eight training images as the network sees them, normalised; of events the first frame of one polarity."""
+    """Eight training images as the network sees them, normalised;
+    of events the first frame of one polarity."""
     fig, axes = plt.subplots(1, 8, figsize=(9, 1.5))
     for ax, image, label in zip(axes, *splits.train, strict=False):
         ax.imshow(image.flatten(0, -3)[0], cmap="gray")
@@ -16,8 +17,8 @@ def first_images(splits: Splits) -> None:
 
 
 def learning_curves(job: Job, runs: Runs, beside: dict[tuple[int, int], list[dict]] | None = None) -> None:
-    """Validation accuracy over the epochs, a panel for each trial, a colour for each seed; vertical lines: structure updates, at
-    which the curve shows what the epoch reached before its cut and after it.
+    """Validation accuracy over the epochs, a panel for each trial, a colour for each seed; vertical lines:
+    structure updates, at which the curve shows what the epoch reached before its cut and after it.
 
     beside: logs of other trainings, dotted
     """

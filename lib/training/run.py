@@ -37,10 +37,11 @@ def set_up(threads: int) -> None:
 
 
 class Run:
-    """One training: a network, its optimiser, its pruner (for the dense baseline one that does nothing), a log with a line an
-    epoch. On a GPU if there is one.
+    """One training: a network, its optimiser, its pruner (the dense network has one that does nothing), a
+    log with a line an epoch. On a GPU if there is one.
 
-    parallel: network -> the one to train with, whose gradients are the mean over all devices; set by `lib.training.distributed`
+    parallel: network -> the one to train with, whose gradients are the mean over all devices;
+    set by `lib.training.distributed`
     """
 
     parallel = staticmethod(lambda net: net)
@@ -55,9 +56,7 @@ class Run:
         self.device = collectives.device()
         self.net = self.build().use(task.fast).to(self.device)
         self.optimizer = make_optimizer(self.net, task.train)
-        chance = torch.Generator().manual_seed(
-            seed + 1_000_003
-        )  # not the batches of the first epoch once more
+        chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch again
         self.l1 = trial.method.l1 if isinstance(trial.method, Method) else task.train.l1
         self.pruner = make_pruner(
             self.net, task, trial, chance, lambda: self.batches(chance, task.prune.probes)
@@ -71,7 +70,8 @@ class Run:
 
     def build(self) -> SpikingNet:
         """The network to start from."""
-        task, splits = self.task, self.splits
+        task = self.task
+        splits = self.splits
         return models.build(
             task.net, splits.classes, splits.in_shape, task.T, task.neuron, task.width, events=splits.events
         )
@@ -81,12 +81,13 @@ class Run:
         return F.cross_entropy(net(x), y, label_smoothing=self.task.train.smoothing)
 
     def batches(self, generator: torch.Generator, count: int | None = None):
-        """The training batches of an epoch, augmented; the first `count` of them. Of several devices, each has its share."""
+        """The training batches of an epoch, augmented; the first `count` of them.
+        Of several devices, each has its share."""
         augment = pick(data.AUGMENT, self.task.augment, "augment")
-        whole = islice(data.batches(*self.splits.train, self.task.train.batch, generator, augment), count)
+        shared = islice(data.batches(*self.splits.train, self.task.train.batch, generator, augment), count)
         return (
             (collectives.shard(x, -4).to(self.device), collectives.shard(y, 0).to(self.device))
-            for x, y in whole
+            for x, y in shared
         )
 
     def epoch(self) -> None:
@@ -94,7 +95,8 @@ class Run:
 
         raises: TrainingError if the loss or a weight is not finite
         """
-        number, recipe = len(self.log) + 1, self.task.train
+        number = len(self.log) + 1
+        recipe = self.task.train
         set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
         net = self.parallel(self.net)
         try:
@@ -105,7 +107,7 @@ class Run:
         statistics = [buffer for buffer in self.net.buffers() if buffer.is_floating_point()]  # of BN
         collectives.all_mean([*statistics, *self.pruner.stats_to_sync()])
         line = {"epoch": number, "loss": collectives.all_sum(loss) / collectives.world_size()}
-        if number in self.pruner.updates:  # what the part that ends here has reached, and what its cut leaves
+        if number in self.pruner.updates:  # what the stretch that ends here has reached, before its cut
             line["before_update"] = self.validate()
         self.pruner.after_epoch(number)
         self._follow()
@@ -115,9 +117,8 @@ class Run:
     def validate(self) -> float:
         """Accuracy on the validation images. Of several devices, each takes its turn of the batches."""
         x, y = self.splits.validation
-        return collectives.all_sum(
-            count_correct(self.net, x, y, collectives.rank(), collectives.world_size())
-        ) / len(y)
+        right = count_correct(self.net, x, y, collectives.rank(), collectives.world_size())
+        return collectives.all_sum(right) / len(y)
 
     def state(self) -> dict:
         """Everything that the next epoch depends on."""
@@ -194,9 +195,11 @@ class Run:
         return self.pruner.finish()
 
     def masked(self) -> SpikingNet:
-        """The network that `finish` was cut from, all its channels in it; the same one if nothing was pruned."""
+        """The network that `finish` was cut from, all its channels in it;
+        the same one if nothing was pruned."""
         return self.pruner.net
 
     def _follow(self) -> None:
         """Trains on with the network that the pruner leaves."""
-        self.net, self.optimizer = self.pruner.trained, self.pruner.carry(self.optimizer)
+        self.net = self.pruner.trained
+        self.optimizer = self.pruner.carry(self.optimizer)

@@ -1,4 +1,5 @@
-"""Augmentation against torchvision's own, image by image on bytes, before normalisation: what is cut off is black."""
+"""Augmentation against torchvision's own, image by image on bytes, before normalisation:
+what is cut off is black."""
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 import torchvision.transforms.functional as TF
 
 from lib import data
+from lib.data.splits import mean_std
 
 
 def chance(seed: int) -> torch.Generator:
@@ -16,11 +18,12 @@ def chance(seed: int) -> torch.Generator:
 def images() -> data.Images:
     """Bright ones, so that black is far from their mean colour."""
     kept = torch.randint(100, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=chance(1))
-    return data.Images(kept, *data.mean_std(kept))
+    return data.Images(kept, *mean_std(kept))
 
 
 def cropped(images: data.Images, index: torch.Tensor, draw: torch.Generator) -> list[torch.Tensor]:
-    """Bytes, as RandomCrop(32, padding=4) and RandomHorizontalFlip leave them, with the draws of `crop_flip`."""
+    """Bytes, as RandomCrop(32, padding=4) and RandomHorizontalFlip leave them,
+    with the draws of `crop_flip`."""
     top, left = torch.randint(0, 9, (2, len(index)), generator=draw).tolist()
     stays = (torch.rand(len(index), 1, generator=draw) < 0.5)[:, 0].tolist()
     each = []

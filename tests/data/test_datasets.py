@@ -1,10 +1,9 @@
-"""Raw data: the official bytes where they are at hand, and one line for each way in which files can be wrong."""
+"""Raw data: the official bytes where they are at hand, and one line for each way in which files can be
+wrong."""
 
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -22,8 +21,9 @@ from test_events import random_stream, write_aedat
 from lib import data
 from lib.core.errors import DataError
 from lib.data import datasets, download, events
+from lib.data import tiny as tiny_imagenet
 from lib.data.datasets import Ask
-from lib.settings import config
+from lib.settings import DATASETS
 
 PARTS = ("train", "validation", "test")
 
@@ -159,7 +159,7 @@ def test_a_half_downloaded_archive_is_named_with_the_expected_digest(tmp_path, o
     assert "c58f30108f718f92721af3b95e74349a" in told
 
 
-@pytest.mark.parametrize("name", [name for name in datasets.SOURCES if not name.startswith("digits")])
+@pytest.mark.parametrize("name", [name for name in DATASETS if not name.startswith("digits")])
 def test_absent_data_without_a_network_leave_nothing_behind(name, tmp_path, offline):
     told = line(data.prepare, name, tmp_path, 0.1, 0)
     assert str(tmp_path) in told and "no network" in told and "SNN_DATA" in told
@@ -216,7 +216,7 @@ def test_its_archive_is_unpacked_whole(tiny, monkeypatch):
     shutil.make_archive(str(root / tiny.name), "zip", root, tiny.name)
     shutil.rmtree(tiny)
     monkeypatch.setattr(
-        download, "TINY_MD5", hashlib.md5((root / "tiny-imagenet-200.zip").read_bytes()).hexdigest()
+        tiny_imagenet, "MD5", hashlib.md5((root / "tiny-imagenet-200.zip").read_bytes()).hexdigest()
     )
     found = read_tiny(tiny)
     assert all(np.array_equal(found[key], expected[key]) for key in expected)
@@ -226,7 +226,7 @@ def test_its_archive_is_unpacked_whole(tiny, monkeypatch):
 def test_its_half_downloaded_archive_is_named_with_the_expected_digest(tmp_path, offline):
     (tmp_path / "tiny-imagenet-200.zip").write_bytes(b"half")
     told = line(datasets.tiny_imagenet, tmp_path, Ask())
-    assert "tiny-imagenet-200.zip is corrupted or half-downloaded" in told and download.TINY_MD5 in told
+    assert "tiny-imagenet-200.zip is corrupted or half-downloaded" in told and tiny_imagenet.MD5 in told
     assert files(tmp_path) == {"tiny-imagenet-200.zip"}
 
 
@@ -235,7 +235,7 @@ def test_an_archive_that_breaks_off_leaves_no_half_folder(tiny, monkeypatch):
     shutil.make_archive(str(root / tiny.name), "zip", root, tiny.name)
     shutil.rmtree(tiny)
     monkeypatch.setattr(
-        download, "TINY_MD5", hashlib.md5((root / "tiny-imagenet-200.zip").read_bytes()).hexdigest()
+        tiny_imagenet, "MD5", hashlib.md5((root / "tiny-imagenet-200.zip").read_bytes()).hexdigest()
     )
 
     def half(self, target):
@@ -291,7 +291,8 @@ def test_a_broken_missing_or_larger_jpeg_is_named(tiny, where):
 
 
 def write_recordings(root: Path, each: int = 20, ending: str = "aedat") -> None:
-    """`each` recordings of every class under root/cifar10-dvs, as an earlier download would have left them."""
+    """`each` recordings of every class under root/cifar10-dvs,
+    as an earlier download would have left them."""
     for label, name in enumerate(CIFAR10DVS_CLASS_NAMES):
         for n in range(each):
             stream = random_stream(400 + 100 * label + n)
@@ -412,7 +413,8 @@ def test_a_class_without_recordings_is_named(tmp_path, offline):
 
 
 def test_the_marker_of_a_stopped_preparation_is_explained_where_it_matters(tmp_path, offline):
-    """Left by SpikingJelly itself: a hint that its folders may be half made. Without these it means nothing."""
+    """Left by SpikingJelly itself: a hint that its folders may be half made.
+    Without these it means nothing."""
     (tmp_path / "cifar10-dvs").mkdir()
     marker = tmp_path / "cifar10-dvs" / "events_np.building"
     marker.touch()
@@ -441,52 +443,7 @@ def test_the_noise_of_the_training_part_does_not_come_again_in_the_test_part():
     assert found["train_x"].any() and not np.array_equal(found["train_x"], found["test_x"])
 
 
-# ---------------------------------------------------------------- the check command
-
-
-def command(*args: str, **env: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "lib.data.datasets", *args],
-        cwd=config.ROOT,
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_the_check_command_shows_counts_digests_channels_and_a_sheet():
-    sheet = config.ROOT / "build" / "contact-digits-dvs-sim.png"
-    sheet.unlink(missing_ok=True)
-    done = command("digits-dvs-sim")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(
-        "digits-dvs-sim: simulated event counts of 4 x 2 x 16 x 16, 10 classes\ntrain: 1259, "
-    )
-    assert done.stdout.count("sha256") == 6 and done.stdout.count("mean") == 2
-    assert sheet.stat().st_size > 10_000
-
-
-def test_the_digests_and_channels_are_right():
-    arrays = data.prepare("digits", Path("unused"), 0.125, 2020)
-    text = datasets.describe("digits", arrays)
-    x = arrays["train_x"]
-    assert hashlib.sha256(x.tobytes()).hexdigest() in text
-    assert f"channel 0: mean {(x / 255).mean():.4f}, std {(x / 255).std():.4f}" in text
-
-
-@pytest.mark.parametrize(
-    ("args", "told"),
-    [
-        ((), "give the name of a data set"),
-        (("nix",), "'nix' is not known"),
-        (("tiny-imagenet", "EMPTY"), "lacks train/"),
-    ],
-)
-def test_the_check_command_ends_with_one_line_where_it_cannot(args, told, tmp_path):
-    (tmp_path / "tiny-imagenet-200").mkdir()
-    done = command(*(str(tmp_path) if arg == "EMPTY" else arg for arg in args))
-    assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.startswith("error: ") and told in done.stderr and done.stderr.count("\n") == 1
+# ---------------------------------------------------------------- all
 
 
 def test_a_small_class_gives_what_it_has():

@@ -9,7 +9,7 @@ import torch
 from spikingjelly.datasets.cifar10_dvs import CIFAR10DVS, _load_origin_data
 
 from lib.core.errors import ConfigError
-from lib.data import datasets, events
+from lib.data import augmentation, datasets, events
 from lib.data.events import BRIGHTER, DARK, DARKER
 
 
@@ -94,7 +94,8 @@ def test_the_refractory_time_bounds_the_rate(refractory, noise):
 
 
 def test_a_resting_pixel_follows_the_light():
-    """What changes while it rests is never reported: a ramp gives an event in every other step, never two to catch up."""
+    """What changes while it rests is never reported: a ramp gives an event in every other step,
+    never two to catch up."""
     ramp = [torch.full((1, 1, 1), DARK * math.exp(0.25 * step) - DARK) for step in range(9)]
     assert sensed(ramp, threshold=0.2, refractory=1)[0, :, BRIGHTER, 0, 0].tolist() == [1, 0] * 4
 
@@ -168,7 +169,8 @@ def random_stream(n: int = 1003, size: int = 128) -> dict[str, np.ndarray]:
 def write_aedat(stream: dict[str, np.ndarray], path) -> None:
     """An AEDAT 2 file as CIFAR10-DVS has them: text header, then big-endian address and time of each event.
 
-    The camera lies on its side and its polarity is turned round: address x is 127 - y of the picture, and so on.
+    The camera lies on its side and its polarity is turned round:
+    address x is 127 - y of the picture, and so on.
     """
     address = (127 - stream["x"]) << 8 | (127 - stream["y"]) << 1 | (1 - stream["p"])
     pairs = np.stack([address, stream["t"]], axis=1).astype(">u4")
@@ -177,7 +179,8 @@ def write_aedat(stream: dict[str, np.ndarray], path) -> None:
 
 
 def test_aedat_files_come_back_through_spikingjelly_and_make_the_same_frames(tmp_path):
-    """Known events -> the format of CIFAR10-DVS -> SpikingJelly's reader -> the frames that simulated events make."""
+    """Known events -> the format of CIFAR10-DVS -> SpikingJelly's reader -> the frames that simulated events
+    make."""
     found = events.simulate(torch.rand(1, 3, 16, 16, generator=chance()), 128, 8, chance(), noise=1e-3)
     stream = events.stream(found[0])
     write_aedat(stream, tmp_path / "one.aedat")
@@ -215,7 +218,8 @@ def test_smaller_frames_sum_the_events_of_larger_ones():
 
 @pytest.mark.parametrize("each", [1, 3])
 def test_an_even_field_of_events_gives_an_even_frame(each):
-    """As many events at every pixel of the sensor, both polarities: every count of a frame must be the same."""
+    """As many events at every pixel of the sensor, both polarities:
+    every count of a frame must be the same."""
     rng = np.random.default_rng(0)
     y, x, p = (grid.ravel() for grid in np.meshgrid(np.arange(128), np.arange(128), (0, 1), indexing="ij"))
     field = [rng.permutation(len(x)) for _ in range(each)]
@@ -257,7 +261,7 @@ def test_more_than_255_events_are_kept_as_255():
 
 def test_roll_flip_equals_a_slow_loop():
     x = torch.randint(0, 9, (3, 16, 2, 12, 10), generator=chance(1)).float()
-    fast = events.roll_flip(x, chance(2))
+    fast = augmentation.roll_flip(x, chance(2))
     draw = chance(2)  # the same draws, in the same order
     down, right = torch.randint(-5, 6, (2, 16), generator=draw)
     keep = torch.rand(16, 1, generator=draw) < 0.5
@@ -270,7 +274,7 @@ def test_roll_flip_equals_a_slow_loop():
 
 def test_roll_flip_refuses_still_images():
     with pytest.raises(ConfigError, match="roll_flip is for event frames"):
-        events.roll_flip(torch.zeros(4, 3, 8, 8), chance())
+        augmentation.roll_flip(torch.zeros(4, 3, 8, 8), chance())
 
 
 def test_a_picture_is_white_without_events_and_shows_the_polarity():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_sources import fake_cifar, line, offline, read_tiny, tiny, write_recordings  # noqa: F401
+from test_datasets import fake_cifar, line, offline, read_tiny, tiny, write_recordings  # noqa: F401
 
 from lib import data
 from lib.core.errors import DataError
@@ -20,7 +20,8 @@ def same(found: dict, expected: dict) -> bool:
 
 
 def sort_val(folder: Path, into: str, annotated: bool, share: int = 6) -> None:
-    """Moves the first `share` validation images into class folders, as the scripts do that make an ImageFolder of them."""
+    """Moves the first `share` validation images into class folders,
+    as the scripts do that make an ImageFolder of them."""
     notes = folder / "val" / "val_annotations.txt"
     for row in notes.read_text().splitlines()[:share]:
         file, wnid = row.split("\t")[:2]
@@ -139,7 +140,8 @@ def test_the_folder_of_recordings_may_be_given_itself(tmp_path, offline):  # noq
         (
             3,
             0.1,
-            "data.validation: 0.1: holds out 0 of 2 images of class 0 of cifar10-dvs; hold out one and leave one: raise it",
+            "data.validation: 0.1: holds out 0 of 2 images of class 0 of cifar10-dvs; "
+            "hold out one and leave one: raise it",
         ),
         (3, 0.9, "holds out 2 of 2 images of class 0 of cifar10-dvs; hold out one and leave one: lower it"),
         (3, 0.5, None),

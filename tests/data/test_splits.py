@@ -1,4 +1,5 @@
-"""Data: fixed disjoint splits, normalisation from the training images alone, batches, and what is said without data."""
+"""Data: fixed disjoint splits, normalisation from the training images alone, batches,
+and what is said without data."""
 
 import zipfile
 from pathlib import Path
@@ -9,12 +10,11 @@ import pytest
 import torch
 import torchvision.datasets.cifar
 import torchvision.transforms.functional
-from ruamel.yaml import YAML
 
 from lib import data, measure, models
-from lib.core.errors import ConfigError
-from lib.data import DataError, datasets
-from lib.settings import config
+from lib.core.errors import ConfigError, DataError
+from lib.data import augmentation, datasets
+from lib.settings import DATASETS, config
 
 PARTS = ("train", "validation", "test")
 
@@ -130,7 +130,7 @@ def test_a_failing_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 def test_data_are_prepared_once(tmp_path, monkeypatch):
     settings = config.load("smoke").model_copy(update={"out": str(tmp_path)})
     first = data.open_or_prepare(settings, "digits")
-    monkeypatch.setattr(data, "prepare", None)  # a second call would fail
+    monkeypatch.setattr("lib.data.splits.prepare", None)  # a second call would fail
     assert torch.equal(data.open_or_prepare(settings, "digits").train[0][:], first.train[0][:])
 
 
@@ -161,7 +161,7 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 def test_crop_flip_equals_a_slow_loop():
     x = torch.randn(32, 3, 8, 6, generator=torch.Generator().manual_seed(1))
-    fast = data.crop_flip(x, torch.Generator().manual_seed(2))
+    fast = augmentation.crop_flip(x, torch.Generator().manual_seed(2))
 
     chance = torch.Generator().manual_seed(2)  # the same draws, in the same order
     top, left = torch.randint(0, 9, (2, 32), generator=chance)
@@ -181,7 +181,7 @@ def test_crop_flip_equals_a_slow_loop():
 def test_an_image_is_turned_as_torchvision_turns_it():
     x = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     degrees = torch.tensor([0.0, 15.0, -15.0, 7.3, -1.2, 90.0])
-    turned = data.rotated(x, degrees)
+    turned = augmentation.rotated(x, degrees)
     for n, angle in enumerate(degrees.tolist()):
         expected = torchvision.transforms.functional.rotate(x[n], angle)
         same = (turned[n] == expected).float().mean()
@@ -191,10 +191,10 @@ def test_an_image_is_turned_as_torchvision_turns_it():
 
 def test_crop_flip_rotate_turns_by_up_to_15_degrees(monkeypatch):
     seen = []
-    monkeypatch.setattr(data, "rotated", lambda x, degrees: seen.append(degrees) or x)
+    monkeypatch.setattr(augmentation, "rotated", lambda x, degrees: seen.append(degrees) or x)
     x = torch.rand(500, 1, 4, 4)
-    same = data.crop_flip_rotate(x, torch.Generator().manual_seed(3))
-    assert torch.equal(same, data.crop_flip(x, torch.Generator().manual_seed(3)))
+    same = augmentation.crop_flip_rotate(x, torch.Generator().manual_seed(3))
+    assert torch.equal(same, augmentation.crop_flip(x, torch.Generator().manual_seed(3)))
     assert -15 <= seen[0].min() < -14 and 14 < seen[0].max() <= 15
 
 
@@ -280,29 +280,6 @@ def test_a_study_says_how_many_images_and_frames():
     assert len(arrays["train_y"]) + len(arrays["validation_y"]) == 100
 
 
-@pytest.mark.parametrize(
-    ("added", "line"),
-    [
-        ({"images": {"digitz": 10}}, "data.images: 'digitz' is the data of no task; the tasks use digits"),
-        ({"frames": {"digitz": 10}}, "data.frames: 'digitz' is the data of no cell"),
-        ({"images": {"digits": 0}}, "data.images.digits: 0: "),
-        ({"frames": {"digits": 7}}, "T: 4: data.frames gives digits 7 frames; make them equal"),
-    ],
-)
-def test_wrong_images_and_frames_get_one_line(added, line, tmp_path):
-    settings = YAML(typ="safe").load((config.ROOT / "params.yaml").read_text())
-    settings["cells"] = {name: cell for name, cell in settings["cells"].items() if cell["data"] == "digits"}
-    settings["grid"].update(data=["digits"], cells=list(settings["cells"]))
-    for cell in settings["cells"].values():
-        task["T"] = 4
-    settings["data"] |= added
-    with open(tmp_path / "params.yaml", "w") as file:
-        YAML(typ="safe").dump(settings, file)
-    with pytest.raises(ConfigError) as error:
-        config.read(tmp_path / "params.yaml")
-    assert line in str(error.value) and "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize("failure", [URLError("no network"), RuntimeError("not found\nor corrupted")])
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_absent_data_without_a_network_say_what_to_do(name, failure, tmp_path, monkeypatch):
@@ -355,11 +332,8 @@ def test_the_variable_replaces_the_folder_of_the_parameters(tmp_path, monkeypatc
 
 
 def test_there_are_as_many_digits_as_said():
-    """`tools.check` counts with it before there are any data."""
+    """A study is checked by these numbers before there are any data."""
     arrays = data.prepare("digits", None, 0.125, 0)
     made = np.concatenate([arrays["train_y"], arrays["validation_y"]])
-    assert (
-        (np.bincount(made).min(), len(made))
-        == datasets.TRAINING["digits"]
-        == datasets.TRAINING["digits-dvs-sim"]
-    )
+    said = (np.bincount(made).min(), len(made))
+    assert said == DATASETS["digits"].training == DATASETS["digits-dvs-sim"].training

@@ -168,7 +168,7 @@ def test_a_zip_writes_nothing_outside_its_folder(name, mark, tmp_path, monkeypat
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("tiny-imagenet-200/words.txt", "")
         file.writestr(name.format(mark=mark), "evil")
-    monkeypatch.setattr(download, "TINY_MD5", hashlib.md5(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr("lib.data.tiny.MD5", hashlib.md5(archive.read_bytes()).hexdigest())
     with pytest.raises(DataError, match="lacks train/"):
         datasets.tiny_imagenet(root, Ask())
     assert not mark.exists()

@@ -1,15 +1,14 @@
-"""What choosing tokens costs, what a mean of spikes costs, and which first layers count events: oracles add event by event in
-NumPy, and share no code with lib."""
+"""What choosing tokens costs, what a mean of spikes costs, and which first layers count events: oracles add
+event by event in NumPy, and share no code with lib."""
 
 import numpy as np
 import pytest
 import torch
-from helpers import images
+from helpers import digits_net, images
 from spikingjelly.activation_based import functional
-from test_spikformer import digits_net
 
 from lib import data, measure, models
-from lib.pruning.tokens import RULES, make_selector
+from lib.models.tokens import RULES, make_selector
 
 T, L, D, CLASSES = 4, 16, 48, 10
 SIDE = (4, 4)
@@ -33,8 +32,8 @@ def neighbours(token):
 
 
 def test_skipping_pays_for_the_deviations_that_it_chooses_by():
-    """An event is added to the deviation of each token near it, and to its change since the step before and until the next;
-    T L D deviations and (T - 1) L D changes are squared."""
+    """An event is added to the deviation of each token near it, and to its change since the step before and
+    until the next; T L D deviations and (T - 1) L D changes are squared."""
     _, x, seen, ops = chosen("skip")
     for number, stream in enumerate(seen):
         assert stream.shape == (T, len(x), L, D)
@@ -51,7 +50,8 @@ def test_skipping_pays_for_the_deviations_that_it_chooses_by():
 
 
 def test_one_spike_is_skippings_price_by_hand():
-    """A corner token has 3 neighbours, a token inside 8; the first and the last step have one change each, the others two."""
+    """A corner token has 3 neighbours, a token inside 8; the first and the last step have one change each,
+    the others two."""
     net = digits_net()
     net.selector = make_selector(net, 0.5, "skip").double().eval()
     for t, token, additions in ((0, 0, 4 + 1), (1, 5, 9 + 2), (3, 15, 4 + 1), (2, 1, 6 + 2)):
@@ -109,7 +109,8 @@ def test_choosing_is_in_the_sums_and_in_the_energy(rule):
 @pytest.mark.parametrize("rho", [1.0, 0.7, 0.4])
 @pytest.mark.parametrize("rule", [None, *RULES])
 def test_the_head_costs_an_ac_for_each_event_in_its_mean(rule, rho, gathered):
-    """The stream behind the last block, added up over the tokens that are left: each event meets each class's weight once."""
+    """The stream behind the last block, added up over the tokens that are left:
+    each event meets each class's weight once."""
     net, last = digits_net(), {}
     if rule is not None:
         net.selector = make_selector(net, rho, rule).double().eval()

@@ -1,4 +1,5 @@
-"""What share of a network is left, over what its method may remove: oracles count entry by entry, in NumPy."""
+"""What share of a network is left, over what its method may remove:
+oracles count entry by entry, in NumPy."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from helpers import make_net, random_masks, task_of, trial_of
 from torch import nn
 
 from lib import measure, models, pruning, training
-from lib.settings import Tickets, Trial
+from lib.settings import DENSE, Tickets, Trial
 
 NOTHING = {"prunable": None, "kept": None, "connectivity_prunable": None, "synapses_prunable": None}
 
@@ -21,8 +22,9 @@ def thinned(net, share, seed=0):
 
 
 def left_and_all(net):
-    """[left, all] of single weights and of their uses, counted use by use: each 3x3 tap at each place of the map that padding
-    leaves it, each linear weight once a token. Sizes of maps and numbers of tokens are seen while the net runs."""
+    """[left, all] of single weights and of their uses, counted use by use: each 3x3 tap at each place of the
+    map that padding leaves it, each linear weight once a token.
+    Sizes of maps and numbers of tokens are seen while the net runs."""
     inputs, weights, uses = {}, [0, 0], [0, 0]
     layers = {name: m for name, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     for name, module in layers.items():
@@ -89,7 +91,7 @@ def test_a_weight_drawn_as_0_is_there_in_the_dense_network():
     pruning.apply_channel_masks(net, masks)
     found, expected = (measure.parameters(net, one, "channels") for one in (dense, make_net()))
     assert found == expected and found["prunable"] == sum(
-        p.numel() for name, p in dense.named_parameters() if any(dense.axes()[name])
+        p.numel() for name, p in dense.named_parameters() if any(dense.channel_dims()[name])
     )
     assert found["connectivity_all"] == found["total"] / sum(p.numel() for p in dense.parameters())
     assert (
@@ -98,16 +100,16 @@ def test_a_weight_drawn_as_0_is_there_in_the_dense_network():
     )
 
 
-def reported(point, splits):
+def reported(trial, splits):
     """A training to its end, and the sizes that are reported of it."""
-    made = training.Run(splits, task_of(epochs=2), point, seed=0)
+    made = training.Run(splits, task_of(epochs=2), trial, seed=0)
     for _ in made.recipe_epochs:
         made.epoch()
     return made, measure.report(made)["parameters"]
 
 
 def test_a_report_knows_what_its_method_may_remove(few_digits):
-    _, found = reported(None, few_digits)
+    _, found = reported(DENSE, few_digits)
     assert {key: found[key] for key in NOTHING} == NOTHING
     method = Tickets(kind="tickets", label="tickets", share=0.5, rewind=1)
     made, found = reported(Trial(density=0.5, method=method), few_digits)
@@ -120,9 +122,8 @@ def test_a_report_knows_what_its_method_may_remove(few_digits):
     kept = [int(mask.sum()) for mask in made.pruner.masks.values()]
     fan_in = [1, *kept[:-1]]
     hidden = made.masked().edges()[-2]
-    places = (
-        2 * 2 * made.masked().get_submodule(hidden.module).out_features
-    )  # of the last map, in the layer that reads it
+    # of the last map, in the layer that reads it
+    places = 2 * 2 * made.masked().get_submodule(hidden.module).out_features
     assert (
         found["kept"] == sum(9 * a * b + 2 * b for a, b in zip(fan_in, kept, strict=True)) + kept[-1] * places
     )

@@ -40,7 +40,8 @@ class Tiny(SpikingNet):
 
 
 def tiny(spikes, **settings):
-    """A Tiny where `first` fires where spikes [2, H, W] is 1, at each step, and of `second` channel 0 everywhere, no other."""
+    """A Tiny where `first` fires where spikes [2, H, W] is 1, at each step,
+    and of `second` channel 0 everywhere, no other."""
     net = Tiny(**settings).eval()
     net.first.bn.register_forward_hook(lambda _, __, out: torch.where(spikes == 1, ON, OFF).expand_as(out))
     net.second.bn.register_forward_hook(
@@ -118,7 +119,8 @@ def test_the_count_is_a_mean_over_samples():
 
 
 def by_brute_force(net, x):
-    """{layer: ac} by a loop over every weight: surviving synapses whose input fires, counted one tap at a time."""
+    """{layer: ac} by a loop over every weight: surviving synapses whose input fires,
+    counted one tap at a time."""
     inputs, found = {}, {}
     hooks = [
         net.get_submodule(edge.module).register_forward_pre_hook(
@@ -174,8 +176,8 @@ def counted_by_spikingjelly(net, x):
     ids=["if", "lif", "vgg16"],
 )
 def test_synops_equal_spikingjellys_counter_on_a_dense_network(settings):
-    # Its rule counts ACs where the input is 0 or 1: all layers but the first (analog) and the head (a mean over T).
-    # It sees no mask, so a masked network is compared after compaction.
+    # Its rule counts ACs where the input is 0 or 1: all layers but the first (analog) and the head (a mean
+    # over T). It sees no mask, so a masked network is compared after compaction.
     net, masks = masked_net(lambda net: random_masks(net, 0.6), dtype=torch.float32, **settings)
     for dense in (make_net(dtype=torch.float32, **settings), pruning.compact(net, masks)):
         x = images(dense, 5)
@@ -317,10 +319,12 @@ def test_difference_is_taken_in_float64():
     assert measure.max_logit_diff(net, small, x) == pytest.approx(apart, abs=1e-10)
 
 
-def test_the_report_of_a_run_is_that_of_its_compact_network(digits):
-    trained = training.Run(digits, task_of(epochs=2), trial_of(0.5), seed=0)
-    trained.epoch(), trained.epoch()
-    report, small = measure.report(trained), trained.finish()
+def test_the_report_of_a_run_is_that_of_its_compact_network(few_digits):
+    trained = training.Run(few_digits, task_of(epochs=2), trial_of(0.5), seed=0)
+    for _ in range(2):
+        trained.epoch()
+    report = measure.report(trained)
+    small = trained.finish()
     assert report["widths"] == {name: int(mask.sum()) for name, mask in trained.pruner.masks.items()}
     assert (
         sum(report["widths"].values()) == 60
@@ -329,9 +333,9 @@ def test_the_report_of_a_run_is_that_of_its_compact_network(digits):
     )
     assert report["parameters"]["total"] == sum(p.numel() for p in small.parameters())
     assert report["compact_difference"] <= 1e-12
-    assert report["accuracy"] == measure.accuracy(small, *digits.test)
-    assert report["validation"] == measure.accuracy(trained.net, *digits.validation)
-    assert report["synops"] == synops(small, digits.test[0][:200])
+    assert report["accuracy"] == measure.accuracy(small, *few_digits.test)
+    assert report["validation"] == measure.accuracy(trained.net, *few_digits.validation)
+    assert report["synops"] == synops(small, few_digits.test[0][:200])
     assert report["energy_pj"] == pytest.approx(0.9 * report["synops"]["ac"] + 4.6 * report["synops"]["mac"])
     rates = torch.cat(list(report["firing"].values()))
     assert report["silent"] == pytest.approx((rates == 0).double().mean().item()) and len(rates) == 60

@@ -1,4 +1,5 @@
-"""The ways to compute a step change no number: each option against plain SpikingJelly, in float64 on networks that spike."""
+"""The ways to compute a step change no number: each option against plain SpikingJelly,
+in float64 on networks that spike."""
 
 import shutil
 
@@ -8,7 +9,7 @@ from helpers import batches, images, make_net, make_pruner
 from spikingjelly.activation_based import functional, neuron, surrogate
 
 from lib import models, training
-from lib.measure import firing, run
+from lib.measure import firing, predict
 from lib.models.neurons import NEURONS, fire, potentials
 from lib.pruning import ScoreMeter, ShrinkingPruner, apply_channel_masks, compact, probe
 from lib.pruning.scores import ACTIVITY_SCORES
@@ -119,7 +120,8 @@ def test_an_option_trains_every_tensor_to_the_same_value(name, option):
         fast.state_dict(), plain.state_dict(), rtol=0, atol=1e-9
     )  # running variances too
     torch.testing.assert_close(found, scores, rtol=0, atol=1e-9)
-    torch.testing.assert_close(run(fast, images(fast, 5)), run(plain, images(plain, 5)), rtol=0, atol=1e-9)
+    logits = [predict(net, images(net, 5)) for net in (fast, plain)]
+    torch.testing.assert_close(*logits, rtol=0, atol=1e-9)
 
 
 def test_a_still_image_meets_the_first_convolution_once():
@@ -134,8 +136,8 @@ def test_16_bits_are_for_training_alone():
     net, dtypes = make_net().float().use(Fast(bf16=True)), []
     net.stack[0].register_forward_hook(lambda _, __, out: dtypes.append(out.dtype))
     assert net.train()(images(net, 3).float()).dtype == torch.float32
-    exact = run(make_net().float(), images(net, 3).float())
-    assert torch.equal(run(make_net().float().use(Fast(bf16=True)), images(net, 3).float()), exact)
+    exact = predict(make_net().float(), images(net, 3).float())
+    assert torch.equal(predict(make_net().float().use(Fast(bf16=True)), images(net, 3).float()), exact)
     net.eval()(images(net, 3).float())
     assert dtypes == [torch.bfloat16, torch.float32]
     assert {p.dtype for p in net.parameters()} == {torch.float32}
@@ -143,13 +145,13 @@ def test_16_bits_are_for_training_alone():
 
 def test_a_mask_written_after_a_pass_is_heard_by_the_next():
     net = make_net().eval()
-    whole = run(net, images(net, 4))
+    whole = predict(net, images(net, 4))
     site = net.sites["conv5"]
     assert site.whole()
     apply_channel_masks(net, {name: torch.arange(len(s.mask)) > 2 for name, s in net.sites.items()})
-    assert not site.whole() and not torch.equal(run(net, images(net, 4)), whole)
+    assert not site.whole() and not torch.equal(predict(net, images(net, 4)), whole)
     net.load_state_dict(make_net().state_dict())
-    assert site.whole() and torch.equal(run(net, images(net, 4)), whole)
+    assert site.whole() and torch.equal(predict(net, images(net, 4)), whole)
 
 
 def test_copies_and_small_networks_compute_as_their_original_does():
@@ -194,6 +196,5 @@ def test_a_failed_probe_leaves_a_network_that_learns():
     net = make_net()
     with pytest.raises(ValueError, match="input of shape"):
         probe(net, [(torch.zeros(4, 1, 5, 5).double(), torch.zeros(4).long())])
-    assert all(p.requires_grad for p in net.parameters()) and {site.state for site in net.sites.values()} == {
-        "frozen"
-    }
+    assert all(p.requires_grad for p in net.parameters())
+    assert {site.state for site in net.sites.values()} == {"masked"}

@@ -5,9 +5,8 @@ from spikingjelly.activation_based import neuron
 from torch import nn
 
 from lib import models, pruning
-from lib.data import datasets
-from lib.measure import run
-from lib.settings import config
+from lib.measure import predict
+from lib.settings import DATASETS, config
 
 
 @pytest.mark.parametrize(
@@ -16,9 +15,10 @@ from lib.settings import config
 )
 def test_vgg16_of_the_paper_study_has_the_published_number_of_parameters(task, count):
     settings = config.load("paper").tasks[task]
-    shape, classes = datasets.SHAPES[settings.data]
+    record = DATASETS[settings.data]
     with torch.device("meta"):
-        net = models.build(settings.net, classes, shape, settings.T, settings.neuron, settings.width)
+        given = record.classes, record.shape, settings.T, settings.neuron, settings.width
+        net = models.build(settings.net, *given)
     assert sum(p.numel() for p in net.parameters()) == count
 
 
@@ -74,8 +74,8 @@ def test_both_step_modes_give_equal_logits(settings):
     net = make_net(**settings)
     assert_alive(net, random_masks(net, 1.0))
     x = images(net, 5)
-    many = run(net, x)
-    single = run(net.set_step_mode("s"), x)
+    many = predict(net, x)
+    single = predict(net.set_step_mode("s"), x)
     torch.testing.assert_close(single, many, rtol=0, atol=1e-12)
     assert many.shape == (5, 10)
 
@@ -84,8 +84,8 @@ def test_both_step_modes_give_equal_logits(settings):
 def test_state_is_reset_before_each_forward(mode):
     net = make_net().set_step_mode(mode)
     x = images(net, 4)
-    first = run(net, x)
-    run(net, 3 * images(net, 6, seed=8))
+    first = predict(net, x)
+    predict(net, 3 * images(net, 6, seed=8))
     assert torch.equal(predict(net, x), first)
 
 
@@ -93,20 +93,20 @@ def test_state_matters_within_a_forward():
     net = make_net()
     x = images(net, 4)
     frames = torch.stack([x, x.flip(0), x, x.flip(0)])
-    assert not torch.allclose(run(net, frames), run(net, frames.flip(0)))
+    assert not torch.allclose(predict(net, frames), predict(net, frames.flip(0)))
 
 
 def test_a_static_image_is_the_same_image_at_each_step():
     net = make_net()
     x = images(net, 4)
-    assert torch.equal(predict(net, x), run(net, x.expand(4, *x.shape).contiguous()))
+    assert torch.equal(predict(net, x), predict(net, x.expand(4, *x.shape).contiguous()))
 
 
 def test_images_of_a_batch_do_not_see_each_other():
     net = make_net()
     x = images(net, 7)
     torch.testing.assert_close(
-        predict(net, x), torch.cat([run(net, one) for one in x.split(1)]), rtol=0, atol=1e-12
+        predict(net, x), torch.cat([predict(net, one) for one in x.split(1)]), rtol=0, atol=1e-12
     )
 
 
@@ -116,7 +116,7 @@ def test_spikes_are_0_or_1_everywhere(neuron_name):
     for module in net.modules():
         if isinstance(module, neuron.BaseNode | models.Site):
             module.register_forward_hook(lambda _, __, out: seen.append(out))
-    run(net, images(net, 4))
+    predict(net, images(net, 4))
     assert len(seen) == 15 and all(out.shape[:2] == (4, 4) for out in seen)
     assert all(((out == 0) | (out == 1)).all() and out.any() for out in seen)
 
@@ -124,7 +124,7 @@ def test_spikes_are_0_or_1_everywhere(neuron_name):
 def test_logits_are_the_head_on_the_mean_spikes_over_time():
     net, spikes = make_net(), []
     net.stack[-1].register_forward_hook(lambda _, __, out: spikes.append(out))
-    logits = run(net, images(net, 4))
+    logits = predict(net, images(net, 4))
     torch.testing.assert_close(
         logits, spikes[0].mean(0) @ net.head.weight.T + net.head.bias, rtol=0, atol=1e-13
     )
@@ -208,8 +208,8 @@ def test_saved_and_loaded_network_is_the_same(tmp_path, dtype):
     models.save(net, tmp_path / "net.pt")
     again = models.load(tmp_path / "net.pt")
     x = images(net, 4)
-    assert torch.equal(predict(net, x), run(again, x)) and run(again, x).dtype == dtype
-    assert not torch.equal(predict(net, x), run(make_net("lif", dtype=dtype, seed=1), x))
+    assert torch.equal(predict(net, x), predict(again, x)) and predict(again, x).dtype == dtype
+    assert not torch.equal(predict(net, x), predict(make_net("lif", dtype=dtype, seed=1), x))
 
 
 def test_a_loaded_network_is_in_eval_mode_however_it_was_saved(tmp_path):
@@ -219,5 +219,5 @@ def test_a_loaded_network_is_in_eval_mode_however_it_was_saved(tmp_path):
     assert net.training and not any(module.training for module in again.modules())
     x = images(net, 4)
     before = snapshot(again)
-    assert torch.equal(again(x), run(net, x))
+    assert torch.equal(again(x), predict(net, x))
     assert all(torch.equal(tensor, before[name]) for name, tensor in again.state_dict().items())

@@ -1,6 +1,6 @@
-"""Every network of the study: its size, and that removing masked channels, or training without them, changes nothing."""
+"""Every network of the study: its size, and that removing masked channels, or training without them,
+changes nothing."""
 
-import equivalence
 import pandas as pd
 import pytest
 import torch
@@ -10,10 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib import measure, models, pruning
-from lib.measure import run
+from lib.measure import predict
 from lib.models.resnet import ReadingSite
 from lib.pruning.scores import untouched_buffers
 from lib.settings import config
+from tools import equivalence
 
 KEPT = [
     ("if", 0.8),
@@ -102,13 +103,13 @@ def test_compact_equals_masked_in_logits_parameters_and_operations(
     net, masks = masked(name, kept, neuron=neuron)
     small, x = pruning.compact(net, masks), images(net, 8, seed=5)  # on which `living` has seen it spike
     models.save(small, tmp_path / "small.pt")
-    expected = run(net, x)
+    expected = predict(net, x)
     assert expected.std(0).max() > 1e-3
     apart = [
-        (run(one, x) - expected).abs().max().item() for one in (small, models.load(tmp_path / "small.pt"))
+        (predict(one, x) - expected).abs().max().item() for one in (small, models.load(tmp_path / "small.pt"))
     ]
     for one in (net, small):
-        apart.append((run(one.set_step_mode("s"), x) - expected).abs().max().item())
+        apart.append((predict(one.set_step_mode("s"), x) - expected).abs().max().item())
         one.set_step_mode("m")
     record_property("largest_difference", max(apart))
     assert max(apart) <= 1e-12
@@ -121,7 +122,7 @@ def test_compact_equals_masked_in_logits_parameters_and_operations(
 
 @pytest.mark.parametrize("kept", [0.5, 0.25])
 @EACH
-def test_compact_after_literal_zeroing_equals_the_open_network(name, kept, record_property):
+def test_compact_after_soft_zeroing_equals_the_open_network(name, kept, record_property):
     net = make_net(**settings_of(name))
     masks = random_masks(net, kept, seed=1)
     pruning.zero_channels(net, masks)
@@ -132,7 +133,7 @@ def test_compact_after_literal_zeroing_equals_the_open_network(name, kept, recor
     small, x = pruning.compact(net, masks), images(net, 16)
     largest = (predict(net, x) - predict(small, x)).abs().max().item()
     record_property("largest_difference", largest)
-    assert largest <= 1e-12 and run(small, x).std(0).max() > 1e-3
+    assert largest <= 1e-12 and predict(small, x).std(0).max() > 1e-3
 
 
 def of_18(site, channel=3):
@@ -184,7 +185,7 @@ def test_the_identity_carries_a_masked_channel_on():
                 lambda _, args, name=name, streams=streams: streams.update({name: args[0]})
             )
         net.blocks[1]["conv2"].register_forward_hook(lambda _, __, out, made=made: made.append(out))
-        run(net, images(net, 4))
+        predict(net, images(net, 4))
         first, second, third = (stream.movedim(2, 0) for stream in streams.values())
         assert len(second) == 8 and second[channel].any()
         first = first.expand_as(second)  # a still image's is kept for one step
@@ -203,7 +204,7 @@ def test_a_masked_channel_after_the_addition_still_spikes_through_the_identity()
         hooks = [
             module.register_forward_hook(lambda _, __, out: spikes.append(out[:, :, 3])) for module in hooks
         ]
-        run(one, images(one, 4))
+        predict(one, images(one, 4))
         for hook in hooks:
             hook.remove()
     assert len(spikes) == 4 and spikes[0].any() and all(torch.equal(spikes[0], other) for other in spikes[1:])
@@ -246,7 +247,7 @@ def test_a_channel_that_nothing_writes_to_earns_its_gradient_from_what_it_would_
         pruning.probe(net, batches(net, 2))
         return site.bn.weight.grad
 
-    assert gradient()[~masks["block1a"]].all() and {one.state for one in net.sites.values()} == {"frozen"}
+    assert gradient()[~masks["block1a"]].all() and {one.state for one in net.sites.values()} == {"masked"}
     nn.init.zeros_(net.stem.weight)  # now there is nothing that it would hold
     assert not gradient()[~masks["block1a"]].any()
 

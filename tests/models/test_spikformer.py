@@ -1,13 +1,14 @@
-"""The spiking transformer: published sizes and operations, and tokens that are dropped, masked or really gone (float64)."""
+"""The spiking transformer: published sizes and operations, and tokens that are dropped,
+masked or really gone (float64)."""
 
 import pytest
 import torch
-from helpers import images, labels
+from helpers import digits_net, images, labels
 
 from lib import measure, models
 from lib.core.errors import ConfigError
 from lib.models.spikformer import Attention
-from lib.pruning.tokens import (
+from lib.models.tokens import (
     RULES,
     Selector,
     Skipper,
@@ -16,12 +17,8 @@ from lib.pruning.tokens import (
     information,
     kept_tokens,
     make_selector,
-    ratio_loss,
-    recalibrate,
-    teach,
-    token_loss,
-    worked_on,
 )
+from lib.pruning.tokens import ratio_loss, recalibrate, teach, token_loss, worked_on
 
 C8 = {
     0.9: [57, 51, 46],
@@ -31,19 +28,6 @@ C8 = {
     0.5: [32, 16, 8],
     1.0: [64, 64, 64],
 }
-
-
-def digits_net(seed=0, width=1.0):
-    """In float64, with batch norm randomised and settled, so that every layer fires."""
-    torch.manual_seed(seed)
-    net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", width=width).double()
-    for module in net.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            torch.nn.init.uniform_(module.weight, 1.0, 2.5)
-            torch.nn.init.uniform_(module.bias, 0.0, 1.0)
-    torch.nn.init.normal_(net.head.weight, std=0.5)
-    recalibrate(net, [(images(net, 64, seed=seed), None)])
-    return net
 
 
 @pytest.mark.parametrize(
@@ -85,7 +69,8 @@ def test_the_event_network_takes_frames_and_its_events_are_counted():
 
 
 def test_weights_count_once_for_each_token_they_are_used_at():
-    """Synapses, by hand: those of a block once for each token that it works on, those of a predictor for each that it reads."""
+    """Synapses, by hand: those of a block once for each token that it works on,
+    those of a predictor for each that it reads."""
     net = models.build("spikformer-digits", 10, (1, 8, 8), 4, neuron="lif", selector={"rho": 0.6})
     full = measure.count_synapses(net)["all"]
     blocks = sum(tokens * (4 * 48 * 48 + 2 * 48 * 192) for tokens in (16, 9, 5, 3))
@@ -349,7 +334,8 @@ def test_tokens_are_chosen_over_all_steps_at_once():
 
 
 def test_information_by_hand():
-    """One token unlike its neighbours at every step, one that changes from step to step, the rest alike and still."""
+    """One token unlike its neighbours at every step, one that changes from step to step,
+    the rest alike and still."""
     x = torch.zeros(3, 1, 16, 2)
     x[:, 0, 5] = 1.0  # differs from its 3x3 neighbourhood, never changes
     x[1, 0, 15] = 1.0  # changes twice

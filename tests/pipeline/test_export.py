@@ -1,4 +1,5 @@
-"""A network to take away: the files hold the network, shown on networks that spike; all else is refused in a line."""
+"""A network to take away: the files hold the network, shown on networks that spike;
+all else is refused in a line."""
 
 import hashlib
 import io
@@ -21,12 +22,12 @@ from spiking import in_shape, living, spiking_net
 from lib import data, measure, models, pruning, training
 from lib.core.errors import ConfigError
 from lib.data import Images
-from lib.measure import firing, run
+from lib.measure import firing, predict
 from lib.models import sparse, spikformer, vgg
-from lib.report import results
-from lib.settings import config
+from lib.settings import Study, config, records
+from lib.settings.given import Job
 from tools.export import __main__ as export
-from tools.export import formats
+from tools.export import agreement, formats, origin
 
 SMALL = {
     "dvs5conv": {"shape": (2, 32, 32), "width": 0.125},
@@ -35,7 +36,8 @@ SMALL = {
 
 
 def masked(name, neuron, T=2):
-    """Half of its channels masked, each layer spiking and feeling each of its masks; of a transformer all, and it spikes."""
+    """Half of its channels masked, each layer spiking and feeling each of its masks;
+    of a transformer all, and it spikes."""
     if name.startswith("spikformer"):
         return spiking_net(name, in_shape(name), neuron, T=T)
     settings = {"shape": in_shape(name), **SMALL.get(name, {})}
@@ -46,7 +48,7 @@ def masked(name, neuron, T=2):
 def speaks(net, x):
     """The network's logits, after a look that they are those of spikes."""
     assert all(0 < rate.mean() < 1 for rate in firing(net, x).values())
-    logits = run(net, x)
+    logits = predict(net, x)
     assert logits.std(0).max() > 1e-3
     return logits
 
@@ -69,7 +71,7 @@ def test_the_graph_is_the_masked_network_compacted(name, neuron, monkeypatch):
     model = formats.to_onnx(net, images(net, 2), torch.float64)
     for n in (1, 7):  # others than the two that the graph was made with
         x = images(net, n, seed=5)
-        logits = speaks(net, x) if n > 1 else run(net, x)
+        logits = speaks(net, x) if n > 1 else predict(net, x)
         assert (formats.run_exact(model, x) - logits).abs().max() < 1e-12
     kept = {site: int(mask.sum()) for site, mask in pruning.current_masks(net).items()}
     shapes = {weight.name: weight.dims[0] for weight in model.graph.initializer}
@@ -84,11 +86,12 @@ def test_nir_comes_back_the_same(name, neuron):
     file, x = formats.to_nir(net, torch.float64), images(net, 7, seed=5)
     logits = speaks(net, x)
     assert (formats.run_nir(file, x.split(4, dim=1), torch.float64) - logits).abs().max() < 1e-12
-    assert formats.apart(formats.run_nir(formats.to_nir(net), [x]), logits)["same_class"] == 1
+    assert agreement.apart(formats.run_nir(formats.to_nir(net), [x]), logits)["same_class"] == 1
 
 
 def steps_of(net, x) -> torch.Tensor:
-    """Logits of a network that others have read, which takes one step and its state: the mean over the steps."""
+    """Logits of a network that others have read, which takes one step and its state:
+    the mean over the steps."""
     state, logits = None, []
     for frame in x.float():
         out, state = net(frame, state)
@@ -104,7 +107,7 @@ def test_snntorch_reads_the_same_spikes(name, neuron, capsys):
     net = masked(name, neuron, T=4)
     x = images(net, 7, seed=5)
     read = import_from_nir(nir.read(io.BytesIO(formats.to_nir(net))))
-    assert (steps_of(read, x) - speaks(net, x)).abs().max() < formats.FLIPPED
+    assert (steps_of(read, x) - speaks(net, x)).abs().max() < agreement.FLIPPED
 
 
 @torch.no_grad()
@@ -113,7 +116,7 @@ def test_norse_reads_a_leaky_chain_and_has_no_average_pooling(monkeypatch):
     net = masked("dvs-digits", "lif", T=4)
     x = images(net, 7, seed=5)
     read = norse.from_nir(nir.read(io.BytesIO(formats.to_nir(net))), dt=formats.DT)
-    assert (steps_of(read, x) - speaks(net, x)).abs().max() < formats.FLIPPED
+    assert (steps_of(read, x) - speaks(net, x)).abs().max() < agreement.FLIPPED
     monkeypatch.undo()
     pooled = formats.to_nir(masked("dvs-digits", "lif"))
     with pytest.raises(KeyError):  # or docs/export may say so no longer
@@ -135,13 +138,14 @@ def test_the_graph_is_written_for_older_readers(name):
 
 
 def test_nir_keeps_the_leak():
-    """Or the round trip of a leaky network would say nothing: the same weights without the leak answer otherwise."""
+    """Or the round trip of a leaky network would say nothing:
+    the same weights without the leak answer otherwise."""
     net = masked("dvs-digits", "lif")
     other = models.build(**{**net.spec, "neuron": "if"}).double()
     other.load_state_dict(net.state_dict())
     x = images(net, 7, seed=5)
     assert (
-        formats.run_nir(formats.to_nir(other, torch.float64), [x], torch.float64) - run(net, x)
+        formats.run_nir(formats.to_nir(other, torch.float64), [x], torch.float64) - predict(net, x)
     ).abs().max() > 1e-3
 
 
@@ -192,7 +196,7 @@ def test_both_files_of_an_event_network():
 def test_flipped_spikes_are_counted_by_image():
     expected = torch.tensor([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
     logits = expected + torch.tensor([[0.0, 1e-6], [0.0, 0.2], [1.5, 0.0]])
-    found = formats.apart(logits, expected)
+    found = agreement.apart(logits, expected)
     assert (found["images"], found["flipped"]) == (3, 2) and found["same_class"] == pytest.approx(2 / 3)
     assert found["largest_difference"] == pytest.approx(1.5)
 
@@ -201,7 +205,7 @@ def test_flipped_spikes_are_counted_by_image():
 def test_a_file_that_holds_another_network_is_refused(precision, off, monkeypatch):
     net = masked("dvs-digits", "if").float()
     x, y = events_of(net)
-    found = [run(models.clone(net, torch.float64), x[:].double()), run(net, x[:])]
+    found = [predict(models.clone(net, torch.float64), x[:].double()), predict(net, x[:])]
     monkeypatch.setattr(formats, "FORMATS", {"onnx": (lambda *_: (b"file", *found), "use")})
     assert export.make(net, x, y)[0] == {"onnx": b"file"}
     found[precision] = found[precision].clone()
@@ -213,7 +217,7 @@ def test_a_file_that_holds_another_network_is_refused(precision, off, monkeypatc
         export.make(net, x, y)
 
 
-def study_at(home: Path) -> config.Study:
+def study_at(home: Path) -> Study:
     """The smoke study with two time steps, in a home of its own."""
     smoke = config.read(config.home("smoke"))
     tasks = {"digits-vgg": smoke.tasks["digits-vgg"].model_copy(update={"T": 2})}
@@ -222,7 +226,7 @@ def study_at(home: Path) -> config.Study:
 
 @dataclass
 class Taken:
-    study: config.Study
+    study: Study
     network: Path
     result: Path
     folder: Path
@@ -236,16 +240,14 @@ def taken(tmp_path_factory):
     study = study_at(home)
     task, [trial] = study.tasks["digits-vgg"], study.trials("digits-vgg", "sca")
     splits = data.open_or_prepare(study, task.data)
-    training = training.Run(splits, task, trial, 0)
-    for _ in training.recipe_epochs:
-        training.epoch()
+    run = training.Run(splits, task, trial, 0)
+    for _ in run.recipe_epochs:
+        run.epoch()
     network = study.run_folder("channels", "digits-vgg", "sca", 0) / "0-ratio-0.5.pt"
     network.parent.mkdir(parents=True)
-    models.save(training.finish(), network)
-    identity = {"study": "smoke", "stage": "channels", "cell": "digits-vgg", "method": "sca", "seed": 0}
-    trials = [{**trial.record, **measure.report(training)}]
+    models.save(run.finish(), network)
+    records.save(Job(study, "channels", "digits-vgg", "sca"), 0, [{**trial.record, **measure.report(run)}])
     result = study.result_path("channels", "digits-vgg", "sca", 0)
-    results.write(result, identity | {"recipe": results.recipe(study, "channels", "digits-vgg")}, trials)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config, "load", lambda name: study)
         patch.setattr(training, "set_up", lambda threads: None)  # it would set all other tests up, too
@@ -262,23 +264,23 @@ def test_what_lies_beside_the_file(taken):
     file = (taken.folder / "network.onnx").read_bytes()
     assert about["files"]["onnx"]["sha256"] == hashlib.sha256(file).hexdigest()
     assert about["files"]["nir"] == {"refused": "vgg-digits: NIR has no node for MaxPool2d; take ONNX"}
-    [trial] = results.read(taken.study, "channels", "digits-vgg", "sca", 0)
+    [record] = records.read(taken.study, "channels", "digits-vgg", "sca", 0)
     for key in ("parameters", "synops", "energy_pj", "widths"):
-        assert about[key] == trial[key] and trial[key]
+        assert about[key] == record[key] and record[key]
     assert about["training"] == {
         "study": "smoke",
         "stage": "channels",
-        "cell": "digits-vgg",
+        "task": "digits-vgg",
         "method": "sca",
         "seed": 0,
         "number": 0,
     }
-    assert about["recipe"] == results.recipe(taken.study, "channels", "digits-vgg")
+    assert about["recipe"] == records.recipe(taken.study, "channels", "digits-vgg")
     assert about["settings"]["ratio"] == 0.5 and about["network"] == net.spec
     assert {"torch", "onnxruntime", "onnx", "nir", "commit"} <= set(about["made_with"]) and about[
         "trained_with"
     ]["torch"]
-    assert about["accuracy"]["result"] == trial["accuracy"] > 0.2  # or it would say the same to every image
+    assert about["accuracy"]["result"] == record["accuracy"] > 0.2  # or it would say the same to every image
     x, y = data.open_or_prepare(taken.study, "digits").test
     session = onnxruntime.InferenceSession(file)
     [logits] = session.run(None, {"images": x[:].numpy()})
@@ -309,7 +311,7 @@ def test_the_code_of_the_readme_loads_it(taken):
     names["mine"] = test.kept[:32].numpy()
     exec(code, names)
     assert torch.allclose(
-        torch.from_numpy(names["logits"]), run(models.load(taken.network), test[:32]), atol=1e-4
+        torch.from_numpy(names["logits"]), predict(models.load(taken.network), test[:32]), atol=1e-4
     )
 
 
@@ -437,20 +439,14 @@ def test_a_path_that_names_no_training_is_refused(path, reason, tmp_path, monkey
 def test_every_stage_is_found():
     place = "runs/smoke/{}/digits-vgg-{}/3/{}"
     for stage, method, file, number in [
-        ("dense", "dense", "dense.pt", 0),
+        ("dense", "dense", "0-dense.pt", 0),
         ("channels", "sca-plus", "2-ratio-0.8.pt", 2),
         ("ablate", "ablations", "1-ratio-0.5.pt", 1),
         ("baselines", "anew", "0-ratio-0.5.pt", 0),
         ("weights", "pq-fixed", "0-density-0.4.safetensors", 0),
     ]:
-        found = export.locate(Path(place.format(stage, method, file)))
-        assert (found.stage, found.task, found.method, found.seed, found.number) == (
-            stage,
-            "digits-vgg",
-            method,
-            3,
-            number,
-        )
+        found = origin.locate(Path(place.format(stage, method, file)))
+        assert found.job[1:] == (stage, "digits-vgg", method) and (found.seed, found.number) == (3, number)
 
 
 def test_an_export_leaves_nothing_of_the_one_before(tmp_path):

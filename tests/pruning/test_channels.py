@@ -18,7 +18,7 @@ from torch import nn
 
 from lib import pruning, training
 from lib.core.errors import ConfigError
-from lib.measure import run
+from lib.measure import predict
 from lib.models.neurons import potentials
 from lib.pruning import RATIO_SCHEDULES, REGROW_SCHEDULES, choose, keep_top, kept_count, update_epochs
 from lib.pruning.growth import GROWTH
@@ -194,7 +194,7 @@ def test_every_update_keeps_the_exact_number_and_the_floor(settings):
 
 
 @pytest.mark.parametrize("mode, updates", [("frozen", [1, 2, 3]), ("soft", [1, 2, 3, 4])])
-def test_gated_mode_trains_an_epoch_under_its_last_mask_and_literal_mode_ends_with_an_update(mode, updates):
+def test_frozen_mode_trains_an_epoch_under_its_last_mask_and_soft_mode_ends_with_an_update(mode, updates):
     net = make_net()
     pruner = make_pruner(net, mode=mode)
     epochs_of(net, pruner, make_sgd(net), 4, steps=1)
@@ -264,7 +264,8 @@ def test_a_channel_masked_again_loses_its_momentum():
 
 
 def gradients(net, batch, state):
-    """({tensor: gradient}, logits) of one training batch with every site in `state`; the running statistics are put back."""
+    """({tensor: gradient}, logits) of one training batch with every site in `state`;
+    the running statistics are put back."""
     x, y = batch
     before = snapshot(net)
     for site in net.sites.values():
@@ -336,14 +337,14 @@ def test_the_probed_gradient_is_that_of_the_channel_as_if_it_spoke():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_probing_moves_no_weight_and_no_buffer_and_ends_gated(training):
+def test_probing_moves_no_weight_and_no_buffer_and_ends_frozen(training):
     net, masks = masked_and_settled()
     net.train(training)
     before, x = snapshot(net), images(net, 5)
-    logits = run(net, x)
+    logits = predict(net, x)
     pruning.probe(net, batches(net, 3))
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
-    assert {site.state for site in net.sites.values()} == {"frozen"} and net.training == training
+    assert {site.state for site in net.sites.values()} == {"masked"} and net.training == training
     assert torch.equal(predict(net, x), logits)
 
 
@@ -382,7 +383,7 @@ def whole_in(parts, batch):
     return list(zip(*(pieces.chunk(parts) for pieces in batch), strict=True))
 
 
-def test_gated_growth_is_the_size_of_the_probed_gradient():
+def test_frozen_growth_is_the_size_of_the_probed_gradient():
     """Of the sum over the probes: batches that pull a scale in opposite directions cancel."""
     net, masks = masked_and_settled()
     probes = batches(net, 2, seed=77)
@@ -405,7 +406,7 @@ def test_only_prune_never_changes_its_first_mask():
     assert same(pruner.masks, first) and [update["changed"] for update in pruner.history] == [0.5, 0, 0, 0, 0]
 
 
-def test_a_masked_channel_ranks_last_in_gated_mode_and_only_growth_revives_it():
+def test_a_masked_channel_ranks_last_in_frozen_mode_and_only_growth_revives_it():
     net = make_net()
     pruner = make_pruner(net, epochs=9, score="bn_gamma", growth="none", regrow=0.0)
     pruner.after_epoch(1)
@@ -456,7 +457,7 @@ def test_normalising_a_layer_whose_scores_are_all_0_makes_no_nan_and_lets_none_o
         assert not any(score.isnan().any() for score in pruner.scores().values())
 
 
-def literal_net():
+def soft_net():
     net = make_net()
     pruner, optimizer = make_pruner(net, epochs=9, mode="soft"), make_sgd(net, weight_decay=0.0)
     return net, pruner, optimizer
@@ -470,8 +471,8 @@ def masked_tensors(net, masks):
             yield net.get_submodule(edge.module).weight[gone], bn.weight[gone], bn.bias[gone]
 
 
-def test_literal_mode_sets_filter_gamma_and_beta_to_exactly_0():
-    net, pruner, optimizer = literal_net()
+def test_soft_mode_sets_filter_gamma_and_beta_to_exactly_0():
+    net, pruner, optimizer = soft_net()
     before = snapshot(net)
     training.train_epoch(net, batches(net, 3), optimizer, 1e-3, pruner)
     trained = snapshot(net)
@@ -485,8 +486,8 @@ def test_literal_mode_sets_filter_gamma_and_beta_to_exactly_0():
     assert {site.state for site in net.sites.values()} == {"open"}
 
 
-def test_literal_mode_touches_no_momentum_and_masked_channels_train_in_between():
-    net, pruner, optimizer = literal_net()
+def test_soft_mode_touches_no_momentum_and_masked_channels_train_in_between():
+    net, pruner, optimizer = soft_net()
     training.train_epoch(net, batches(net, 3), optimizer, 1e-3, pruner)
     momentum = {name: optimizer.state[p]["momentum_buffer"].clone() for name, p in net.named_parameters()}
     pruner.after_epoch(1)
@@ -502,7 +503,7 @@ def test_literal_mode_touches_no_momentum_and_masked_channels_train_in_between()
 
 
 def test_right_after_zeroing_gamma_earns_no_gradient_but_beta_does():
-    net, pruner, optimizer = literal_net()
+    net, pruner, optimizer = soft_net()
     epochs_of(net, pruner, optimizer, 1)
     optimizer.zero_grad()
     nn.functional.cross_entropy(net.train()(images(net, 16)), labels(net, 16)).backward()
@@ -515,8 +516,8 @@ def test_right_after_zeroing_gamma_earns_no_gradient_but_beta_does():
     assert all((gamma == 0).all() for gamma, _ in gone) and any(beta.any() for _, beta in gone)
 
 
-def test_literal_growth_reads_the_gradient_of_the_last_batch():
-    net, pruner, optimizer = literal_net()
+def test_soft_growth_reads_the_gradient_of_the_last_batch():
+    net, pruner, optimizer = soft_net()
     pruner.probes = None
     training.train_epoch(net, batches(net, 3), optimizer, 0.0, pruner)
     left = {name: site.bn.weight.grad.abs().clone() for name, site in net.sites.items()}
@@ -535,15 +536,15 @@ def test_literal_growth_reads_the_gradient_of_the_last_batch():
     assert not same(pruner.masks, only_by_score)
 
 
-def test_literal_mode_scores_masked_channels_too():
-    net, pruner, optimizer = literal_net()
+def test_soft_mode_scores_masked_channels_too():
+    net, pruner, optimizer = soft_net()
     epochs_of(net, pruner, optimizer, 1)
     training.train_epoch(net, batches(net, 2, seed=40), optimizer, 0.0, pruner)
     assert all(score.isfinite().all() for score in pruner.scores().values())
 
 
 @pytest.mark.parametrize("interval", [1, 2, 3])
-def test_at_the_end_the_literal_network_is_its_compact_form(interval):
+def test_at_the_end_the_soft_network_is_its_compact_form(interval):
     net = make_net()
     pruner = make_pruner(net, mode="soft", epochs=4, interval=interval)
     epochs_of(net, pruner, make_sgd(net), 4)

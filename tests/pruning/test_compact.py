@@ -15,7 +15,7 @@ from helpers import (
 )
 
 from lib import models, pruning, training
-from lib.measure import max_logit_diff, run
+from lib.measure import max_logit_diff, predict
 from lib.pruning.compact import take
 
 PUBLISHED = dict(
@@ -120,13 +120,13 @@ def test_compact_saved_and_loaded_without_the_old_one(tmp_path):
     x = images(net, 7)
     small = pruning.compact(net, masks)
     models.save(small, tmp_path / "small.pt")
-    expected, found = run(net, x), models.load(tmp_path / "small.pt")
+    expected, found = predict(net, x), models.load(tmp_path / "small.pt")
     del net, small
     assert pruning.prunable_channels(found) == {name: int(mask.sum()) for name, mask in masks.items()}
-    assert (run(found.eval(), x) - expected).abs().max() <= 1e-12
+    assert (predict(found.eval(), x) - expected).abs().max() <= 1e-12
 
 
-def test_compact_after_literal_zeroing_equals_the_open_network(record_property):
+def test_compact_after_soft_zeroing_equals_the_open_network(record_property):
     net = make_net()
     masks = random_masks(net, 0.5)
     pruning.zero_channels(net, masks)
@@ -135,7 +135,7 @@ def test_compact_after_literal_zeroing_equals_the_open_network(record_property):
     small, x = pruning.compact(net, masks), images(net, 7)
     largest = (predict(net, x) - predict(small, x)).abs().max().item()
     record_property("largest_difference", largest)
-    assert largest <= 1e-12 and run(small, x).std(0).max() > 1e-3
+    assert largest <= 1e-12 and predict(small, x).std(0).max() > 1e-3
 
 
 def make_optimizer(kind, net):

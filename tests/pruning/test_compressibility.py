@@ -1,4 +1,5 @@
-"""The PQ index, its bound and its ratio against closed forms (methods 2.5) and a loop that reads like the equations."""
+"""The PQ index, its bound and its ratio against closed forms (methods 2.5) and a loop that reads like the
+equations."""
 
 import math
 
@@ -76,7 +77,8 @@ def test_the_ratio_is_scaled_and_cut():
 
 
 def test_whole_weights_remain_and_a_scope_without_any_loses_none():
-    """9 weights at index 0.2: 7.2 must remain, so 8 do; 10 weights: exactly 8. eta of 0.001 takes its own share off."""
+    """9 weights at index 0.2: 7.2 must remain, so 8 do; 10 weights: exactly 8.
+    eta of 0.001 takes its own share off."""
     found, d = torch.tensor([0.2, 0.2, 0.2, 0.0, 0.0], dtype=torch.float64), torch.tensor([9, 10, 1, 7, 0])
     assert (whole_bound(found, d, 0.5, 1.0, 0.0) * d).tolist() == pytest.approx([8, 8, 1, 7, 0])
     assert (whole_bound(found, d, 0.5, 1.0, 0.2) * d).tolist() == pytest.approx(

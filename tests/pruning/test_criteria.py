@@ -127,7 +127,7 @@ def test_masked_and_small_training_choose_the_same_channels_by_weights(score):
     assert runs[0] == runs[1] and len(runs[0][0]) == 4
 
 
-def test_literal_mode_scores_every_weight_for_every_weight_trains():
+def test_soft_mode_scores_every_weight_for_every_weight_trains():
     net = make_net()
     pruner = make_pruner(net, mode="soft", score="filter_l1")
     one_batch(net)

@@ -15,8 +15,8 @@ STUDIES = ["quick", "small", "smoke", "paper"]
 
 @pytest.mark.parametrize("ratio, regrow", BY_HAND.items())
 def test_regrow_goes_by_the_ratio_and_the_record_says_the_number(ratio, regrow):
-    point = Trial(ratio=ratio, method=Method(label="mine"))
-    assert point.method.regrow == point.record["settings"]["regrow"] == regrow
+    trial = Trial(ratio=ratio, method=Method(label="mine"))
+    assert trial.method.regrow == trial.record["settings"]["regrow"] == regrow
     assert Method(label="mine").regrow is None
 
 
@@ -30,7 +30,7 @@ def test_regrow_that_is_given_stays(ratio, given):
 def test_an_update_regrows_so_many_of_120_channels(few_digits, monkeypatch, ratio, regrown):
     """The growth likes no channel that its score likes, so that who came back is told apart."""
     monkeypatch.setitem(GROWTH, "worst", lambda site, generator: -site.bn.weight.detach().abs())
-    method = Method(label="mine", l1=0.0, interval=1, score="bn_gamma", growth="worst")
+    method = Method(label="mine", l1=0.0, interval=1, score="bn_gamma").model_copy(update={"growth": "worst"})
     run = training.Run(few_digits, task_of(2), Trial(ratio=ratio, method=method), 0)
     pruner, total = run.pruner, 120
     for site in pruner.net.sites.values():

@@ -14,8 +14,7 @@ from lib.pruning.growth import GROWTH
 from lib.pruning.rewiring import WEIGHT_GROWTH
 from lib.pruning.schedules import DENSITY_SCHEDULES, RATIO_SCHEDULES, REGROW_SCHEDULES
 from lib.pruning.scores import ACTIVITY_SCORES, WEIGHT_SCORES
-from lib.settings import Rewire, Rewiring, config
-from tools import check
+from lib.settings import Rewire, Rewiring
 
 WRONG = {  # of right numbers -> (wrong ones, what the message says was returned)
     "an entry too many": lambda good: (torch.cat([good, good[:1]]), "of shape [9"),
@@ -213,18 +212,3 @@ def test_a_name_that_no_schedule_has_is_refused_before_the_first_epoch():
     told = "regrow_schedule: 'slow' is not known; known are constant, decay"
     with pytest.raises(ConfigError, match=told):
         make_pruner(make_net(), regrow_schedule="slow")
-
-
-@pytest.mark.parametrize(
-    ("share", "said"), [(math.nan, "returned nan"), (1.5, "returned 1.5"), (None, "returned None")]
-)
-def test_a_share_to_exchange_out_of_its_range_is_refused_before_the_first_stage(share, said, monkeypatch):
-    study = config.load("quick")
-    check.rewires(study, "digits-vgg")
-    monkeypatch.setitem(
-        REGROW_SCHEDULES, "decay", lambda progress, regrow: regrow if progress < 0.9 else share
-    )
-    with pytest.raises(
-        CriterionError, match=f"weights.rigl.exchange_schedule decay, update .* {said}; it must return"
-    ):
-        check.rewires(study, "digits-vgg")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.pruning.rewiring import SCOPES, asked, lowest, protected, rewired, unrows, whole
+from lib.pruning.rewiring import SCOPES, lowest, protected, rewired, shares, unrows, whole
 from lib.settings import Rewiring
 
 SHAPES = [(6, 4, 3, 3), (5, 30)]
@@ -176,7 +176,8 @@ def test_rigl_and_set_exchange_as_the_reference(density):
 
 @pytest.mark.parametrize("start", [1.0, 0.6])
 def test_granet_shrinks_and_exchanges_as_the_reference(start):
-    """What the cut takes and growth gives back starts anew; what the exchange takes and gives back has not moved."""
+    """What the cut takes and growth gives back starts anew; what the exchange takes and gives back has not
+    moved."""
     chance = np.random.default_rng(8)
     weight, gradient = chance.normal(size=1000), chance.normal(size=1000)
     mask = chance.random(1000) < start
@@ -195,7 +196,8 @@ def test_granet_shrinks_and_exchanges_as_the_reference(start):
 
 
 def sap(row, p, q, eta, gamma, beta):
-    """How many weights of a row go by SAP's rule: m is rounded up, then the number that goes is rounded down (as fractions)."""
+    """How many weights of a row go by SAP's rule: m is rounded up,
+    then the number that goes is rounded down (as fractions)."""
     d = len(row)
     means = [(np.abs(row) ** power).mean() ** (1 / power) for power in (p, q)]
     m = math.ceil(d * (1 + eta) ** (q / (p - q)) * (means[0] / means[1]) ** (p * q / (q - p)))
@@ -211,7 +213,7 @@ def test_small_scopes_lose_as_many_as_in_sap(size, gamma, p, q):
     active[:, ::3] = chance.random(active[:, ::3].shape) < 0.5
     method = rewiring(scope="neuron", rewire="shrink_only", growth="none", gamma=gamma, p=p, q=q)
     rows = [[torch.tensor(a)] for a in (weight, active)]
-    ratios, seen = asked(*rows, method, None)
+    ratios, seen = shares(*rows, method, None)
     [new], _, _ = rewired(*rows, None, ratios, method, None, 10**9)
     expected = [
         sap(w[on], p, q, 0.001, gamma, 0.9) if on.any() else 0 for w, on in zip(weight, active, strict=True)

@@ -11,7 +11,8 @@ from lib import pruning, training
 
 
 def run_through(pruner, net, optimizer_of, epochs, steps=3):
-    """Trains through every update on the same batches; returns the network with all its channels, and the losses."""
+    """Trains through every update on the same batches; returns the network with all its channels,
+    and the losses."""
     optimizer, losses = optimizer_of(net), []
     for epoch in range(1, epochs + 1):
         trained, optimizer = pruner.trained, pruner.carry(optimizer)
@@ -108,7 +109,8 @@ def test_the_optimiser_is_carried_over_once_an_update_and_keeps_its_settings():
 
 @pytest.mark.parametrize("kind", [pruning.ChannelPruner, pruning.ShrinkingPruner])
 def test_the_first_adam_step_of_a_regrown_channel_is_that_of_its_equations(kind):
-    """No first moment; for a second one the mean of the channels that trained, at the step count of all: computed in NumPy."""
+    """No first moment; for a second one the mean of the channels that trained, at the step count of all:
+    computed in NumPy."""
     net = make_net()
     pruner, optimizer = make_pruner(net, ratio=0.6, epochs=5, kind=kind), OPTIMIZERS["adam"](net)
     for epoch in (1, 2):

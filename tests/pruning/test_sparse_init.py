@@ -1,4 +1,5 @@
-"""ER and ERK densities are solved exactly, layers capped at 1; masks hold exactly as many weights as asked."""
+"""ER and ERK densities are solved exactly, layers capped at 1;
+masks hold exactly as many weights as asked."""
 
 import math
 

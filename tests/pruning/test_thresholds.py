@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import batches, make_net, task_of
 
-from lib import pruning, training
+from lib import training
 from lib.pruning.thresholds import ThresholdPruner
 from lib.settings import Threshold, Trial
 
@@ -22,7 +22,8 @@ def run_of(splits, rule, epochs=4):
 
 
 def one_step(rule, weights, step, strength, lr=0.5, progress_epochs=0):
-    """Sets a network's first weights to `weights`, lets an optimiser add `step` to them; returns them as shown afterwards."""
+    """Sets a network's first weights to `weights`, lets an optimiser add `step` to them;
+    returns them as shown afterwards."""
     net = make_net()
     conv = net.weights()["conv1"]
     flat = conv.data.view(-1)
@@ -57,7 +58,8 @@ def test_a_dormant_connection_comes_back_with_the_sign_it_had():
 
 
 def test_stds_by_hand():
-    """|w| is the hidden parameter beyond d, which rises as a sine to `strength` at the start of the last epoch."""
+    """|w| is the hidden parameter beyond d, which rises as a sine to `strength` at the start of the last
+    epoch."""
     for done in range(5):
         d = 0.2 * (1 - math.cos(math.pi * min(1, done / 4))) / 2
         _, shown = one_step("stds", [0.5, -0.5, 0.1], [0.1, 0.1, 0.02], 0.2, progress_epochs=done)
@@ -79,24 +81,6 @@ def test_weights_leave_and_come_back(rule, few_digits):
     assert gone and back
     densities = [update["density"] for update in run.pruner.history]
     assert densities[-1] < densities[0] < 1
-
-
-@pytest.mark.parametrize("stop", [1, 3])
-@pytest.mark.parametrize("rule", RULES)
-def test_a_resumed_run_ends_as_an_unbroken_one(rule, stop, few_digits, tmp_path):
-    unbroken, broken = run_of(few_digits, rule), run_of(few_digits, rule)
-    for _ in range(4):
-        unbroken.epoch()
-    for _ in range(stop):
-        broken.epoch()
-    broken.checkpoint(tmp_path / "run.pt")
-    resumed = run_of(few_digits, rule)
-    assert resumed.resume(tmp_path / "run.pt")
-    for _ in range(4 - stop):
-        resumed.epoch()
-    assert resumed.log == unbroken.log
-    theirs = unbroken.net.state_dict()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in resumed.net.state_dict().items())
 
 
 def test_the_last_epoch_trains_at_the_final_threshold():

@@ -1,10 +1,11 @@
-"""Lottery tickets: exact shares, late rewinding of weights, buffers and momentum, and snapshots that share nothing."""
+"""Lottery tickets: exact shares, late rewinding of weights, buffers and momentum,
+and snapshots that share nothing."""
 
 import pytest
 import torch
 from helpers import task_of
 
-from lib import pruning, training
+from lib import training
 from lib.pruning.tickets import kept_shares
 from lib.pruning.weights import density
 from lib.settings import Tickets, Trial
@@ -84,15 +85,3 @@ def test_removed_weights_stay_0_and_the_rate_of_learning_is_rewound(few_digits):
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(training.cosine(1, run.task.train))
     for name, weight in run.net.weights().items():
         assert (weight.detach()[~run.pruner.masks[name]] == 0).all()
-
-
-@pytest.mark.parametrize("stop", [1, 2, 3, 5])
-def test_a_resumed_run_ends_as_an_unbroken_one(stop, few_digits, tmp_path):
-    unbroken, broken = trained(run_of(few_digits, 0.5625)), trained(run_of(few_digits, 0.5625), stop)
-    broken.checkpoint(tmp_path / "run.pt")
-    resumed = run_of(few_digits, 0.5625)
-    assert resumed.resume(tmp_path / "run.pt")
-    trained(resumed, len(resumed.recipe_epochs) - stop)
-    assert resumed.log == unbroken.log
-    theirs = unbroken.net.state_dict()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in resumed.net.state_dict().items())

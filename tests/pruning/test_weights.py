@@ -1,4 +1,5 @@
-"""Weight masks hold exactly, growth hears the dense gradient, and every composition ends at the density it was asked for."""
+"""Weight masks hold exactly, growth hears the dense gradient,
+and every composition ends at the density it was asked for."""
 
 import copy
 import math
@@ -135,9 +136,8 @@ def test_the_gradient_of_a_removed_weight_is_that_of_the_effective_weight():
     direct = weights[name].grad[tuple(removed)].item()
     functional.reset_net(net)
 
-    other = (
-        make_net()
-    )  # the same network with an effective weight w * m + e, whose gradient at e = 0 is asked for
+    # the same network with an effective weight w * m + e, whose gradient at e = 0 is asked for
+    other = make_net()
     pruning.apply_weight_masks(other, pruner.masks)
     leaves = {n: torch.zeros_like(w, requires_grad=True) for n, w in other.weights().items()}
     modules = {e.makes or e.module: e.module for e in other.edges()}
@@ -172,7 +172,8 @@ def test_a_regrown_weight_starts_at_0_with_no_momentum_and_growth_takes_the_larg
 
 
 def test_set_exchanges_the_same_share_each_time_and_rigl_some_at_its_last_update(monkeypatch):
-    """Updates after epochs 1 to 4 of 6; RigL: 0.3 / 2 (1 + cos(pi t / T_end)), and no update comes at T_end = 5 any more."""
+    """Updates after epochs 1 to 4 of 6; RigL: 0.3 / 2 (1 + cos(pi t / T_end)),
+    and no update comes at T_end = 5 any more."""
     asked = []
 
     def heard(*given):
@@ -194,7 +195,8 @@ def test_set_exchanges_the_same_share_each_time_and_rigl_some_at_its_last_update
 
 
 def test_adam_steps_of_regrown_weights_are_those_of_its_equations():
-    """First moment from 0, second from all dense gradients so far, at the step count of all: step by step in NumPy."""
+    """First moment from 0, second from all dense gradients so far, at the step count of all:
+    step by step in NumPy."""
     net = make_net()
     lr, beta1, beta2, eps = 0.01, 0.9, 0.999, 1e-8
     pruner, optimizer = (
@@ -225,26 +227,6 @@ def test_adam_steps_of_regrown_weights_are_those_of_its_equations():
             found = w.detach().numpy()[came[name]]
             assert np.allclose(found, expected[name][came[name]], rtol=1e-9, atol=1e-12)
     assert sum(where.sum() for where in came.values()) > 20
-
-
-@pytest.mark.parametrize("stop", [1, 3])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_resumed_run_ends_as_an_unbroken_one(method, stop, few_digits, tmp_path):
-    unbroken, broken = (run_of(few_digits, **METHODS[method]) for _ in range(2))
-    for _ in range(4):
-        unbroken.epoch()
-    for _ in range(stop):
-        broken.epoch()
-    broken.checkpoint(tmp_path / "run.pt")
-    torch.manual_seed(123)
-    resumed = run_of(few_digits, **METHODS[method])
-    assert resumed.resume(tmp_path / "run.pt")
-    for _ in range(4 - stop):
-        resumed.epoch()
-    assert resumed.log == unbroken.log and resumed.pruner.history == unbroken.pruner.history
-    theirs = unbroken.finish().state_dict()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in resumed.finish().state_dict().items())
-    assert_held(resumed.net, unbroken.pruner.masks)
 
 
 def test_a_copy_goes_its_own_way_and_holds_its_masks(few_digits):

@@ -1,5 +1,5 @@
-"""2,000 mutated params.yaml (150 in `make test`): each could run, or is refused in one clear line. Never a traceback, and
-never a failure after training began."""
+"""2,000 mutated params.yaml (150 in `make test`): each could run, or is refused in one clear line. Never a
+traceback, and never a failure after training began."""
 
 import copy
 import io
@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 
 from lib import data, training
 from lib.core.errors import ConfigError
-from lib.settings import config
+from lib.settings import STAGES, config
+from lib.settings.rules import grids
 from tools import check
 
 DOCUMENTS = {
@@ -132,20 +133,17 @@ def outcome(path, text: str) -> str | None:
 
 
 def step_of_each(study, pick) -> None:
-    """Data by the file's own settings, its seeds, and a step of a training of each cell, dense and by a method of each group:
-    what the check lets through does not fail later."""
+    """Data by the file's own settings, its seeds, and a step of a training of each task, dense and by a
+    method of each group: what the check lets through does not fail later."""
     training.seed_everything(max(study.grid.seeds))
-    for name in sorted({task for grid in check.grids(study).values() for task in grid.tasks}):
+    for name in sorted({task for grid in grids(study).values() for task in grid.tasks}):
         task = study.tasks[name]
         if task.data == "digits":
             made = data.prepare_for(study, task.data)
             assert len(made["train_y"]) >= task.train.batch and len(made["validation_y"]) > 0
-        groups = {"pruned": study.methods, "rewired": study.weights, "selected": study.tokens}
-        meant = [
-            group
-            for part, group in groups.items()
-            if all(getattr(task, needed) for needed in config.NEEDED[part])
-        ]
+        stages = [STAGES[stage] for stage in ("channels", "weights", "tokens")]
+        fit = [stage for stage in stages if all(getattr(task, field) for field in stage.needs)]
+        meant = [getattr(study, stage.methods) for stage in fit]
         for method in ["dense", *(pick(list(group)) for group in meant)]:
             run = test_studies.run_of(study, name, method)
             for _ in run.recipe_epochs[:1]:  # skipping trains nothing

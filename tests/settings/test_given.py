@@ -1,4 +1,5 @@
-"""What a notebook is given: a wrong parameter is one line and nothing is left to run on with, in a kernel as people use it."""
+"""What a notebook is given: a wrong parameter is one line and nothing is left to run on with,
+in a kernel as people use it."""
 
 import ast
 import subprocess
@@ -116,7 +117,7 @@ def test_a_choice_that_fails_leaves_nothing_to_run_on_with(path, kernel):
     ("asked", "said"),
     [
         (
-            {"cell": "digits-spikformer"},
+            {"task": "digits-spikformer"},
             "in study smoke: 'digits-spikformer' is not known; known are digits-vgg",
         ),
         ({"stage": "tokens"}, "stage: 'tokens' is not known; known are channels, ablate"),
@@ -129,7 +130,7 @@ def test_a_choice_that_fails_leaves_nothing_to_run_on_with(path, kernel):
     ],
 )
 def test_what_belongs_to_another_stage_is_refused(asked, said):
-    right = {"study": "smoke", "stage": "channels", "cell": "digits-vgg", "method": "sca"}
+    right = {"study": "smoke", "stage": "channels", "task": "digits-vgg", "method": "sca"}
     assert given.job("channels", "ablate", **right)[1:] == ("channels", "digits-vgg", "sca")
     with pytest.raises(ConfigError) as error:
         given.job("channels", "ablate", **{**right, **asked})
@@ -150,7 +151,8 @@ def test_papermill_stops_in_one_line_before_anything_is_written(tmp_path):
 
 
 def test_run_all_with_a_wrong_method_on_a_warm_kernel_writes_nothing(kernel, monkeypatch, tmp_path):
-    """Every cell is sent, whatever fails: that happens when a browser is faster than the kernel that refuses."""
+    """Every cell is sent, whatever fails: that happens when a browser is faster than the kernel that
+    refuses."""
     smoke = config.load("smoke").model_copy(update={"out": str(tmp_path)})
     monkeypatch.setattr(config, "load", lambda study: smoke)
     first, *rest = cells(FOLDER / "12_prune_channels.ipynb")

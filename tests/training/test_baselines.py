@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from lib import data, measure, models, training
-from lib.report import results
-from lib.settings import Baseline, Trial, config
+from lib.core.files import write_text
+from lib.settings import DENSE, Baseline, Trial, config, records
+from lib.settings.given import Job
 from lib.training import baselines, checkpoint
 
 
@@ -27,8 +28,8 @@ def found(smoke, splits):
 
 
 def made(smoke, splits, found, **how):
-    trial = Trial(ratio=0.5, method=Baseline(label="it", of="sca", **how))
-    return baselines.Baseline(splits, smoke.tasks["digits-vgg"], trial, 0, found)
+    trial = Trial(ratio=0.5, method=Baseline(label="it", matches="sca", **how))
+    return baselines.Matched(splits, smoke.tasks["digits-vgg"], trial, 0, found)
 
 
 def size(net):
@@ -45,11 +46,10 @@ def test_found_widths_are_those_of_the_pruned_network(smoke, splits, found):
 
 
 def test_it_starts_anew_and_not_as_a_part_of_the_dense_network(smoke, splits, found):
-    """Its initial weights have the spread of a small network's, not that of a wide one whose channels were taken out."""
-    whole, run = (
-        training.Run(splits, smoke.tasks["digits-vgg"], None, 0),
-        made(smoke, splits, found, widths="found"),
-    )
+    """Its initial weights have the spread of a small network's,
+    not that of a wide one whose channels were taken out."""
+    whole = training.Run(splits, smoke.tasks["digits-vgg"], DENSE, 0)
+    run = made(smoke, splits, found, widths="found")
     for name, layer in run.net.named_modules():
         if isinstance(layer, torch.nn.Conv2d) and layer.in_channels > 1:
             wide = whole.net.get_submodule(name)
@@ -77,7 +77,8 @@ def test_a_layer_never_loses_its_last_channel(smoke, splits, found):
 
 
 def test_the_cost_of_a_training_is_that_of_the_networks_it_trained(smoke, splits, found):
-    """Three epochs: the first of the whole network, the others of what each update left, counted from the log by hand."""
+    """Three epochs: the first of the whole network, the others of what each update left,
+    counted from the log by hand."""
     task, [first, second] = smoke.tasks["digits-vgg"], found["updates"]
     assert [first["epoch"], second["epoch"], task.train.epochs] == [1, 2, 3]
     networks = [found["channels"], first["kept"], second["kept"]]
@@ -92,7 +93,7 @@ def test_the_cost_of_a_training_is_that_of_the_networks_it_trained(smoke, splits
 
 
 @pytest.mark.parametrize(("mode", "widths"), [("soft", "channels"), ("fixed", "widths")])
-def test_literal_trainings_cost_as_dense_ones_and_fixed_masks_are_small_from_the_start(
+def test_soft_trainings_cost_as_dense_ones_and_fixed_masks_are_small_from_the_start(
     smoke, splits, found, mode, widths
 ):
     task = smoke.tasks["digits-vgg"]
@@ -109,16 +110,14 @@ def test_literal_trainings_cost_as_dense_ones_and_fixed_masks_are_small_from_the
 def test_equal_cost_means_more_epochs_for_a_smaller_network(smoke, splits, found):
     run = made(smoke, splits, found, widths="uniform", epochs="cost")
     task = smoke.tasks["digits-vgg"]
-    paid, spent = (
-        baselines.training_cost(task, splits, found),
-        run.task.train.epochs * baselines.image_cost(task, splits, run.widths),
-    )
+    paid = baselines.training_cost(task, splits, found)
+    spent = run.task.train.epochs * baselines.image_cost(task, splits, run.widths)
     assert run.task.train.epochs > task.train.epochs == 3
     assert abs(paid - spent) <= baselines.image_cost(task, splits, run.widths) / 2
     assert len(run.recipe_epochs) == run.task.train.epochs  # its rate of learning comes down over all of them
 
 
-def test_a_control_trains_and_is_measured_as_every_run(smoke, splits, found):
+def test_a_baseline_trains_and_is_measured_as_every_run(smoke, splits, found):
     run = made(smoke, splits, found, widths="found")
     run.epoch()
     record = measure.report(run)
@@ -139,7 +138,7 @@ def test_another_process_makes_the_same_run(smoke, splits, found):
 
 def test_what_was_found_is_read_from_the_results(smoke, splits, tmp_path, monkeypatch):
     [trial] = smoke.trials("digits-vgg", "anew")
-    monkeypatch.setattr(results, "read", lambda *given: [{"ratio": 0.3}, {"ratio": 0.5, "given": given[1:]}])
+    monkeypatch.setattr(records, "read", lambda *given: [{"ratio": 0.3}, {"ratio": 0.5, "given": given[1:]}])
     assert baselines.pruned_record(smoke, splits, "digits-vgg", trial, 4)["given"] == (
         "channels",
         "digits-vgg",
@@ -152,15 +151,16 @@ def test_what_a_run_keeps_depends_on_what_was_found(smoke, tmp_path):
     """And has a place though nothing was found yet: the smoke study's notebook trains it itself."""
     elsewhere = smoke.model_copy(update={"out": str(tmp_path)})
     data.open_or_prepare(elsewhere, "digits")
-    before = checkpoint.folder(elsewhere, "baselines", "digits-vgg", "anew", 0)
-    results.write_text(elsewhere.result_path("channels", "digits-vgg", "sca", 0), "{}")
-    assert checkpoint.folder(elsewhere, "baselines", "digits-vgg", "anew", 0) != before
+    job = Job(elsewhere, "baselines", "digits-vgg", "anew")
+    before = checkpoint.path(job, 0, 0)
+    write_text(elsewhere.result_path("channels", "digits-vgg", "sca", 0), "{}")
+    assert checkpoint.path(job, 0, 0) != before
 
 
 def test_it_says_what_is_missing(splits, monkeypatch):
     quick = config.load("quick")
     [trial] = quick.trials("digits-vgg", "anew")
-    with pytest.raises(results.ResultsError, match="digits-vgg-sca/7.json is missing"):
+    with pytest.raises(records.ResultsError, match="digits-vgg-sca/7.json is missing"):
         baselines.pruned_record(quick, splits, "digits-vgg", trial, 7)
 
 

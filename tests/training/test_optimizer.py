@@ -82,7 +82,7 @@ def test_adamw_decays_the_matrices_of_a_transformer_and_sgd_all_of_a_network():
 def test_set_up_asks_for_deterministic_algorithms_before_cuda_starts(given, found):
     """In a process of its own, for all of it is global. A user's own choice of cuBLAS's workspace stays."""
     script = (
-        "import os, torch; from lib import train; training.set_up(1); "
+        "import os, torch; from lib import training; training.set_up(1); "
         "print(os.environ['CUBLAS_WORKSPACE_CONFIG'], torch.are_deterministic_algorithms_enabled(), "
         "torch.cuda.is_initialized(), torch.get_num_threads())"
     )

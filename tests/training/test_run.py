@@ -8,7 +8,8 @@ from torch import nn
 
 from lib import data, pruning, training
 from lib.measure import accuracy, report
-from lib.settings import Train, Trial, config
+from lib.settings import DENSE, Train, Trial, config
+from lib.settings.study import fill
 
 RECIPE = Train(lr=0.2, epochs=30, batch=1, momentum=0.9, weight_decay=1e-4, l1=0.0, lr_schedule="cosine")
 
@@ -28,7 +29,7 @@ def test_step_is_a_tenth_every_third():
 
 
 def test_the_loss_of_a_run_has_smoothed_labels(few_digits):
-    run = training.Run(few_digits, task_of(smoothing=0.2), None, 0)
+    run = training.Run(few_digits, task_of(smoothing=0.2), DENSE, 0)
     x, y = few_digits.train[0][:20], few_digits.train[1][:20]
     shares = torch.full((20, 10), 0.02).scatter_(1, y[:, None], 0.82)
     logits = run.net(x)
@@ -111,9 +112,8 @@ METHODS = {
 
 
 def run_of(digits, method, seed, epochs=2):
-    run = training.Run(
-        digits, task_of(epochs), None if METHODS[method] is None else trial_of(0.5, **METHODS[method]), seed
-    )
+    trial = DENSE if METHODS[method] is None else trial_of(0.5, **METHODS[method])
+    run = training.Run(digits, task_of(epochs), trial, seed)
     start = weights(run)
     for _ in range(epochs):
         run.epoch()
@@ -148,7 +148,7 @@ def test_sca_plus_of_params_yaml_trains_on_the_smoke_study(few_digits):
     smoke, method = config.load("smoke"), config.load("quick").methods["sca-plus"]
     task = smoke.tasks["digits-vgg"]
     task = task.model_copy(update={"train": task.train.model_copy(update={"epochs": 5})})
-    run = training.Run(few_digits, task, Trial(ratio=0.5, method=smoke.fill(task, method)), 0)
+    run = training.Run(few_digits, task, Trial(ratio=0.5, method=fill(task, method)), 0)
     assert run.pruner.updates == [1, 2, 3]  # 4 is later than 0.75 of 5
     masks = []
     for _ in range(5):
@@ -192,7 +192,7 @@ def test_the_network_learns_the_digits_in_a_few_epochs(digits):
 
 
 def test_the_learning_rate_follows_the_schedule(few_digits):
-    run = training.Run(few_digits, task_of(3, lr_schedule="step"), None, 0)
+    run = training.Run(few_digits, task_of(3, lr_schedule="step"), DENSE, 0)
     seen = []
     for _ in range(3):
         run.epoch()
@@ -200,12 +200,12 @@ def test_the_learning_rate_follows_the_schedule(few_digits):
     assert seen == pytest.approx([0.05, 0.005, 0.0005])
 
 
-def test_an_l1_of_the_method_replaces_that_of_the_cell(digits):
-    assert training.Run(digits, task_of(), None, 0).l1 == 3e-5
+def test_an_l1_of_the_method_replaces_that_of_the_task(digits):
+    assert training.Run(digits, task_of(), DENSE, 0).l1 == 3e-5
     assert training.Run(digits, task_of(), trial_of(0.5, l1=0.125), 0).l1 == 0.125
 
 
-def test_probes_are_training_batches_of_the_cells_size(digits):
+def test_probes_are_training_batches_of_the_tasks_size(digits):
     run = training.Run(digits, task_of(), trial_of(0.5), 0)
     probes = list(run.pruner.probes())
     assert [x.shape for x, _ in probes] == [(25, 1, 8, 8)] * 4

@@ -1,4 +1,5 @@
-"""A network in the formats of others: ONNX, which every network here becomes, and NIR, where it has a node for each layer."""
+"""A network in the formats of others: ONNX, which every network here becomes, and NIR,
+where it has a node for each layer."""
 
 import io
 import warnings
@@ -24,20 +25,12 @@ from lib.pruning import compact, current_masks
 from lib.settings import Fast
 
 BATCH = 500  # images at a time
-# In float64 no spike flips, and a file that holds another network is far off. In float32 sums are added up in another order, so
-# that a potential near the threshold may fall on either side of it, and one flipped spike moves logits by tenths, mere rounding
-# by millionths: there only the class is asked for, of so many of the images, as those between two classes may go either way.
-EXACT, SAME_CLASS, FLIPPED = 1e-9, 0.95, 1e-3
-DT = 1e-4  # seconds a time step, in which NIR gives its constants; what SpikingJelly and snnTorch read if they are told nothing
+# seconds a time step, in which NIR gives its constants; what SpikingJelly and snnTorch read if told nothing
+DT = 1e-4
 OPSET = 18  # of ONNX; tried with onnxruntime 1.15, 1.17, 1.18, 1.19 and what constraints.txt pins
 IR_VERSION = 8  # that which came with it; onnxruntime 1.17 refuses the one that the exporter writes
 NO_LEAK = 2.0**64  # time constant, in steps: v / NO_LEAK is below the rounding of v, so that nothing leaks
-CHAIN = (
-    layer.Conv2d,
-    layer.Linear,
-    layer.Flatten,
-    nn.Linear,
-)  # what NIR has a node for, beside pools and neurons
+CHAIN = (layer.Conv2d, layer.Linear, layer.Flatten, nn.Linear)  # NIR has nodes for them, pools and neurons
 
 
 class NoForm(ConfigError):
@@ -48,27 +41,28 @@ def plain(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
     """A compact copy without masks, by SpikingJelly's operators: an exporter cannot look into the others."""
     copy = models.clone(compact(net, current_masks(net)), dtype).eval()
     for site in copy.sites.values():
-        site.state = (
-            "open"  # frozen, it would look whether its mask is whole, and a graph holds no such question
-        )
+        # masked, it would look whether its mask is whole, and a graph holds no such question
+        site.state = "open"
     return copy.use(Fast(neurons="spikingjelly"))
 
 
 def to_onnx(net: SpikingNet, batch: Tensor, dtype: torch.dtype = torch.float32) -> ModelProto:
     """The network, its T steps written out one after the other: `images` -> `logits` [N, classes], for any N.
 
-    batch: two images or more that the network takes, [N, C, H, W] or [T, N, C, H, W]: the graph is made for this one of the two
+    batch: two images or more that the network takes, [N, C, H, W] or [T, N, C, H, W]:
+    the graph is made for this one of the two
     raises: NoForm for a network that the exporter cannot follow
     """
     if net.spec.get("selector") is not None:
         raise NoForm(
-            f"{net.spec['name']}: ONNX: tokens sorted by score cannot be written; lib.models.sparse.load reads the network as it is"
+            f"{net.spec['name']}: ONNX: tokens sorted by score cannot be written; "
+            "lib.models.sparse.load reads the network as it is"
         )
     free = ({batch.dim() - 4: torch.export.Dim("N")},)
-    with warnings.catch_warnings(
-        action="ignore"
-    ):  # of memories that are no buffers: they are reset before each pass
-        # not optimised: the optimiser takes an addition to all channels of a stream for an assignment (onnxscript 0.7.2)
+    # the warnings are of memories that are no buffers: they are reset before each pass
+    with warnings.catch_warnings(action="ignore"):
+        # not optimised: the optimiser takes an addition to all channels of a stream for an assignment
+        # (onnxscript 0.7.2)
         made = torch.onnx.export(
             fold_linear_bn(plain(net, dtype)),
             (batch.to(dtype),),
@@ -82,15 +76,14 @@ def to_onnx(net: SpikingNet, batch: Tensor, dtype: torch.dtype = torch.float32) 
     model = made.model_proto
     model.ir_version = IR_VERSION
     for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
-        part.ClearField(
-            "metadata_props"
-        )  # where in whose folders each operator was called: most of a small file
+        # where in whose folders each operator was called: most of a small file
+        part.ClearField("metadata_props")
     return model
 
 
 def fold_linear_bn(net: SpikingNet) -> SpikingNet:
-    """BN of fully connected layers goes into their weights, in place: the optimiser of onnxruntime 1.17 to 1.19
-    takes such a pair for one on [N, features], and stops at the T that stands before it."""
+    """BN of fully connected layers goes into their weights, in place: the optimiser of onnxruntime 1.17 to
+    1.19 takes such a pair for one on [N, features], and stops at the T that stands before it."""
     stack = getattr(net, "stack", ())
     for number, module in enumerate(stack):
         if isinstance(module, nn.BatchNorm1d):
@@ -100,7 +93,8 @@ def fold_linear_bn(net: SpikingNet) -> SpikingNet:
 
 
 def run_onnx(model: bytes, batches: Iterable[Tensor]) -> Tensor:
-    """Logits [N, classes] by onnxruntime, on the CPU, on as many threads as torch has. batches: float32, of any sizes"""
+    """Logits [N, classes] by onnxruntime, on the CPU, on as many threads as torch has.
+    batches: float32, of any sizes"""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -115,15 +109,17 @@ def run_exact(model: ModelProto, batch: Tensor) -> Tensor:
 
 
 def chain(net: SpikingNet) -> nn.Sequential:
-    """The layers one after the other, BN in the weights before it: [T, N, C, H, W] -> [T, N, classes]. Their mean over T is the
-    logits, as the last layer is linear. In the network's precision.
+    """The layers one after the other, BN in the weights before it: [T, N, C, H, W] -> [T, N, classes]. Their
+    mean over T is the logits, as the last layer is linear. In the network's precision.
 
     raises: NoForm that names the layer for which NIR has no node
     """
-    name, layers = net.spec["name"], []
+    name = net.spec["name"]
+    layers = []
     if not isinstance(net, VGG):
         raise NoForm(
-            f"{name}: NIR: only a chain of layers can be written, no residual stream and no attention; take ONNX"
+            f"{name}: NIR: only a chain of layers can be written, "
+            "no residual stream and no attention; take ONNX"
         )
     parts = [
         part
@@ -155,8 +151,8 @@ def pool(mine: layer.AvgPool2d) -> layer.AvgPool2d:
 
 
 def node(mine: neuron.IFNode | neuron.LIFNode) -> neuron.LIFNode:
-    """SpikingJelly's LIF of the same constants, the one neuron that all readers take alike: snnTorch 1.0.0 refuses an IF of
-    any dt, and where it does not, it adds a leak. An IF is a LIF that does not leak."""
+    """SpikingJelly's LIF of the same constants, the one neuron that all readers take alike: snnTorch 1.0.0
+    refuses an IF of any dt, and where it does not, it adds a leak. An IF is a LIF that does not leak."""
     shared = {"v_threshold": mine.v_threshold, "v_reset": mine.v_reset, "step_mode": "m"}
     if isinstance(mine, neuron.LIFNode):
         return neuron.LIFNode(tau=mine.tau, decay_input=mine.decay_input, **shared)
@@ -168,7 +164,8 @@ def to_nir(net: SpikingNet, dtype: torch.dtype = torch.float32) -> bytes:
 
     raises: NoForm that names the layer for which NIR has no node
     """
-    layers, file = chain(plain(net, torch.float64)).to(dtype), io.BytesIO()
+    layers = chain(plain(net, torch.float64)).to(dtype)
+    file = io.BytesIO()
     nir.write(file, export_to_nir(layers, torch.zeros(net.T, 1, *net.in_shape, dtype=dtype), dt=DT))
     return file.getvalue()
 
@@ -181,7 +178,8 @@ def run_nir(file: bytes, batches: Iterable[Tensor], dtype: torch.dtype = torch.f
 
 
 def with_onnx(net: SpikingNet, images, few: Tensor) -> tuple[bytes, Tensor, Tensor]:
-    """The file, its logits of `few` in float64 by ONNX's reference, and those of all images in float32 by onnxruntime."""
+    """The file, its logits of `few` in float64 by ONNX's reference,
+    and those of all images in float32 by onnxruntime."""
     file = to_onnx(net, images[:2]).SerializeToString()
     exact = run_exact(to_onnx(net, images[:2], torch.float64), few)
     return file, exact, run_onnx(file, images.split(BATCH))
@@ -197,13 +195,15 @@ FORMATS = {  # how to make and run a file, and how its user does
     "onnx": (with_onnx, "input `images`, output `logits` [N, classes]"),
     "nir": (
         with_nir,
-        f"dt = {DT}; input [T, N, C, H, W], a frame a step; its output [T, N, classes], averaged over T, is the logits",
+        f"dt = {DT}; input [T, N, C, H, W], a frame a step; "
+        "its output [T, N, classes], averaged over T, is the logits",
     ),
 }
 
 
 def feeding(net: SpikingNet, images: Images | Tensor) -> dict:
-    """What the input is: which dimensions, and how pixels become it. images: a tensor if the data set is not known"""
+    """What the input is: which dimensions, and how pixels become it.
+    images: a tensor if the data set is not known"""
     shape = ["N", *net.in_shape]
     if counts_events(net):
         return {
@@ -228,34 +228,3 @@ def feeding(net: SpikingNet, images: Images | Tensor) -> dict:
 
 def counts_events(net: SpikingNet) -> bool:
     return net.edges()[0].unit is not None
-
-
-def agreement(kind: str, exact: tuple[Tensor, Tensor], rough: tuple[Tensor, Tensor]) -> dict:
-    """How far a file's logits are from the network's, in float64 and in float32; each a pair of [N, classes].
-
-    raises: ConfigError if that is more than rounding does
-    """
-    found = {"float64": apart(*exact), "float32": apart(*rough)}
-    difference, same = found["float64"]["largest_difference"], found["float32"]["same_class"]
-    if not (difference <= EXACT and same >= SAME_CLASS):
-        raise ConfigError(
-            f"{kind}: its logits are {difference:.2g} from the network's in float64, and in float32 {same:.1%} of the images "
-            f"get the same class; asked are {EXACT} and {SAME_CLASS:.0%}: nothing is written; install what constraints.txt pins"
-        )
-    return found
-
-
-def apart(logits: Tensor, expected: Tensor) -> dict:
-    """Of so many images: the largest difference of logits, in how many of them a spike flips, and the share that is given the
-    same class."""
-    differences = (logits.double() - expected.double()).abs().amax(1)
-    return {
-        "images": len(expected),
-        "largest_difference": differences.max().item(),
-        "flipped": int((differences > FLIPPED).sum()),
-        "same_class": share(logits.argmax(1), expected.argmax(1)),
-    }
-
-
-def share(classes: Tensor, expected: Tensor) -> float:
-    return (classes == expected).double().mean().item()

@@ -1,0 +1,215 @@
+"""What the parts of a params.yaml must agree on: each rule refuses its cases in one line."""
+
+import pytest
+from example import GONE, assert_one_line, changed, document, read
+
+from lib.core.errors import ConfigError
+from lib.settings import rules
+
+EVENTS = {"digits-dvs-sim": 4}
+REFUSED = [
+    (
+        rules.limits_are_of_data_in_use,
+        "data.images",
+        {"cifar10": 10},
+        ["data.images: 'cifar10'", "no task", "digits"],
+    ),
+    (
+        rules.limits_are_of_data_in_use,
+        "data.frames",
+        EVENTS,
+        ["data.frames: 'digits-dvs-sim' is the data of no task"],
+    ),
+    (
+        rules.frames_are_steps,
+        "data.frames",
+        {"digits": 7},
+        ["tasks.digits-vgg.T: 4", "7 frames", "make them equal"],
+    ),
+    (rules.grids_hold, "grid.matched", ["spikformer"], ["'spikformer'", "known are digits-vgg"]),
+    (rules.grids_hold, "grid.tasks", ["digits-vg"], ["'digits-vg'", "digits-vgg"]),
+    (rules.grids_hold, "grid.pruned", ["digits-vg"], ["'digits-vg'", "known are digits-vgg"]),
+    (rules.grids_hold, "grid.rewired", ["digits-vg"], ["'digits-vg'", "known are digits-vgg, spikformer"]),
+    (rules.grids_hold, "grid.pruned", [], ["grid.ablated", "'digits-vgg'", "not known"]),
+    (
+        rules.grids_hold,
+        "tasks.spikformer.rhos",
+        GONE,
+        ["grid.selected: task spikformer has no rhos", "add what is missing"],
+    ),
+    (
+        rules.grids_hold,
+        "tasks.spikformer.student",
+        GONE,
+        ["grid.selected: task spikformer has no student", "add what is missing"],
+    ),
+    (
+        rules.grids_hold,
+        "grid.selected",
+        ["digits-vgg"],
+        ["grid.selected: task digits-vgg has no student and no rhos"],
+    ),
+    (
+        rules.grids_hold,
+        "grid.pruned",
+        ["digits-vgg", "spikformer"],
+        ["grid.pruned: task spikformer has no prune and no ratios"],
+    ),
+    (
+        rules.grids_hold,
+        "tasks.digits-vgg.rewire",
+        GONE,
+        ["grid.rewired: task digits-vgg has no rewire", "add what is missing"],
+    ),
+    (
+        rules.grids_hold,
+        "tasks.digits-vgg.densities",
+        GONE,
+        ["grid.rewired: task digits-vgg has no densities", "add what is missing"],
+    ),
+    (rules.grids_hold, "grid.tasks", [], ["empty", "at least one"]),
+    (
+        rules.grids_hold,
+        "tasks.digits-vgg.ratios",
+        [],
+        ["grid.pruned: task digits-vgg has no ratios", "add what is missing"],
+    ),
+    (
+        rules.names_differ,
+        "methods.ablations",
+        {"label": "mine"},
+        ["ablations", "two of methods, ablations, baselines, weights and tokens", "rename one"],
+    ),
+    (
+        rules.names_differ,
+        "methods.pq",
+        {"label": "mine"},
+        ["pq", "two of methods, ablations, baselines, weights and tokens", "rename one"],
+    ),
+    (
+        rules.baselines_match,
+        "baselines.anew.matches",
+        "scaa",
+        ["'scaa'", "known are only-prune, random, sca"],
+    ),
+    (rules.baselines_match, "baselines.anew.matches", "pq", ["'pq'", "known are only-prune, random, sca"]),
+    (
+        rules.baselines_match,
+        "baselines.anew.ratios",
+        [0.6],
+        ["baselines.anew.ratios: 0.6", "[0.5, 0.7, 0.8]", "take of them"],
+    ),
+    (rules.data_are_needed, "grid.data", ["cifar10"], ["cifar10", "exactly digits"]),
+    (rules.data_are_needed, "grid.data", ["digits", "cifar10"], ["cifar10", "exactly digits"]),
+    (
+        rules.images_suffice,
+        "data.images",
+        {"digits": 30},
+        ["data.validation: 0.125: holds out none of 3 images a class", "raise"],
+    ),
+    (
+        rules.images_suffice,
+        "tasks.digits-vgg.train.batch",
+        1300,
+        ["tasks.digits-vgg.train.batch: 1300", "about 1258 images", "lower it"],
+    ),
+    (
+        rules.something_stays,
+        "ablations.ablations.base",
+        "scaa",
+        ["'scaa'", "known are only-prune, random, sca"],
+    ),
+    (
+        rules.something_stays,
+        "ablations.ablations.variants",
+        [{"score": "spik"}],
+        ["ablations.ablations.variants: score", "'spik'", "spike_abs_v"],
+    ),
+    (
+        rules.something_stays,
+        "ablations.ablations.variants",
+        [{"scor": "random"}],
+        ["unknown key scor", "score"],
+    ),
+    (
+        rules.something_stays,
+        "ablations.ablations.variants",
+        [{"regrow": "0.1"}],
+        ["ablations.ablations.variants: regrow", "'0.1'", "number"],
+    ),
+    (
+        rules.something_stays,
+        "tasks.digits-vgg.ratios",
+        [0.5, 0.9],
+        ["task digits-vgg, method sca", "ratio 0.9 + regrow 0.1 >= 1", "lower one"],
+    ),
+    (
+        rules.something_stays,
+        "methods.sca.regrow",
+        0.3,
+        ["task digits-vgg, method sca", "+ regrow 0.3 >= 1", "lower one"],
+    ),
+    (
+        rules.something_stays,
+        "tasks.digits-vgg.ratios",
+        [0.5, 0.95],
+        ["task digits-vgg, method sca", "ratio 0.95 + regrow 0.1 >= 1", "lower one"],
+    ),
+    (
+        rules.something_stays,
+        "ablations.ablations.variants",
+        [{"regrow": 0.5}],
+        ["ablation ablations", "ratio 0.7 + regrow 0.5 >= 1", "lower one"],
+    ),
+    (
+        rules.something_stays,
+        "ablations.ablations.ratio",
+        0.6,
+        ["ablations.ablations.ratio: 0.6", "task digits-vgg has no training at it", "(0.5, 0.7, 0.8)"],
+    ),
+    (
+        rules.tickets_rewind,
+        "tokens.tickets-learned.rewind",
+        5,
+        ["tokens.tickets-learned.rewind: 5", "trains 5 epochs", "rewind to an earlier one"],
+    ),
+    (
+        rules.tickets_rewind,
+        "weights.tickets.rewind",
+        20,
+        ["weights.tickets.rewind: 20", "trains 20 epochs", "rewind to an earlier one"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "value", "words"), REFUSED, ids=[f"{rule.__name__}-{path}" for rule, path, *_ in REFUSED]
+)
+def test_a_rule_refuses_its_case_in_one_line(rule, path, value, words, tmp_path, monkeypatch):
+    content = changed(path, value)
+    with pytest.raises(ConfigError) as in_file:
+        read(tmp_path, content)
+    line = str(in_file.value)
+    assert_one_line(line)
+    assert not [word for word in words if word not in line], line
+    monkeypatch.setattr(rules, "RULES", ())
+    study = read(tmp_path, content)
+    with pytest.raises((ValueError, ConfigError)) as alone:
+        rule(study)
+    assert line == f"params.yaml: {alone.value}"
+
+
+def test_every_rule_has_a_case():
+    assert {rule for rule, *_ in REFUSED} == set(rules.RULES)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.8])
+def test_an_ablation_may_stand_at_each_of_the_ratios(ratio, tmp_path):
+    read(tmp_path, changed("ablations.ablations.ratio", ratio))
+
+
+def test_what_is_planned_is_held_to_the_same_rules(tmp_path):
+    content = document()
+    content["planned"] = {**document()["grid"], "tasks": ["digits-vg"]}
+    with pytest.raises(ConfigError, match="planned.tasks: 'digits-vg' is not known; known are digits-vgg"):
+        read(tmp_path, content)
