@@ -131,6 +131,26 @@ def unfold(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame(long)
 
 
+def first(study: Study, found: pd.DataFrame, stage: str) -> tuple[str, pd.DataFrame]:
+    """The first task that a stage runs, which its figures draw, and the rows of both.
+
+    raises: lib.settings.records.ResultsError, where there is none of them
+    """
+    task, *_ = getattr(study.grid, STAGES[stage].grid) or ("no task",)
+    rows = found[(found["stage"] == stage) & (found["task"] == task)]
+    if rows.empty:
+        raise records.ResultsError(
+            f"results/{study.study}/{stage}: nothing of {task} has been trained yet; run `make repro`"
+        )
+    return task, rows
+
+
+def common(rows: pd.DataFrame) -> float:
+    """The density (%) at which most methods stand beside each other; the largest of several."""
+    methods = rows.groupby("target density (%)")["method"].nunique()
+    return methods[methods == methods.max()].index.max()
+
+
 def progress(study: Study, rows: pd.DataFrame) -> str:
     """How many seeds each trial has: "n = 3 seeds"; "n = 1 to 2 of 3 seeds" of a study in progress."""
     seeds = len(study.grid.seeds)
