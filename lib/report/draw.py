@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from lib.report.plots import BLACK, BLUE, HATCH, SEQUENCE, SKY, in_order, style
+from lib.report.plots import BLACK, BLUE, GREY, HATCH, SKY, in_order, in_turn, style
 from lib.report.stats import interval
 
 ACCURACY = "accuracy (%)"
@@ -53,6 +53,12 @@ def star(ax: Axes, dense: pd.DataFrame, x: str) -> None:
         ax.plot(dense[x].mean(), dense[ACCURACY].mean(), markersize=8, **style("dense"))
 
 
+def say(text: str, *axes: Axes) -> None:
+    """In the middle of axes, why they are empty."""
+    for ax in axes:
+        ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+
+
 def accuracy_axis(*axes: Axes, across: bool = False) -> None:
     """One scale of test accuracy for these axes, as wide as what they hold, cut at 0 and just above 100 %."""
     side = "x" if across else "y"
@@ -64,7 +70,7 @@ def accuracy_axis(*axes: Axes, across: bool = False) -> None:
 
 
 def all_methods(ax: Axes, rows: pd.DataFrame, dense: pd.DataFrame, x: str, by: str, methods: list) -> None:
-    """Accuracy against x: a line for each method over its values of `by`; star and level for the dense network.
+    """Accuracy against x: a line for each method over its values of `by`; star and level for the dense one.
 
     methods: the names of all that the study has, so that a method looks the same in every panel
     """
@@ -88,8 +94,16 @@ def size_axis(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
+def percent_axis(ax: Axes) -> None:
+    """Percentages of something on x, on a log scale: 50 and 200 are as far from 100."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
 def bars_and_lines(ax: Axes, table: pd.DataFrame, x: str, bars: str, lines: dict[str, str]) -> None:
-    """Bars with their 95 % interval, and more quantities as lines, each on its own axis to the right (SCA, Fig. 2).
+    """Bars with their 95 % interval; others as lines, each on an axis of its own to the right (SCA, Fig. 2).
 
     lines: {column: axis label}
     """
@@ -109,10 +123,11 @@ def bars_and_lines(ax: Axes, table: pd.DataFrame, x: str, bars: str, lines: dict
     ax.set_xticks(places, [f"{value:g}" for value in mean[x]])
     ax.grid(visible=False)
     for number, (column, label) in enumerate(lines.items()):
-        color, marker, dashes = SEQUENCE[3 + number]
+        look = in_turn(3 + number)
+        color = look["color"]
         right = ax.twinx()
         right.spines["right"].set(visible=True, color=color, position=("axes", 1 + 0.22 * number))
-        right.plot(places, table.groupby(x)[column].mean(), color=color, marker=marker, linestyle=dashes)
+        right.plot(places, table.groupby(x)[column].mean(), **look)
         right.set_ylim(bottom=0)
         right.set_ylabel(label, color=color)
         right.tick_params(axis="y", colors=color)
@@ -125,7 +140,7 @@ def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, outline
     outline: {x: value}, behind the bars
     """
     groups = list(table.groupby(by))
-    width = 0.8 / len(groups)
+    width = 0.8 / max(1, len(groups))
     places = {name: place for place, name in enumerate(outline.index)}
     ax.bar(
         list(places.values()),
@@ -143,7 +158,7 @@ def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, outline
             [places[name] + shift for name in mean.index],
             mean,
             width=width,
-            color=SEQUENCE[number + 1][0],
+            color=in_turn(number + 1)["color"],
             hatch=HATCH[number % len(HATCH)],
             edgecolor="white",
             linewidth=0.4,
@@ -156,7 +171,7 @@ def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, outline
 
 
 def dots(ax: Axes, table: pd.DataFrame, x: str, y: str, own) -> None:
-    """Mean and 95 % interval of y at each value of x, seeds as faint marks; the method's own value is filled."""
+    """Mean and 95 % interval of y at each value of x, seeds as faint marks; the method's own is filled."""
     values = list(table[x].unique())
     values = in_order(values) if isinstance(values[0], str) else sorted(values)
     for place, value in enumerate(values):

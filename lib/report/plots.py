@@ -1,5 +1,5 @@
-"""The frame of every figure: one look for each method, sizes in millimetres, titles, legends, the note that says
-what is drawn; files that do not change unless the picture does. `lib.report.draw` draws into it."""
+"""The frame of every figure: one look for each method, sizes in millimetres, titles, legends, the note that
+says what is drawn; files that do not change unless the picture does. `lib.report.draw` draws into it."""
 
 import io
 import re
@@ -103,8 +103,14 @@ def style(method: str, methods: list[str] = ()) -> dict:
     return {"color": color, "marker": marker, "linestyle": line}
 
 
+def in_turn(number: int) -> dict:
+    """Colour, marker and line of the number-th ratio or layer."""
+    color, marker, line = SEQUENCE[number % len(SEQUENCE)]
+    return {"color": color, "marker": marker, "linestyle": line}
+
+
 def canvas(width_mm: float, height_mm: float) -> Figure:
-    """A figure without axes, unknown to pyplot: else a notebook shows it, half drawn, below its first cell."""
+    """A figure without axes, unknown to pyplot: else a notebook shows it half drawn, too early."""
     return FigureCanvasAgg(Figure(figsize=(width_mm * MM, height_mm * MM))).figure
 
 
@@ -147,11 +153,15 @@ def legend_beside(ax: Axes, **kwargs) -> None:
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, **kwargs)
 
 
-def legend_above(fig: Figure, ax: Axes) -> None:
-    """One legend for all axes of a figure, of what `ax` holds, above them."""
-    handles, labels = ax.get_legend_handles_labels()
-    columns = -(-len(labels) // -(-len(labels) // 6))  # as many in each row, six at most
-    fig.legend(handles, labels, loc="outside upper center", ncols=columns, handlelength=3.5, frameon=False)
+def legend_above(fig: Figure) -> None:
+    """One legend of all that stands in a figure's axes, above them."""
+    drawn = {}
+    for ax in fig.axes:
+        handles, labels = ax.get_legend_handles_labels()
+        drawn = dict(zip(labels, handles, strict=True)) | drawn
+    columns = -(-len(drawn) // max(1, -(-len(drawn) // 6)))  # as many in each row, six at most
+    look = {"loc": "outside upper center", "ncols": columns, "handlelength": 3.5, "frameon": False}
+    fig.legend(drawn.values(), drawn.keys(), **look)
 
 
 PROCEDURE = "; shows the procedure, not the papers' numbers"
@@ -185,7 +195,7 @@ def show(fig: Figure) -> None:
 def finish(fig: Figure, settings: Study, name: str, rows: pd.DataFrame, drawn: str = INTERVAL) -> None:
     """Says what the figure is drawn from, saves it among its study's and shows it.
 
-    rows: of `results.table`, all that are drawn; the title names their task, if it is one; the note counts seeds
+    rows: of `results.table`, all that are drawn; the title names their task if there is one, the note n
     """
     tasks = rows["task"].unique()
     if len(tasks) == 1:

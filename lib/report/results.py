@@ -128,7 +128,7 @@ def unfold(rows: pd.DataFrame, column: str) -> pd.DataFrame:
             long += [which | {"layer": layer, "value": value} for layer, value in nested.items()]
         else:
             long += [which | item for item in nested or []]
-    return pd.DataFrame(long)
+    return pd.DataFrame(long, columns=None if long else [*WHICH, "layer", "value"])
 
 
 def first(study: Study, found: pd.DataFrame, stage: str) -> tuple[str, pd.DataFrame]:
@@ -154,6 +154,8 @@ def common(rows: pd.DataFrame) -> float:
 def progress(study: Study, rows: pd.DataFrame) -> str:
     """How many seeds each trial has: "n = 3 seeds"; "n = 1 to 2 of 3 seeds" of a study in progress."""
     seeds = len(study.grid.seeds)
+    if rows.empty:
+        return f"n = 0 of {seeds} seeds"
     counts = rows.groupby(["stage", "task", "method", "variant", "at"], dropna=False)["seed"].nunique()
     low, high = counts.min(), counts.max()
     if low == seeds:
