@@ -54,9 +54,9 @@ def star(ax: Axes, dense: pd.DataFrame, x: str) -> None:
 
 
 def say(text: str, *axes: Axes) -> None:
-    """In the middle of axes, why they are empty."""
+    """Inside axes, why they are empty; above the middle, where a level may be."""
     for ax in axes:
-        ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+        ax.text(0.5, 0.7, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
 
 
 def accuracy_axis(*axes: Axes, across: bool = False) -> None:

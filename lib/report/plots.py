@@ -148,6 +148,12 @@ def task_title(name: str, task: Task) -> str:
     return f"{name}: {task.net} on {shown(task.data)}"
 
 
+def legend(ax: Axes, **kwargs) -> None:
+    """The legend of what has a label; none where nothing has."""
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(**kwargs)
+
+
 def legend_beside(ax: Axes, **kwargs) -> None:
     """A legend to the right of the axes, where it covers nothing."""
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, **kwargs)
@@ -158,7 +164,7 @@ def legend_above(fig: Figure) -> None:
     drawn = {}
     for ax in fig.axes:
         handles, labels = ax.get_legend_handles_labels()
-        drawn = dict(zip(labels, handles, strict=True)) | drawn
+        drawn |= dict(zip(labels, handles, strict=True))
     columns = -(-len(drawn) // max(1, -(-len(drawn) // 6)))  # as many in each row, six at most
     look = {"loc": "outside upper center", "ncols": columns, "handlelength": 3.5, "frameon": False}
     fig.legend(drawn.values(), drawn.keys(), **look)
@@ -198,7 +204,7 @@ def finish(fig: Figure, settings: Study, name: str, rows: pd.DataFrame, drawn: s
     rows: of `results.table`, all that are drawn; the title names their task if there is one, the note n
     """
     tasks = rows["task"].unique()
-    if len(tasks) == 1:
+    if len(tasks) == 1 and not fig.legends:  # where a legend is above all panels, each names its own task
         fig.suptitle(task_title(tasks[0], settings.tasks[tasks[0]]))
     note(fig, settings.study, results.progress(settings, rows), drawn)
     save(fig, settings.figures, name)

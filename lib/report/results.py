@@ -159,5 +159,5 @@ def progress(study: Study, rows: pd.DataFrame) -> str:
     counts = rows.groupby(["stage", "task", "method", "variant", "at"], dropna=False)["seed"].nunique()
     low, high = counts.min(), counts.max()
     if low == seeds:
-        return f"n = {seeds} seeds"
+        return f"n = {seeds} seed{'s' if seeds > 1 else ''}"
     return f"n = {low}{f' to {high}' if high > low else ''} of {seeds} seeds"
