@@ -128,14 +128,36 @@ def unfold(rows: pd.DataFrame, column: str) -> pd.DataFrame:
             long += [which | {"layer": layer, "value": value} for layer, value in nested.items()]
         else:
             long += [which | item for item in nested or []]
-    return pd.DataFrame(long)
+    return pd.DataFrame(long, columns=None if long else [*WHICH, "layer", "value"])
+
+
+def first(study: Study, found: pd.DataFrame, stage: str) -> tuple[str, pd.DataFrame]:
+    """The first task that a stage runs, which its figures draw, and the rows of both.
+
+    raises: lib.settings.records.ResultsError, where there is none of them
+    """
+    task, *_ = getattr(study.grid, STAGES[stage].grid) or ("no task",)
+    rows = found[(found["stage"] == stage) & (found["task"] == task)]
+    if rows.empty:
+        raise records.ResultsError(
+            f"results/{study.study}/{stage}: nothing of {task} has been trained yet; run `make repro`"
+        )
+    return task, rows
+
+
+def common(rows: pd.DataFrame) -> float:
+    """The density (%) at which most methods stand beside each other; the largest of several."""
+    methods = rows.groupby("target density (%)")["method"].nunique()
+    return methods[methods == methods.max()].index.max()
 
 
 def progress(study: Study, rows: pd.DataFrame) -> str:
     """How many seeds each trial has: "n = 3 seeds"; "n = 1 to 2 of 3 seeds" of a study in progress."""
     seeds = len(study.grid.seeds)
+    if rows.empty:
+        return f"n = 0 of {seeds} seeds"
     counts = rows.groupby(["stage", "task", "method", "variant", "at"], dropna=False)["seed"].nunique()
     low, high = counts.min(), counts.max()
     if low == seeds:
-        return f"n = {seeds} seeds"
+        return f"n = {seeds} seed{'s' if seeds > 1 else ''}"
     return f"n = {low}{f' to {high}' if high > low else ''} of {seeds} seeds"

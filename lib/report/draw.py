@@ -1,0 +1,210 @@
+"""What stands in a figure's axes: lines, bars, dots of mean, interval and seeds; levels; scales of both axes.
+
+Rows are those of `lib.report.results.table`, or made of them: one a trial and seed.
+"""
+
+from textwrap import fill
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from lib.report.plots import BLACK, BLUE, GREY, HATCH, SKY, in_order, in_turn, style
+from lib.report.stats import interval
+
+ACCURACY = "accuracy (%)"
+TOP = 101  # percent: intervals reach beyond all that can be measured
+
+
+def over_seeds(table: pd.DataFrame, x: str, y: str, by: str) -> pd.DataFrame:
+    """Mean of x and y over the seeds at each value of `by`, and the half width of y's 95 % interval."""
+    rows = [
+        {by: value, x: group[x].mean(), y: interval(group[y])[0], "half": interval(group[y])[1]}
+        for value, group in table.groupby(by)
+    ]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys((by, x, y, "half")))).sort_values(by)
+
+
+def line(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, label: str, **look) -> None:
+    """Mean over seeds as a line, 95 % interval as bars, each seed as a faint mark; of no rows nothing."""
+    if table.empty:
+        return
+    mean = over_seeds(table, x, y, by)
+    ax.errorbar(mean[x], mean[y], yerr=mean["half"], label=label, capsize=2, elinewidth=0.8, **look)
+    ax.scatter(
+        table[x], table[y], s=7, alpha=0.45, color=look["color"], marker=look["marker"], linewidths=0.7
+    )
+
+
+def level(ax: Axes, rows: pd.DataFrame, across: bool = False, **look) -> None:
+    """The mean accuracy of `rows` as a line through the whole axes, dotted unless `look` says otherwise.
+
+    across: accuracy is on x
+    """
+    if rows.empty:
+        return
+    look = {"color": BLACK, "linestyle": ":", "linewidth": 0.8, **look}
+    (ax.axvline if across else ax.axhline)(rows[ACCURACY].mean(), **look)
+
+
+def star(ax: Axes, dense: pd.DataFrame, x: str) -> None:
+    """The dense network, where its mean is."""
+    if len(dense):
+        ax.plot(dense[x].mean(), dense[ACCURACY].mean(), markersize=8, **style("dense"))
+
+
+def say(text: str, *axes: Axes) -> None:
+    """Inside axes, why they are empty; above the middle, where a level may be."""
+    for ax in axes:
+        ax.text(0.5, 0.7, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+
+
+def accuracy_axis(*axes: Axes, across: bool = False) -> None:
+    """One scale of test accuracy for these axes, as wide as what they hold, cut at 0 and just above 100 %."""
+    side = "x" if across else "y"
+    limits = [getattr(ax, f"get_{side}lim")() for ax in axes]
+    low = max(0, min(low for low, _ in limits))
+    high = min(TOP, max(high for _, high in limits))
+    for ax in axes:
+        ax.set(**{f"{side}lim": (low, high), f"{side}label": "test accuracy (%)"})
+
+
+def all_methods(ax: Axes, rows: pd.DataFrame, dense: pd.DataFrame, x: str, by: str, methods: list) -> None:
+    """Accuracy against x: a line for each method over its values of `by`; star and level for the dense one.
+
+    methods: the names of all that the study has, so that a method looks the same in every panel
+    """
+    for (name, label), group in rows.groupby(["method", "label"], sort=False):
+        line(ax, group, x, ACCURACY, by, label, **style(name, list(methods)))
+    line(ax, dense, x, ACCURACY, by, "dense", markersize=7, **style("dense"))
+    level(ax, dense)
+    accuracy_axis(ax)
+
+
+def size_axis(ax: Axes) -> None:
+    """Sizes on x, as 20k or 1.5M; on a log scale where they span a factor of 4, with labels that fit."""
+    low, high = ax.dataLim.intervalx
+    if high >= 4 * low > 0:
+        ax.set_xscale("log")
+        digits = (1, 2, 3, 5, 7) if high < 7 * low else (1, 2, 5) if high < 50 * low else (1, 3)
+        ax.xaxis.set_major_locator(LogLocator(subs=digits))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def percent_axis(ax: Axes) -> None:
+    """Percentages of something on x, on a log scale: 50 and 200 are as far from 100."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def bars_and_lines(ax: Axes, table: pd.DataFrame, x: str, bars: str, lines: dict[str, str]) -> None:
+    """Bars with their 95 % interval; others as lines, each on an axis of its own to the right (SCA, Fig. 2).
+
+    lines: {column: axis label}
+    """
+    mean = over_seeds(table, x, bars, x)
+    places = range(len(mean))
+    ax.bar(
+        places,
+        mean[bars],
+        yerr=mean["half"],
+        width=0.55,
+        color=SKY,
+        error_kw={"capsize": 2, "elinewidth": 0.8},
+    )
+    for place, value in zip(places, mean[x], strict=True):
+        values = table.loc[table[x] == value, bars]
+        ax.scatter([place] * len(values), values, s=7, color=BLACK, alpha=0.6, linewidths=0, zorder=3)
+    ax.set_xticks(places, [f"{value:g}" for value in mean[x]])
+    ax.grid(visible=False)
+    for number, (column, label) in enumerate(lines.items()):
+        look = in_turn(3 + number)
+        color = look["color"]
+        right = ax.twinx()
+        right.spines["right"].set(visible=True, color=color, position=("axes", 1 + 0.22 * number))
+        right.plot(places, table.groupby(x)[column].mean(), **look)
+        right.set_ylim(bottom=0)
+        right.set_ylabel(label, color=color)
+        right.tick_params(axis="y", colors=color)
+        right.grid(visible=False)
+
+
+def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, outline: pd.Series) -> None:
+    """Mean over seeds as bars, a group for each x and a bar for each `by`; seeds as marks.
+
+    outline: {x: value}, behind the bars
+    """
+    groups = list(table.groupby(by))
+    width = 0.8 / max(1, len(groups))
+    places = {name: place for place, name in enumerate(outline.index)}
+    ax.bar(
+        list(places.values()),
+        outline,
+        width=0.86,
+        facecolor="none",
+        edgecolor="0.6",
+        linewidth=0.8,
+        label="dense",
+    )
+    for number, (value, rows) in enumerate(groups):
+        shift = width * (number - (len(groups) - 1) / 2)
+        mean = rows.groupby(x, sort=False)[y].mean()
+        ax.bar(
+            [places[name] + shift for name in mean.index],
+            mean,
+            width=width,
+            color=in_turn(number + 1)["color"],
+            hatch=HATCH[number % len(HATCH)],
+            edgecolor="white",
+            linewidth=0.4,
+            label=f"{value:g}",
+        )
+        ax.scatter(
+            [places[name] + shift for name in rows[x]], rows[y], s=5, color=BLACK, alpha=0.6, linewidths=0
+        )
+    ax.set_xticks(list(places.values()), list(places))
+
+
+def dots(ax: Axes, table: pd.DataFrame, x: str, y: str, own) -> None:
+    """Mean and 95 % interval of y at each value of x, seeds as faint marks; the method's own is filled."""
+    values = list(table[x].unique())
+    values = in_order(values) if isinstance(values[0], str) else sorted(values)
+    for place, value in enumerate(values):
+        seeds = table.loc[table[x] == value, y]
+        mean, half = interval(seeds)
+        ax.errorbar(
+            place,
+            mean,
+            yerr=half,
+            color=BLUE,
+            marker="o",
+            capsize=2,
+            elinewidth=0.8,
+            markerfacecolor=BLUE if value == own else "white",
+        )
+        ax.scatter([place + 0.15] * len(seeds), seeds, s=7, alpha=0.45, color=BLUE, linewidths=0.7)
+    ax.set_xticks(range(len(values)), [fill(f"{value}", 7) for value in values])
+    ax.set_xlim(-0.5, len(values) - 0.5)
+
+
+def dot_across(ax: Axes, values, place: float, **look) -> None:
+    """Mean and 95 % interval of `values` as a horizontal bar at height `place`, seeds as faint marks."""
+    if not len(values):
+        return
+    mean, half = interval(values)
+    look = {**look, "linestyle": ""}
+    ax.errorbar(mean, place, xerr=half, capsize=2, elinewidth=0.8, **look)
+    ax.scatter(
+        values,
+        [place] * len(values),
+        s=7,
+        alpha=0.45,
+        color=look["color"],
+        marker=look["marker"],
+        linewidths=0.7,
+    )
