@@ -6,6 +6,7 @@ for now is an error.
 
 import pandas as pd
 
+from lib.core.files import write_text
 from lib.settings import STAGES, Study, records
 
 # what says which trial a row is
@@ -115,6 +116,18 @@ def whole_training(study: Study, found: pd.DataFrame) -> pd.DataFrame:
     before = dense.reindex(pd.MultiIndex.from_frame(found[["task", "seed"]])).to_numpy()
     students = found["stage"].eq("tokens")
     return found.assign(epochs=(found["epochs"] + before).where(students, found["epochs"]))
+
+
+def write_table(study: Study, name: str, rows: pd.DataFrame, text: str, kind: str = "md") -> None:
+    """tables/<study>/<name>.csv of the rows, and the same for readers: Markdown, or JSON for `dvc metrics`."""
+    write_text(study.tables / f"{name}.csv", rows.to_csv(index=False))
+    write_text(study.tables / f"{name}.{kind}", text.rstrip() + "\n")
+
+
+def as_rows(shown: pd.DataFrame) -> str:
+    """Markdown, of text as it is; a bar in a name, as in |V|, does not end its column."""
+    text = shown.astype("str").map(lambda each: each.replace("|", r"\|"))
+    return text.to_markdown(index=False, disable_numparse=True)
 
 
 def unfold(rows: pd.DataFrame, column: str) -> pd.DataFrame:
