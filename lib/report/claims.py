@@ -33,7 +33,8 @@ SIZES = {"parameters": "parameters", "SynOps": "AC"}  # what ours has beside the
 class Difference(NamedTuple):
     """One claim, tried in one place.
 
-    mean, half: of n paired differences, and half the width of its 95 % interval; more: what differs beside them
+    mean, half: of n paired differences, and half the width of its 95 % interval
+    words, more: the verdict, and what else differs
     """
 
     ours: str
@@ -71,7 +72,10 @@ def verdict(mean: float, half: float, n: int, says: str = "", above: bool = True
 
 
 def pairs(table: pd.DataFrame, claim: Claim) -> list[pd.DataFrame]:
-    """The trials that a claim sets beside each other, by places: task, at, seed; other columns with _ours, _theirs."""
+    """The trials that a claim sets beside each other, by task and what was asked; a row a seed.
+
+    Columns end in _ours and _theirs, but those by which they are paired.
+    """
     names = table["method"]
     ours, theirs = (table[(names == name) | names.str.startswith(f"{name} ")] for name in claim[:2])
     whole = theirs["at"].eq("").all()  # theirs is asked for nothing, and stands beside ours at everything
@@ -147,7 +151,7 @@ def share(both: pd.DataFrame, size: str) -> str:
 
 
 def sentence(tried: list[Difference]) -> str:
-    """For each two names the differences, each with its interval, and how often each verdict falls; "" of none."""
+    """For each two names: each difference with its interval, and how often each verdict falls; "" of none."""
     told = []
     for names in dict.fromkeys((each.ours, each.theirs) for each in tried):
         same = [each for each in tried if (each.ours, each.theirs) == names]

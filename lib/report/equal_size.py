@@ -44,8 +44,8 @@ def matched(
 def beside_curve(points: pd.DataFrame, curves: pd.DataFrame, measure: str) -> list[tuple[float, float]]:
     """Of each trial whose size lies within the other's curve of the same seed, two numbers.
 
-    Its accuracy minus that of the curve at this size (points); by how much the nearest network that was measured
-    differs in size (%).
+    Its accuracy minus that of the curve at this size (points); by how much the nearest network that was
+    measured differs in size (%).
     """
     found = []
     for seed, accuracy, there in points[["seed", "accuracy (%)", measure]].itertuples(index=False):

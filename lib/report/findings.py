@@ -67,10 +67,11 @@ def whole(study: Study, table: pd.DataFrame) -> pd.DataFrame:
 def pruned(table: pd.DataFrame) -> pd.DataFrame:
     """The networks that lose channels, with what is left of the thinnest layer, in percent."""
     rows = table[table["stage"].isin(["channels", "ablate"])]
-    layers = zip(rows["widths"], rows["channels"], strict=True)
-    return rows.assign(
-        thinnest=[100 * min(left / before[name] for name, left in widths.items()) for widths, before in layers]
-    )
+    thinnest = [
+        100 * min(left / channels[name] for name, left in widths.items())
+        for widths, channels in zip(rows["widths"], rows["channels"], strict=True)
+    ]
+    return rows.assign(thinnest=thinnest)
 
 
 def places(table: pd.DataFrame, labels: dict[str, str]) -> list[Difference]:
@@ -163,7 +164,7 @@ def differences(answered: dict[str, Answer]) -> pd.DataFrame:
 
 
 def as_text(answered: dict[str, Answer]) -> str:
-    """Markdown: a sentence a question, how many differences were tried and decided, and the tables behind them."""
+    """Markdown: a sentence a question, how many differences were tried and decided, the tables behind them."""
     compared = [
         each
         for answer in answered.values()

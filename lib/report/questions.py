@@ -1,6 +1,6 @@
 """What is asked of a study: which way of training is set beside which, and which paper makes the comparison.
 
-A paper is named only where it compares the two (docs/methods.md). Numbers of items and sections are of that file.
+A paper is named only where it compares the two. Numbers of items and sections are those of docs/methods.md.
 """
 
 from typing import NamedTuple
@@ -8,10 +8,14 @@ from typing import NamedTuple
 SCA = "SCA"
 SPARSE = "SparseSpikformer"
 LIU = "Liu et al. (2019)"
+INTERVAL = (
+    "What does another interval between updates change, if the last update falls in the same epoch? (A16)"
+)
+CHOICE = "Are learned tokens better than random ones (printed for rho 0.8 to 0.6), or than attention's choice? (3.6)"
 
 
 class Claim(NamedTuple):
-    """ours, theirs: a method or baseline, "dense", or what an ablation varies ("score abs_v"; "l1": all its values)
+    """ours, theirs: a method, a baseline, "dense", or what an ablation varies ("score abs_v"; "l1": each value)
 
     says, above: who makes the comparison, and whether it finds ours above theirs
     measure: "accuracy (%)", a difference in points, or "parameters", a difference in percent of theirs
@@ -67,8 +71,9 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {
     "Frozen or soft: does freezing what is masked matter? (A20-A22)": (Claim("sca", "sca-soft"),),
     "What does another L1 change? (A25)": (Claim("l1", "sca"),),
     "What does another regrown fraction change? (A15)": (Claim("regrow", "sca"),),
-    "What does another interval between updates change, if the last update falls in the same epoch? (A16)": tuple(
-        Claim("interval", name, same_end=True) for name in ("stop", "sca")
+    INTERVAL: (
+        Claim("interval", "stop", same_end=True),
+        Claim("interval", "sca", same_end=True),
     ),
     "What does it change if only the last updates are left out? (A24)": (Claim("stop", "sca"),),
     "Do the weights that pruning leaves beat its widths, trained anew? (A34)": (
@@ -99,7 +104,7 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {
         Claim("pq", "pq-shrink"),
         Claim("pq", "pq-gradual"),
     ),
-    "Are learned tokens better than random ones (printed for rho 0.8 to 0.6), or than attention's choice? (3.6)": (
+    CHOICE: (
         Claim("learned", "random-tokens", SPARSE),
         Claim("learned", "attention"),
     ),
