@@ -164,7 +164,7 @@ def differences(answered: dict[str, Answer]) -> pd.DataFrame:
 
 
 def as_text(answered: dict[str, Answer]) -> str:
-    """Markdown: a sentence a question, how many differences were tried and decided, the tables behind them."""
+    """Markdown: a sentence a question, how many differences were tried and decided, the tables."""
     compared = [
         each
         for answer in answered.values()

@@ -15,7 +15,7 @@ CHOICE = "Are learned tokens better than random ones (printed for rho 0.8 to 0.6
 
 
 class Claim(NamedTuple):
-    """ours, theirs: a method, a baseline, "dense", or what an ablation varies ("score abs_v"; "l1": each value)
+    """ours, theirs: a method, a baseline, "dense", what an ablation varies ("score abs_v"; "l1": each value)
 
     says, above: who makes the comparison, and whether it finds ours above theirs
     measure: "accuracy (%)", a difference in points, or "parameters", a difference in percent of theirs
