@@ -1,10 +1,11 @@
-"""Published values, from results/published.csv: one row a printed point, checked when it is read. Never our own numbers.
+"""Published values, from results/published.csv: one row a printed point, checked when read. Never ours.
 
-accuracy, dense_accuracy: percent; where only the loss is printed, accuracy is dense + loss, and the note says so
+accuracy, dense_accuracy: percent; where only the loss is printed, accuracy is dense + loss, as the note says
 accuracy_loss: accuracy - dense_accuracy in points, with the sign of the papers' tables: minus is below dense
-connectivity: percent of the dense network that is left; definition: of what (parameters or synapses: methods 0.1)
-kind: primary (read in the text, code or logs of those who measured it), secondary (quoted by others), derived (the connectivity
-is computed by us)
+connectivity: percent of the dense network that is left
+definition: of what it is left (parameters or synapses: methods 0.1)
+kind: primary (read in the text, code or logs of those who measured it), secondary (quoted by others), derived
+(the connectivity is computed by us)
 Empty means that the value is not known.
 """
 
@@ -16,26 +17,21 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lib.core.errors import ConfigError, explain
-from lib.settings.config import ROOT
+from lib.core.files import ROOT
+from lib.settings.datasets import DATASETS, shown
 
 PATH = ROOT / "results" / "published.csv"
 TOLERANCE = 0.02  # points by which rounding may part accuracy from dense + loss
-NAMES = {
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "cifar10-dvs": "DVS-CIFAR10",
-    "cifar10-dvs-t10": "DVS-CIFAR10",
-    "tiny-imagenet": "Tiny-ImageNet",
-}
+RECORDED = "DVS-CIFAR10"  # stands beside simulated events
 
 OURS = "this study"  # the kind of our own rows, which no published row may have
-ACCURACY, LOSS, OPERATIONS = "accuracy (%)", "accuracy - dense (points)", "operations or energy, as printed"
-DENSE, PARAMETERS, SYNAPSES, OTHER = (
-    "dense accuracy (%)",
-    "parameters left (%)",
-    "synapses left (%)",
-    "other connectivity (%)",
-)
+ACCURACY = "accuracy (%)"
+DENSE = "dense accuracy (%)"
+LOSS = "accuracy - dense (points)"
+PARAMETERS = "parameters left (%)"
+SYNAPSES = "synapses left (%)"
+OTHER = "other connectivity (%)"
+OPERATIONS = "operations or energy, as printed"
 HEADERS = {"accuracy": ACCURACY, "dense_accuracy": DENSE, "accuracy_loss": LOSS, "synops": OPERATIONS}
 COSTS = {"AC (M)": "AC (% of dense)", "MAC (M)": "MAC (% of dense)"}  # operations a sample
 ROW = ["block", "method", "kind", "granularity", "data", "network", "T", "n", "ratio", "rho"]
@@ -84,7 +80,7 @@ class Row(BaseModel):
             return self
         if abs(self.dense_accuracy + self.accuracy_loss - self.accuracy) > TOLERANCE + 1e-9:
             raise ValueError(
-                f"{self.dense_accuracy} + {self.accuracy_loss} is not {self.accuracy}; copy the three once more"
+                f"{self.dense_accuracy} + {self.accuracy_loss} is not {self.accuracy}; copy the three again"
             )
         return self
 
@@ -103,7 +99,8 @@ def read(path: Path = PATH) -> pd.DataFrame:
     columns = list(Row.model_fields)
     if not lines or lines[0] != columns:
         raise PublishedError(f"{path.name}: its first line must be {','.join(columns)}")
-    rows, wrong = {}, []
+    rows = {}
+    wrong = []
     for number, cells in enumerate(lines[1:], 2):
         if len(cells) != len(columns):
             wrong.append(
@@ -123,45 +120,41 @@ def read(path: Path = PATH) -> pd.DataFrame:
     return pd.DataFrame([row.model_dump() for row in rows], columns=columns).astype({"T": "Int64"})
 
 
-def name(data: str) -> str:
-    """What the papers call one of our data sets; simulated events are said to be simulated, and are no published data set."""
-    return NAMES.get(data, f"{data} (simulated events)" if data.endswith("-dvs-sim") else data)
-
-
 def beside(table: pd.DataFrame, data: str, networks: list[str]) -> tuple[str, pd.DataFrame]:
-    """Heading and published rows to show below our results on `data` (our name of a data set); networks: ours on it.
+    """Heading and published rows to show below our results on `data`; networks: ours on it.
 
-    All rows of the same data set. Where there are none: those of DVS-CIFAR10 for simulated events, of CIFAR-10 with VGG16, and
-    with Spikformer-4-384 if one of ours is a Spikformer, for anything else, under a heading that says that it is another set.
+    All rows of the same data set. Where there are none, rows of another one, and the heading says so:
+    recorded events for simulated ones, else VGG16 on CIFAR-10, and Spikformer-4-384 where one of ours is a Spikformer.
     """
-    same = table[table["data"] == name(data)]
+    same = table[table["data"] == shown(data)]
     if len(same):
-        return f"{name(data)}, published", same
-    if data.endswith("-dvs-sim"):
-        return f"ANOTHER DATA SET than {name(data)}: DVS-CIFAR10 (recorded), published", table[
-            table["data"] == "DVS-CIFAR10"
-        ]
+        return f"{shown(data)}, published", same
+    another = f"ANOTHER DATA SET than {shown(data)}"
+    if DATASETS[data].simulated:
+        return f"{another}: {RECORDED} (recorded), published", table[table["data"] == RECORDED]
     names = ["VGG16"] + ["Spikformer-4-384"] * any(network.startswith("spikformer") for network in networks)
     other = table[(table["data"] == "CIFAR-10") & table["network"].isin(names)]
-    return f"ANOTHER DATA SET than {name(data)}: CIFAR-10, {' and '.join(names)}, published", other
+    return f"{another}: CIFAR-10, {' and '.join(names)}, published", other
 
 
 def by_channel(data: str) -> pd.DataFrame:
-    """Published points of VGG16 pruned by whole channels on `data` (our name of a data set), where both accuracy and
-    parameters left are printed."""
+    """Published points of VGG16 pruned by channels on `data`, where accuracy and parameters are printed."""
     rows = read()
     channels = (
         rows["granularity"].str.startswith("channel")
         & rows["network"].eq("VGG16")
         & rows["definition"].eq("parameters")
     )
-    return rows[channels & rows["data"].eq(name(data))].dropna(subset=["accuracy", "connectivity"])
+    return rows[channels & rows["data"].eq(shown(data))].dropna(subset=["accuracy", "connectivity"])
 
 
 def in_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """The published rows under the headers of the comparison; connectivity in a column for each definition, because values of
-    different definitions must not be compared."""
-    parameters, synapses = table["definition"].str.startswith("parameters"), table["definition"] == "synapses"
+    """The published rows under the headers of the comparison.
+
+    Connectivity is in a column for each definition: values of different definitions must not be compared.
+    """
+    parameters = table["definition"].str.startswith("parameters")
+    synapses = table["definition"] == "synapses"
     places = {PARAMETERS: parameters, SYNAPSES: synapses, OTHER: ~(parameters | synapses)}
     return table.rename(columns=HEADERS).assign(
         **{column: table["connectivity"].where(rows) for column, rows in places.items()}
@@ -169,21 +162,22 @@ def in_columns(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The comparison (COLUMNS) as text: ours with two digits, ± where there is an interval; published ones with all theirs."""
-    ours, shown = table["kind"] == OURS, table[ROW].drop(columns="data").astype({"T": "str"})
-    shown[["n", "ratio"]] = table[["n", "ratio"]].map("{:g}".format, na_action="ignore")
+    """The comparison (COLUMNS) as text: ours with two digits and ± the interval, published ones in full."""
+    ours = table["kind"] == OURS
+    text = table[ROW].drop(columns="data").astype({"T": "str"})
+    text[["n", "ratio"]] = table[["n", "ratio"]].map("{:g}".format, na_action="ignore")
     for column in (ACCURACY, DENSE, LOSS, PARAMETERS, SYNAPSES, OTHER):
         sign = "+" if column == LOSS else ""
-        shown[column] = _format(table[column], f"{{:{sign}.2f}}").where(
+        text[column] = _format(table[column], f"{{:{sign}.2f}}").where(
             ours, _format(table[column], f"{{:{sign}g}}")
         )
     for column in (ACCURACY, LOSS):
-        shown[column] += _format(table[f"± {column}"], " ± {:.2f}").fillna("")
-    shown[OTHER] += " (" + table["definition"] + ")"
+        text[column] += _format(table[f"± {column}"], " ± {:.2f}").fillna("")
+    text[OTHER] += " (" + table["definition"] + ")"
     for column, share in COSTS.items():
-        shown[column] = _format(table[column], "{:.3g}") + _format(table[share], " ({:.1f} %)")
-    shown = shown.rename(columns={column: column.replace(")", "; of dense)") for column in COSTS})
-    return shown.join(table[[OPERATIONS, "source", "note"]]).astype("str").fillna("")
+        text[column] = _format(table[column], "{:.3g}") + _format(table[share], " ({:.1f} %)")
+    text = text.rename(columns={column: column.replace(")", "; of dense)") for column in COSTS})
+    return text.join(table[[OPERATIONS, "source", "note"]]).astype("str").fillna("")
 
 
 def _format(numbers: pd.Series, how: str) -> pd.Series:

@@ -4,8 +4,11 @@ What has not been trained yet is a missing row. What was made with other setting
 for now is an error.
 """
 
+import math
+
 import pandas as pd
 
+from lib.core.files import write_text
 from lib.settings import STAGES, Study, records
 
 # what says which trial a row is
@@ -66,9 +69,9 @@ def asked(study: Study, method: str, trial: dict) -> dict:
     return {
         "variant": ", ".join(f"{key} {value}" for key, value in trial.get("variant", {}).items()),
         "at": "" if method == "dense" or keeps_all else told,
-        "ratio": trial.get("ratio"),
-        "rho": trial.get("rho"),
-        "target density (%)": None if density is None else 100 * density,
+        "ratio": trial.get("ratio", math.nan),
+        "rho": trial.get("rho", math.nan),
+        "target density (%)": percent(density),
     }
 
 
@@ -96,17 +99,18 @@ def measured(trial: dict) -> dict:
         "MAC, every layer dense": trial["flops"],
         "energy (nJ)": trial["energy_pj"] / 1e3,
         "silent channels (%)": percent(trial.get("silent")),
-        "file (bytes)": size.get("sparse"),
-        "file, every weight (bytes)": size.get("dense"),
+        "file (bytes)": size.get("sparse", math.nan),
+        "file, every weight (bytes)": size.get("dense", math.nan),
         "masked - removed (logits)": trial["compact_difference"],
         "epochs": len(trial["log"]),
-        "last update (epoch)": updates[-1]["epoch"] if updates else None,
+        "last update (epoch)": updates[-1]["epoch"] if updates else math.nan,
     }
     return flat | {name: trial.get(name) for name in NESTED}
 
 
-def percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+def percent(share: float | None) -> float:
+    """nan where it was not measured."""
+    return math.nan if share is None else 100 * share
 
 
 def whole_training(study: Study, found: pd.DataFrame) -> pd.DataFrame:
@@ -115,6 +119,18 @@ def whole_training(study: Study, found: pd.DataFrame) -> pd.DataFrame:
     before = dense.reindex(pd.MultiIndex.from_frame(found[["task", "seed"]])).to_numpy()
     students = found["stage"].eq("tokens")
     return found.assign(epochs=(found["epochs"] + before).where(students, found["epochs"]))
+
+
+def write_table(study: Study, name: str, rows: pd.DataFrame, text: str, kind: str = "md") -> None:
+    """tables/<study>/<name>.csv of the rows, and a text beside it: Markdown, or JSON for `dvc metrics`."""
+    write_text(study.tables / f"{name}.csv", rows.to_csv(index=False))
+    write_text(study.tables / f"{name}.{kind}", text.rstrip() + "\n")
+
+
+def as_rows(shown: pd.DataFrame) -> str:
+    """Markdown, of text as it is; a bar in a name, as in |V|, does not end its column."""
+    text = shown.astype("str").map(lambda each: each.replace("|", r"\|"))
+    return text.to_markdown(index=False, disable_numparse=True)
 
 
 def unfold(rows: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from scipy.stats import t
 
 
 def interval(values) -> tuple[float, float]:
-    """Mean and half width of its 95 % interval (Student's t, n - 1); the half width of a single value is nan."""
+    """Mean, and half of its 95 % interval (Student's t, n - 1), which is nan of a single value."""
     values = np.asarray(values, dtype=float)
     n = len(values)
     if n < 2:
@@ -36,5 +36,5 @@ def along(sizes, values, size: float) -> float:
 
 
 def farness(sizes, size: float) -> float:
-    """By how much percent the one of `sizes` nearest to `size` (by their ratio) differs from it; below 0: it is smaller."""
+    """By how much the one of `sizes` nearest to `size` (by their ratio) differs from it, in percent."""
     return float(100 * (min(np.asarray(sizes) / size, key=lambda each: abs(np.log(each))) - 1))

@@ -1,0 +1,67 @@
+"""Methods at equal size: each has a curve in each seed, accuracy over its size, from the dense network on."""
+
+import math
+
+import pandas as pd
+
+from lib.report import claims, stats
+from lib.report.claims import Difference
+
+QUESTIONS = {  # and the column of the size
+    "At equal parameters, along each method's curve from the dense network on, who is better?": "parameters",
+    "At equal SynOps (AC a sample), along those curves?": "AC",
+}
+BEYOND = "not compared: outside the other's curve"
+
+
+def matched(
+    table: pd.DataFrame, methods: list[str], measure: str, labels: dict[str, str]
+) -> list[Difference]:
+    """Methods beside random channels, and sca+ beside SCA, at equal size by `measure`, seed by seed.
+
+    At each size that ours was measured at it stands beside the curve of theirs; at each of theirs, the other
+    way round.
+    """
+    made = []
+    for ours, theirs in [*((name, "random") for name in methods if name != "random"), ("sca-plus", "sca")]:
+        names = (claims.label(ours, labels), claims.label(theirs, labels))
+        for task, rows in table.groupby("task", sort=False):
+            for one, other, sign in ((ours, theirs, 1), (theirs, ours, -1)):
+                curves = rows[rows["method"].isin([other, "dense"])]
+                if other not in set(curves["method"]):
+                    continue
+                whose = "" if sign > 0 else f" of {claims.label(one, labels)}"
+                for at, points in rows[rows["method"].eq(one)].groupby("at", sort=False):
+                    found = beside_curve(points, curves, measure)
+                    gaps = [sign * gap for gap, _ in found]
+                    mean, half = stats.interval(gaps) if found else (math.nan, math.nan)
+                    words = claims.verdict(mean, half, len(found)) if found else BEYOND
+                    place = f"{at}{whose} ({size_in_words(points, found, measure)})"
+                    made.append(Difference(*names, task, place, mean, half, len(found), "points", words))
+    return made
+
+
+def beside_curve(points: pd.DataFrame, curves: pd.DataFrame, measure: str) -> list[tuple[float, float]]:
+    """Of each trial whose size lies within the other's curve of the same seed, two numbers.
+
+    Its accuracy minus that of the curve at this size (points); by how much the nearest network that was
+    measured differs in size (%).
+    """
+    found = []
+    for seed, accuracy, there in points[["seed", "accuracy (%)", measure]].itertuples(index=False):
+        curve = curves[curves["seed"] == seed]
+        if curve.empty:  # not trained yet
+            continue
+        gap = accuracy - stats.along(curve[measure], curve["accuracy (%)"], there)
+        found.append((gap, stats.farness(curve[measure], there)))
+    return [(gap, far) for gap, far in found if not math.isnan(gap)]
+
+
+def size_in_words(points: pd.DataFrame, found: list[tuple[float, float]], measure: str) -> str:
+    """At which size it was compared, and how far from it the nearest network on the curve was measured."""
+    told = [f"{points[measure].mean() / 1e3:.0f} K {measure}"]
+    if found:
+        told.append(f"nearest {stats.span([far for _, far in found], '+')} %")
+    if len(found) < len(points):
+        told.append(f"n={len(found)}")
+    return ", ".join(told)
