@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from lib.report import findings
+from lib.report import equal_size, findings, results
 from lib.settings import config
 
 LABELS = {"sca": "SCA", "random": "random", "sca-plus": "sca+", "dense": "dense"}
@@ -23,7 +23,7 @@ NAMES = [("dense", ""), ("random", "ratio 0.5"), ("random", "ratio 0.7"), ("sca"
 def trainings(sizes=SYNOPS) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"cell": "a", "method": method, "at": at, "seed": seed, "accuracy": accuracy, "synops": size}
+            {"task": "a", "method": method, "at": at, "seed": seed, "accuracy (%)": accuracy, "AC": size}
             for seed in sizes
             for (method, at), size, accuracy in zip(NAMES, sizes[seed], ACCURACY[seed], strict=True)
         ]
@@ -44,7 +44,7 @@ def by_hand(seeds) -> list[float]:
 
 def compared(table: pd.DataFrame) -> dict:
     return {
-        each.at.split(" (")[0]: each for each in findings.matched(table, ["sca", "random"], "synops", LABELS)
+        each.at.split(" (")[0]: each for each in equal_size.matched(table, ["sca", "random"], "AC", LABELS)
     }
 
 
@@ -96,7 +96,8 @@ def test_theirs_is_set_beside_our_curve_too():
 def test_the_small_study_at_equal_synops():
     """Against random channels at equal AC: SCA is below, sca+ undecided (n = 3, ratio 0.7 of vgg9-cifar10)."""
     study = config.load("small")
-    answer = findings.answers(study)["At equal SynOps (AC a sample), along those curves?"]
+    answered = findings.answers(study, results.table(study))
+    answer = answered["At equal SynOps (AC a sample), along those curves?"]
     found = {
         each.ours: each
         for each in answer.tried
