@@ -1,4 +1,4 @@
-"""The committed results hold together: sums over layers, energies, and what stands in a task that has no number."""
+"""The committed results hold together: sums over layers, energies, and empty places."""
 
 import json
 
