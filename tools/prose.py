@@ -129,7 +129,8 @@ def trainings() -> str:
 `make repro STUDY=small` draws what was found on real CIFAR-10 and CIFAR-100 at laptop size, from the kept
 results of {len(TABLE)} trainings of a quarter-width VGG9 (channels, with ablations and dense baselines;
 single weights) and a Spikformer (tokens). To train them anew, hours on two cores, move the lists under
-`kept:` in [studies/small](studies/small/params.yaml) up into its grid. Not run: the tasks under `planned:` there (VGG16
-and ResNet-19 learned too little in this budget, as its comments say; PreResNet-18 and the event network for
+`kept:` in [studies/small](studies/small/params.yaml) up into its grid. Not run: the tasks under
+`planned:` there (VGG16 and ResNet-19 learned too little in this budget, as its comments say;
+PreResNet-18 and the event network for
 lack of time).
 """)

@@ -205,14 +205,6 @@ def test_what_was_measured_in_no_seed_is_counted_and_not_printed():
     assert claims.sentence([none]) == "a against b: not compared: x"
 
 
-def test_places_are_named_once_a_task_and_nothing_is_named_where_nothing_was_asked():
-    made = [
-        claims.Difference("a", "b", task, at, 1.0, 0.5, 3, "points", "above")
-        for task, at in [("x", "ratio 0.5"), ("y", "")]
-    ]
-    assert claims.where([made[0], made[0]._replace(at="ratio 0.7"), made[1]]) == "ratio 0.5, 0.7 of x; y"
-
-
 def test_the_mlp_is_set_beside_the_attention():
     kinds = {
         "q": [1, 10],

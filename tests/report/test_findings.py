@@ -127,3 +127,11 @@ def test_published_channels_are_those_of_scas_network():
 def test_a_bar_in_a_name_does_not_end_its_column():
     table = pd.DataFrame({"method": ["SCA by |V|"], "n": [3]})
     assert results.as_rows(table).splitlines()[-1].replace(r"\|", "").count("|") == 3
+
+
+def test_places_are_named_once_a_task_and_nothing_is_named_where_nothing_was_asked():
+    made = [
+        claims.Difference("a", "b", task, at, 1.0, 0.5, 3, "points", "above")
+        for task, at in [("x", "ratio 0.5"), ("y", "")]
+    ]
+    assert claims.where([made[0], made[0]._replace(at="ratio 0.7"), made[1]]) == "ratio 0.5, 0.7 of x; y"
