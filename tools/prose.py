@@ -1,4 +1,4 @@
-"""Paragraphs of README.md that hold numbers of the small study, written from its settings and results by `tools/readme.py`."""
+"""Paragraphs of README.md with numbers of the small study, as `tools/readme.py` writes them."""
 
 import re
 import textwrap
@@ -12,12 +12,11 @@ from lib.settings import config
 from lib.settings.config import ROOT
 
 STUDY = config.load("small")
+TABLE = results.table(STUDY)
 CELL = STUDY.tasks["vgg9-cifar10"]
 RATIO = 0.7
 SCA = {"epochs": 300, "images": 50_000, "batch": 64, "parameters": 15_250_378}  # methods 0.1 (2), A26
-UPDATES = (
-    r"\| +(\d+) \| ([\d.]+) ±[^|]+\| ([\d.]+) ±[^|]+\| ([\d.]+) ±"  # a row of results/benchmarks/update.md
-)
+UPDATES = r"\| +(\d+) \| ([\d.]+) ±[^|]+\| ([\d.]+) ±[^|]+\| ([\d.]+) ±"  # a row of update.md
 
 
 def wrapped(text: str) -> str:
@@ -29,11 +28,8 @@ def setting() -> str:
     """What was trained on real images, and how that compares with SCA's own trainings."""
     longer = STUDY.tasks["vgg9-longer-cifar10"]
     other = STUDY.tasks["vgg9-cifar100"]
-    size = (
-        results.load(STUDY, "dense", ["dense"])
-        .set_index("cell")["parameters"]["vgg9-cifar10"]
-        .iloc[0]["total"]
-    )
+    dense = TABLE.query("stage == 'dense' and task == 'vgg9-cifar10'")
+    size = dense["parameters"].iloc[0]
     return wrapped(f"""
 Test accuracy (%), mean ± half of the 95 % interval over {len(STUDY.grid.seeds)} seeds: CIFAR-10 in the
 figure, CIFAR-100 too in the table. The grey marks in (c) are published, all of a VGG16 of
@@ -64,7 +60,9 @@ def steps(task) -> int:
 
 def trained(method: str) -> pd.DataFrame:
     """The trainings of one method for channels in vgg9-cifar10 at RATIO, a row a seed."""
-    return results.load(STUDY, "channels", [method]).query("task == 'vgg9-cifar10' and ratio == @RATIO")
+    return TABLE.query(
+        "stage == 'channels' and task == 'vgg9-cifar10' and method == @method and ratio == @RATIO"
+    )
 
 
 def drops(method: str, first: int = 1) -> list[tuple[float, float]]:
@@ -118,7 +116,7 @@ not go with accuracy here (c); on the digits of the quick study it does.
 
 def cost() -> str:
     """How long the dense baseline of equal training cost trains."""
-    epochs = results.load(STUDY, "baselines", ["uniform-longer"])["epochs"]
+    epochs = TABLE.query("method == 'uniform-longer'")["epochs"]
     return wrapped(f"""
 **What helps, and what a dense network of that size reaches.** *Equal training cost* is as many
 multiply-accumulates as SCA's whole training takes, which are {span(epochs)} epochs of so small a network.
@@ -127,22 +125,12 @@ multiply-accumulates as SCA's whole training takes, which are {span(epochs)} epo
 
 def trainings() -> str:
     """How many trainings the small study holds."""
-    made = sum(
-        len(results.load(STUDY, stage, methods))
-        for stage, methods in {
-            "dense": ["dense"],
-            "channels": STUDY.methods,
-            "ablate": STUDY.ablations,
-            "baselines": STUDY.baselines,
-            "weights": STUDY.weights,
-            "tokens": STUDY.tokens,
-        }.items()
-    )
     return wrapped(f"""
 `make repro STUDY=small` draws what was found on real CIFAR-10 and CIFAR-100 at laptop size, from the kept
-results of {made} trainings of a quarter-width VGG9 (channels, with ablations and dense baselines; single
-weights) and a Spikformer (tokens). To train them anew, hours on two cores, move the lists under `kept:` in
-[studies/small](studies/small/params.yaml) up into its grid. Not run: the tasks under `planned:` there (VGG16
-and ResNet-19 learned too little in this budget, as its comments say; PreResNet-18 and the event network for
+results of {len(TABLE)} trainings of a quarter-width VGG9 (channels, with ablations and dense baselines;
+single weights) and a Spikformer (tokens). To train them anew, hours on two cores, move the lists under
+`kept:` in [studies/small](studies/small/params.yaml) up into its grid. Not run: the tasks under
+`planned:` there (VGG16 and ResNet-19 learned too little in this budget, as its comments say;
+PreResNet-18 and the event network for
 lack of time).
 """)

@@ -1,5 +1,6 @@
-"""Fills the generated parts of README.md and of the first notebook, between `<!-- name -->` and `<!-- end -->`, from dvc.yaml,
-notebooks and results.
+"""Fills README.md and the first notebook between `<!-- name -->` and `<!-- end -->`.
+
+They are made of notebooks, tables and results.
 
 `python tools/readme.py` writes them; a test holds that they are up to date.
 """
@@ -10,11 +11,9 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from ruamel.yaml import YAML
 
-sys.path.insert(
-    0, str(Path(__file__).resolve().parent.parent)
-)  # the tree of this file, whichever one the environment knows
+# the tree of this file, whichever one the environment knows
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import prose
 
@@ -33,28 +32,22 @@ UNSAID = (
     "At equal parameters",
     "At equal SynOps",
 )
-COLUMNS = ["accuracy (%)", "± (95 %)", "density (%)", "asked (%)"]
+ASKED = "target density (%)"
+COLUMNS = ["accuracy (%)", "± (95 %)", "density (%)", ASKED]
 
 
 def sources() -> str:
     """Which notebook and stage each figure and table comes from, and the question it answers."""
     rows = []
-    for stage, spec in YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"].items():
-        if not stage.startswith(("fig-", "tab-")):
-            continue
-        notebook = re.search(r"notebooks/(\S+)\.ipynb", spec["cmd"]).group(1)
-        made = [
-            Path(path).name
-            for out in spec.get("plots", []) + spec.get("outs", [])
-            for path in out
-            if not path.endswith(".svg")
-        ]
+    for path in sorted((ROOT / "notebooks").glob("[23]?_*.ipynb")):
+        _, kind, name = path.stem.split("_", 2)
+        made = {"fig": f"figures/quick/{name}.png", "tab": f"tables/quick/{name}.csv"}[kind]
         rows.append(
             {
-                "what": ", ".join(made),
-                "question": question(notebook),
-                "stage": f"`{stage}`",
-                "notebook": f"[{notebook}](notebooks/{notebook}.ipynb)",
+                "what": f"[{name}]({made})",
+                "question": question(path.stem),
+                "stage": f"`show@{name}`",
+                "notebook": f"[{path.stem}](notebooks/{path.name})",
             }
         )
     return pd.DataFrame(rows).to_markdown(index=False)
@@ -67,48 +60,44 @@ def question(notebook: str) -> str:
 
 
 def numbers() -> str:
-    """Test accuracy of each channel method at each ratio of the quick study, mean and 95 % interval over its seeds."""
+    """Test accuracy of each channel method at each ratio of the quick study: mean and 95 % interval."""
 
     def chosen(table):
-        return table["asked (%)"].isna() & ~table["cell"].isin(table.loc[table["rho"].notna(), "cell"])
+        return table[ASKED].isna() & ~table["task"].isin(table.loc[table["rho"].notna(), "task"])
 
     return wide(chosen, "ratio", "ratio {:g}")
 
 
 def densities() -> str:
     """Test accuracy of each method for single weights at each density that it was asked for."""
-    return wide(
-        lambda table: table["asked (%)"].notna() & table["rho"].isna(), "asked (%)", "asked for {:.3g} %"
-    )
+    return wide(lambda table: table[ASKED].notna() & table["rho"].isna(), ASKED, "asked for {:.3g} %")
 
 
 def tokens() -> str:
     """Test accuracy of each way to select tokens at each rho."""
 
     def chosen(table):
-        dense = table["method"].eq("dense") & table["cell"].isin(table.loc[table["rho"].notna(), "cell"])
-        return dense | table["asked (%)"].eq(100) & table["rho"].notna()
+        dense = table["method"].eq("dense") & table["task"].isin(table.loc[table["rho"].notna(), "task"])
+        return dense | table[ASKED].eq(100) & table["rho"].notna()
 
     return wide(chosen, "rho", "rho {:g}")
 
 
 def tickets() -> str:
     """Test accuracy of the transformer's lottery tickets at each density."""
-    return wide(
-        lambda table: table["asked (%)"].lt(100) & table["rho"].notna(), "asked (%)", "density {:.3g} %"
-    )
+    return wide(lambda table: table[ASKED].lt(100) & table["rho"].notna(), ASKED, "density {:.3g} %")
 
 
 def wide(rows, column: str, title: str, study: str = "quick") -> str:
     """The chosen rows of a study's summary, a column for each value of `column`."""
-    table = pd.read_csv(ROOT / "results" / study / "summary.csv")
+    table = pd.read_csv(ROOT / "tables" / study / "summary.csv")
     table = table[rows(table)].fillna({"rho": 1.0})
     table["shown"] = [
         f"{mean:.1f} ± {half:.1f}" + (f" (at {density:.3g} %)" if abs(density - asked) > 0.1 else "")
         for mean, half, density, asked in table[COLUMNS].itertuples(index=False)
     ]
-    found = table.pivot(index=["cell", "method"], columns=column, values="shown").fillna("")
-    order = table[["cell", "method"]].drop_duplicates()
+    found = table.pivot(index=["task", "method"], columns=column, values="shown").fillna("")
+    order = table[["task", "method"]].drop_duplicates()
     found = found.reindex(pd.MultiIndex.from_frame(order)).reset_index()
     return found.rename(columns={value: title.format(value) for value in found.columns[2:]}).to_markdown(
         index=False
@@ -117,17 +106,16 @@ def wide(rows, column: str, title: str, study: str = "quick") -> str:
 
 def real() -> str:
     """Test accuracy of each channel method at each ratio, on real images."""
-    return wide(
-        lambda table: table["cell"].isin(table.loc[table["ratio"] > 0, "cell"]),
-        "ratio",
-        "ratio {:g}",
-        "small",
-    )
+
+    def chosen(table):
+        return table["task"].isin(table.loc[table["ratio"] > 0, "task"])
+
+    return wide(chosen, "ratio", "ratio {:g}", "small")
 
 
 def found() -> str:
     """What the small study answers: a sentence a question."""
-    return (ROOT / "results/small/claims.md").read_text().split("## Every number")[0].strip()
+    return (ROOT / "tables/small/claims.md").read_text().split("## Every number")[0].strip()
 
 
 def verdicts() -> str:

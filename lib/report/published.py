@@ -124,7 +124,8 @@ def beside(table: pd.DataFrame, data: str, networks: list[str]) -> tuple[str, pd
     """Heading and published rows to show below our results on `data`; networks: ours on it.
 
     All rows of the same data set. Where there are none, rows of another one, and the heading says so:
-    recorded events for simulated ones, else VGG16 on CIFAR-10, and Spikformer-4-384 where one of ours is a Spikformer.
+    recorded events for simulated ones, else VGG16 on CIFAR-10, and Spikformer-4-384 where one of
+    ours is a Spikformer.
     """
     same = table[table["data"] == shown(data)]
     if len(same):

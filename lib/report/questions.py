@@ -11,7 +11,10 @@ LIU = "Liu et al. (2019)"
 INTERVAL = (
     "What does another interval between updates change, if the last update falls in the same epoch? (A16)"
 )
-CHOICE = "Are learned tokens better than random ones (printed for rho 0.8 to 0.6), or than attention's choice? (3.6)"
+CHOICE = (
+    "Are learned tokens better than random ones (printed for rho 0.8 to 0.6), "
+    "or than attention's choice? (3.6)"
+)
 
 
 class Claim(NamedTuple):

@@ -37,7 +37,7 @@ def test_the_first_notebook_says_what_the_results_say():
 
 
 def test_every_figure_stage_has_its_row():
-    for name in ("accuracy.png", "cells.png", "channels.png", "scores.png", "ablation.png", "summary.csv"):
+    for name in ("accuracy.png", "channels.png", "scores.png", "ablation.png", "summary.csv", "runs.csv"):
         assert name in readme.sources()
 
 
@@ -80,8 +80,8 @@ def test_what_updates_take_is_counted_over_every_run():
     """Against the committed records: accuracy after each update of frozen SCA at ratio 0.7, three seeds."""
     after = []
     for path in sorted((ROOT / "results/small/channels/vgg9-cifar10-sca").glob("*.json")):
-        [point] = [point for point in json.loads(path.read_text())["points"] if point["ratio"] == 0.7]
-        after += [line["validation"] for line in point["log"] if "before_update" in line]
+        [trial] = [trial for trial in json.loads(path.read_text())["trials"] if trial["ratio"] == 0.7]
+        after += [line["validation"] for line in trial["log"] if "before_update" in line]
     told = " ".join(prose.updates().split())
     assert (
         f"{len(after)} updates" in told

@@ -1,4 +1,4 @@
-"""What we found: an interval decides, a paper is named only where it compares, and nothing is said of what was not run."""
+"""What we found: an interval decides, a paper is named only where it compares."""
 
 import math
 
@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from lib.report import claims, findings, published, results, stats
-from lib.report.claims import Claim
-from lib.settings import config
+from lib.report import claims, findings, questions
+from lib.report.questions import Claim
 
 LABELS = {
     "sca": "SCA (frozen)",
@@ -25,17 +24,18 @@ LABELS = {
 def rows(method: str, accuracies, at: str = "ratio 0.5", task: str = "a", **more) -> pd.DataFrame:
     """One training a seed."""
     numbers = {
-        "density": 100.0,
+        "density (%)": 100.0,
+        "target density (%)": math.nan,
         "parameters": 50.0,
-        "synops": 20.0,
-        "asked": math.nan,
+        "AC": 20.0,
+        "energy (nJ)": 1.0,
         "epochs": 10,
-        "end": 9.0,
+        "last update (epoch)": 9.0,
         **more,
     }
     return pd.DataFrame(
         [
-            {"cell": cell, "method": method, "at": at, "seed": seed, "accuracy": value, **numbers}
+            {"task": task, "method": method, "at": at, "seed": seed, "accuracy (%)": value, **numbers}
             for seed, value in enumerate(accuracies)
         ]
     )
@@ -108,7 +108,7 @@ def test_the_dense_network_stands_beside_every_ratio():
         Claim("sca", "dense"),
         rows("sca", [1, 2, 3]),
         rows("sca", [1, 2, 4], at="ratio 0.7"),
-        rows("dense", [5, 5, 5], at="", synops=40.0),
+        rows("dense", [5, 5, 5], at="", AC=40.0),
     )
     assert [at for _, at, _, _ in made] == ["ratio 0.5", "ratio 0.7"] and "50 % of the SynOps" in made[0][3]
 
@@ -123,16 +123,16 @@ def test_each_value_of_a_setting_is_compared_and_named():
 
 
 def test_only_equal_densities_are_compared():
-    ours = rows("pq", [50, 60, 70], at="density 10 %", density=10.0, asked=0.1)
-    same, apart = (
-        rows("esl", [1, 2, 3], at="density 10 %", density=density, asked=0.1) for density in (10.05, 12.0)
-    )
+    wanted = {"at": "density 10 %", "target density (%)": 10.0}
+    ours = rows("pq", [50, 60, 70], **wanted, **{"density (%)": 10.0})
+    same = rows("esl", [1, 2, 3], **wanted, **{"density (%)": 10.05})
+    apart = rows("esl", [1, 2, 3], **wanted, **{"density (%)": 12.0})
     assert claims.compare(Claim("pq", "esl"), pd.concat([ours, same]), LABELS)[0].words == "above"
     assert (
         claims.compare(Claim("pq", "esl"), pd.concat([ours, apart]), LABELS)[0].words
         == "not compared: at other densities"
     )
-    missed = rows("pq", [50, 60, 70], at="density 10 %", density=18.0, asked=0.1)
+    missed = rows("pq", [50, 60, 70], **wanted, **{"density (%)": 18.0})
     assert claims.compare(Claim("pq", "dense"), pd.concat([missed, rows("dense", [1, 2, 3], at="")]), LABELS)[
         0
     ].more.startswith("18 %")
@@ -172,12 +172,12 @@ def test_trainings_of_unequal_length_are_said_to_be():
 
 
 def test_intervals_are_compared_only_where_the_last_update_falls_in_the_same_epoch():
-    claim = claims.QUESTIONS[next(question for question in claims.QUESTIONS if "interval" in question)]
+    claim = questions.QUESTIONS[questions.INTERVAL]
     table = pd.concat(
         [
             rows("sca", [1, 2, 3]),
-            rows("interval 2", [2, 3, 4], end=8.0),
-            rows("stop 0.8", [3, 4, 5], end=8.0),
+            rows("interval 2", [2, 3, 4], **{"last update (epoch)": 8.0}),
+            rows("stop 0.8", [3, 4, 5], **{"last update (epoch)": 8.0}),
             rows("interval 3, stop 0.9", [5, 6, 7]),
         ]
     )
@@ -203,14 +203,6 @@ def test_what_was_measured_in_no_seed_is_counted_and_not_printed():
         "a against b +1.0 ± 0.5 points (ratio 0.5 of x): not compared: x (1 of 2), above (1 of 2)"
     )
     assert claims.sentence([none]) == "a against b: not compared: x"
-
-
-def test_places_are_named_once_a_cell_and_nothing_is_named_where_nothing_was_asked():
-    made = [
-        claims.Difference("a", "b", task, at, 1.0, 0.5, 3, "points", "above")
-        for task, at in [("x", "ratio 0.5"), ("y", "")]
-    ]
-    assert claims.where([made[0], made[0]._replace(at="ratio 0.7"), made[1]]) == "ratio 0.5, 0.7 of x; y"
 
 
 def test_the_mlp_is_set_beside_the_attention():
@@ -239,11 +231,6 @@ def test_what_is_not_there_is_not_told():
     assert told["MLP (%, ± 95 %)"] == "10.0 ± 2.5" and told["selector (%, ± 95 %)"] == "" and told["n"] == 3
 
 
-def test_a_bar_in_a_name_does_not_end_its_column():
-    table = pd.DataFrame({"method": ["SCA by |V|"], "n": [3]})
-    assert findings.as_rows(table).splitlines()[-1].replace(r"\|", "").count("|") == 3
-
-
 def test_what_an_update_takes_is_read_at_the_first_one():
     log = [
         {"validation": 0.9},
@@ -255,116 +242,3 @@ def test_what_an_update_takes_is_read_at_the_first_one():
         pd.concat([table, rows("random", [1.0]).assign(log=[[{"validation": 0.5}]], updates=[[]])])
     )
     assert after[["method", "at", "before", "after"]].values.tolist() == [["sca", "ratio 0.61", 80.0, 10.0]]
-
-
-def test_differences_are_counted_once_and_those_not_compared_never():
-    made = [
-        claims.Difference("a", "b", "c", "d", 1.0, 0.5, 3, "points", words)
-        for words in ("above", "undecided at n=3", "not compared: x")
-    ]
-    assert "2 differences are tried, each by itself at 95 %, and 1 are decided" in findings.as_text(
-        {"Q?": findings.Answer("x", claims.as_table(made), made)}
-    )
-
-
-def test_papers_are_named_only_where_they_compare():
-    """methods A32; 3.6. sca+ is ours, and no paper shows PQ's baselines."""
-    named = {
-        (claim.ours, claim.theirs, claim.says)
-        for asked in claims.QUESTIONS.values()
-        for claim in asked
-        if claim.says
-    }
-    beside = {(name, other, "SCA") for name in ("sca", "sca-soft") for other in ("only-prune", "random")}
-    assert named == beside | {
-        ("only-prune", "random", "SCA"),
-        ("only-prune", "sca", "SCA"),
-        ("random", "sca", "SCA"),
-        ("only-prune", "sca-soft", "SCA"),
-        ("random", "sca-soft", "SCA"),
-        ("sca", "anew", "Liu et al. (2019)"),
-        ("learned", "random-tokens", "SparseSpikformer"),
-        ("tickets-learned", "tickets-all", "SparseSpikformer"),
-    }
-
-
-def test_published_channels_are_those_of_scas_network():
-    marks = published.by_channel("cifar10")
-    assert (91.67, 28.39) in set(zip(marks["accuracy"], marks["connectivity"], strict=True))
-    assert set(marks["network"]) == {"VGG16"} and set(marks["method"]) == {
-        "SCA",
-        "Network slimming SNN",
-        "SPEAR",
-    }
-    assert published.by_channel("digits").empty
-
-
-@pytest.fixture(scope="module")
-def quick():
-    return config.load("quick")
-
-
-@pytest.mark.parametrize(
-    "left_out",
-    [("ablations", "tokens"), ("baselines", "weights"), ("ablations", "baselines", "weights", "tokens")],
-)
-def test_a_study_without_a_group_is_told_too(quick, left_out):
-    answered = findings.answers(quick.model_copy(update=dict.fromkeys(left_out, {})))
-    assert "Does only-prune beat random channels? (A32)" in answered
-
-
-@pytest.mark.parametrize("study", ["quick", "small"])
-def test_the_committed_answers_are_those_of_the_committed_results(study):
-    settings = config.load(study)
-    assert (settings.results / "claims.md").read_text() == findings.as_text(findings.answers(settings))
-
-
-def test_an_answer_is_what_the_results_say(quick):
-    runs = results.load(quick, "channels", ["sca", "random"]).query("task == 'digits-vgg' and ratio == 0.7")
-    ours, theirs = (
-        100 * runs[runs["method"] == name].sort_values("seed")["accuracy"].to_numpy()
-        for name in ("sca", "random")
-    )
-    mean, half = stats.interval(ours - theirs)
-    answered = findings.answers(quick)
-    said, table, _ = answered["Does prune-and-regrow beat random channels? (A32)"]
-    there = (
-        (table["network and data"] == "digits-vgg")
-        & (table["at"] == "ratio 0.7")
-        & (table["ours"] == "SCA (frozen)")
-    )
-    shown = f"{mean:+.1f} ± {half:.1f}"
-    assert table.loc[there, "difference (95 %)"].tolist() == [f"{shown} points"] and shown in said
-
-
-ONLY_QUICK = [
-    "esl",
-    "one-shot",
-    "set",
-    "rigl",
-    "granet",
-    "lottery",
-    "grad-r",
-    "stds",
-    "pq-neuron",
-    "pq-constant",
-    "pq-shrink",
-    "pq-gradual",
-]
-
-
-@pytest.mark.parametrize("study", ["quick", "small"])
-def test_every_setting_that_is_varied_is_asked_about(study):
-    """A slip of the pen in a name would silently drop an answer."""
-    settings = config.load(study)
-    variants = {claims.varied(variant) for one in settings.ablations.values() for variant in one.variants}
-    named = {name for asked in claims.QUESTIONS.values() for claim in asked for name in claim[:2]}
-    for variant in variants:
-        assert {variant, variant.split()[0]} & named and claims.label(variant, {})
-    known = {"dense", *settings.methods, *settings.baselines, *settings.weights, *settings.tokens, *variants}
-    keys = {variant.split()[0] for variant in variants}
-    unrun = {
-        "quick": {"normalise", "uniform-longer", "score relu_h", "stop"},
-        "small": {"score relu_h", "score filter_l1", *ONLY_QUICK},
-    }[study]
-    assert named - known - keys == unrun

@@ -32,7 +32,7 @@ def test_equal_values_have_an_interval_of_zero():
 
 
 def test_a_curve_is_straight_between_its_points_in_log_size():
-    """From 100 to 400 it goes from 40 to 60: at 200, half the way in log size, it is at 50. The points come in any order."""
+    """From 100 to 400 it goes from 40 to 60: at 200, half the way in log size, it is at 50. In any order."""
     assert along([400, 100], [60, 40], 200) == pytest.approx(50)
     assert along([1600, 100, 400], [20, 40, 60], 800) == pytest.approx(40)
     assert (along([400, 100], [60, 40], 400), along([400, 100], [60, 40], 100)) == (60, 40)
@@ -44,7 +44,7 @@ def test_nothing_is_extrapolated(size):
 
 
 def test_the_nearest_size_is_the_nearest_by_its_ratio():
-    """250 / 150 is 1.67: 100 is nearer to 150, 80 is farther from it, though its distance is the smaller one."""
+    """250 / 150 is 1.67: 100 is nearer to 150; 80 is farther, though its distance is the smaller one."""
     assert farness([250, 100], 150) == pytest.approx(-100 / 3)
     assert farness([250, 80], 150) == pytest.approx(200 / 3)
 
