@@ -1,4 +1,4 @@
-"""The shape of the notebooks, without running one: thin, stripped, and in step with the code that DVC watches."""
+"""The shape of the notebooks, without running one: thin, stripped, and what of them DVC watches."""
 
 import ast
 import os
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from ruamel.yaml import YAML
 
 from lib.settings import config
 from tools import notebook_code
@@ -44,7 +43,10 @@ def test_it_is_numbered_and_valid(path):
 
 
 def in_git(path: Path) -> nbformat.NotebookNode:
-    """As it would be committed: what has been run and saved here is nobody's business. The file itself, if git has none."""
+    """As it would be committed: what has been run and saved here is nobody's business.
+
+    The file itself, if git has none.
+    """
     found = subprocess.run(["git", "show", f":notebooks/{path.name}"], cwd=config.ROOT, capture_output=True)
     return nbformat.reads((found.stdout or path.read_bytes()).decode(), as_version=4)
 
@@ -103,8 +105,10 @@ def test_it_has_one_parameters_cell(path):
 @EACH
 def test_its_cells_are_short(path):
     lengths = [code_lines(cell.source) for cell in cells(path, "code")]
-    assert max(lengths) <= 15, f"cells of {lengths} lines"
-    assert statistics.median(lengths) <= 6, f"cells of {lengths} lines"
+    assert max(lengths) <= 20, f"cells of {lengths} lines"
+    assert statistics.median(lengths) <= 8, f"cells of {lengths} lines"
+    lines = [line for cell in cells(path, "code") for line in cell.source.splitlines()]
+    assert not [line for line in lines if len(line) > 110]
 
 
 @EACH
@@ -124,31 +128,10 @@ def test_it_defines_nothing(path):
         assert not defined
 
 
-@EACH_RUN
-def test_the_code_that_dvc_watches_is_that_of_the_notebook(path):
-    watched = FOLDER / "_code" / f"{path.stem}.py"
-    assert watched.exists() and watched.read_text() == notebook_code.digest(path), (
-        "run `python -m tools.notebook_code`"
-    )
-
-
-def test_no_watched_code_is_without_its_notebook():
-    assert {path.stem for path in (FOLDER / "_code").iterdir() if path.suffix == ".py"} == {
-        path.stem for path in RUN
-    }
-
-
-def test_dvc_watches_exactly_the_notebooks_that_its_stages_run():
+def test_dvc_runs_exactly_these_notebooks():
     pipeline = (config.ROOT / "dvc.yaml").read_text()
-    run = set(re.findall(r"papermill (notebooks/\S+\.ipynb)", pipeline))
-    stage = YAML(typ="safe").load((FOLDER / "dvc.yaml").read_text())["stages"]["code"]
-    outs = {path for out in stage["outs"] for path in (out if isinstance(out, dict) else [out])}
-    assert (
-        {dep for dep in stage["deps"] if dep.endswith(".ipynb")}
-        == run
-        == {f"notebooks/{path.name}" for path in RUN}
-    )
-    assert outs == {f"notebooks/_code/{Path(name).stem}.py" for name in run}
+    named = re.findall(r"notebooks/(\w+)\.ipynb", pipeline) + re.findall(r"notebook: (\w+)", pipeline)
+    assert set(named) == {path.stem for path in RUN}
 
 
 @pytest.fixture
@@ -166,19 +149,15 @@ def copy(tmp_path) -> Path:
 
 
 def changed(copy: Path) -> list[str]:
-    """What `python -m tools.notebook_code`, run in the copy, changes of the code that DVC watches."""
-    subprocess.run([sys.executable, "-m", "tools.notebook_code"], cwd=copy, check=True)
-    listed = subprocess.run(
-        ["git", "diff", "--name-only", "--", "notebooks/_code"],
-        cwd=copy,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return listed.stdout.split()
+    """What of the code that DVC watches is another than at the last call."""
+    folder = copy / "code"
+    before = {path.name: path.read_text() for path in folder.glob("*.py")}
+    notebook_code.write(folder, copy / "notebooks")
+    return sorted(path.name for path in folder.glob("*.py") if path.read_text() != before.get(path.name))
 
 
 def test_prose_and_outputs_change_nothing_that_dvc_watches_and_code_does(copy):
+    assert changed(copy) == [f"{path.stem}.py" for path in RUN]
     path = copy / "notebooks" / "12_prune_channels.ipynb"
     notebook = nbformat.read(path, as_version=4)
     prose = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
@@ -194,7 +173,7 @@ def test_prose_and_outputs_change_nothing_that_dvc_watches_and_code_does(copy):
 
     code.source += "\nprint(1)"
     nbformat.write(notebook, path)
-    assert changed(copy) == ["notebooks/_code/12_prune_channels.py"]
+    assert changed(copy) == ["12_prune_channels.py"]
 
 
 def git(copy: Path, *words: str) -> str:
