@@ -33,26 +33,26 @@ def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
 
 
-def points(study: str, stage: str, cell: str, method: str) -> list[list[dict]]:
+def trials(study: str, stage: str, task: str, method: str) -> list[list[dict]]:
     """What each seed's file says."""
-    folder = config.ROOT / "results" / study / stage / f"{cell}-{method}"
-    return [json.loads(path.read_text())["points"] for path in sorted(folder.glob("*.json"))]
+    folder = config.ROOT / "results" / study / stage / f"{task}-{method}"
+    return [json.loads(path.read_text())["trials"] for path in sorted(folder.glob("*.json"))]
 
 
 @pytest.mark.parametrize(
-    ("study", "stage", "cell", "method", "number", "at"),
+    ("study", "stage", "task", "method", "number", "at"),
     [
-        ("quick", "dense", "digits-vgg", "dense", 0, "ratio 0"),
+        ("quick", "dense", "digits-vgg", "dense", 0, "whole"),
         ("quick", "channels", "digits-vgg", "sca", 1, "ratio 0.7"),
-        ("quick", "weights", "digits-vgg", "pq", 0, "density 0.316"),
-        ("quick", "tokens", "digits-spikformer", "learned", 1, "density 1, rho 0.5"),
+        ("quick", "weights", "digits-vgg", "pq", 0, "density 31.6 %"),
+        ("quick", "tokens", "digits-spikformer", "learned", 1, "rho 0.5"),
         ("small", "channels", "vgg9-cifar10", "sca-plus", 1, "ratio 0.7"),
     ],
 )
-def test_metrics_are_accuracy_parameters_and_synops(clone, study, stage, cell, method, number, at):
+def test_metrics_are_accuracy_parameters_and_synops(clone, study, stage, task, method, number, at):
     shown = json.loads(dvc(clone, "metrics", "show", "--json").stdout)[""]["data"]
-    found = shown[f"results/{study}/metrics.json"]["data"][cell][method][at]
-    made = [each[number] for each in points(study, stage, cell, method)]
+    found = shown[f"tables/{study}/runs.json"]["data"][task][method][at]
+    made = [each[number] for each in trials(study, stage, task, method)]
     assert len(made) == 3 and set(found) == {"accuracy_percent", "parameters", "synops_k"}
     assert found["accuracy_percent"] == pytest.approx(
         100 * fmean(each["accuracy"] for each in made), abs=1e-3
@@ -66,16 +66,16 @@ def test_every_training_has_its_learning_curve():
         "quick": ("dense", "channels", "baselines", "weights", "tokens"),
         "small": ("channels",),
     }.items():
-        curves = pd.read_csv(config.ROOT / "results" / study / "curves.csv")
+        curves = pd.read_csv(config.ROOT / "tables" / study / "runs.csv")
         for part in parts:
             for folder in (config.ROOT / "results" / study / part).iterdir():
                 record = json.loads((folder / "0.json").read_text())
                 named = (
-                    (curves["cell"] == record["cell"])
+                    (curves["task"] == record["task"])
                     & (curves["method"] == record["method"])
                     & (curves["seed"] == 0)
                 )
-                logs = [100 * epoch["validation"] for point in record["points"] for epoch in point["log"]]
+                logs = [100 * epoch["validation"] for trial in record["trials"] for epoch in trial["log"]]
                 assert curves.loc[named, "validation (%)"].to_list() == pytest.approx(logs, abs=1e-3), (
                     folder.name
                 )
@@ -92,9 +92,9 @@ def test_plots_are_shown_whole_and_leave_nothing_for_git(clone):
 
 
 def test_the_learning_curves_are_drawn_one_a_method_and_network(clone):
-    done = dvc(clone, "plots", "show", "--show-vega", "results/quick/curves.csv")
+    done = dvc(clone, "plots", "show", "--show-vega", "tables/quick/runs.csv")
     drawing = json.loads(done.stdout)
-    assert drawing["facet"]["row"]["field"] == "cell"
+    assert drawing["facet"]["row"]["field"] == "task"
     axes = drawing["spec"]["encoding"]
     assert [axes[name]["field"] for name in ("x", "y", "color", "detail")] == [
         "epoch",
@@ -102,6 +102,4 @@ def test_the_learning_curves_are_drawn_one_a_method_and_network(clone):
         "method",
         "at",
     ]
-    assert len(drawing["data"]["values"]) == len(
-        pd.read_csv(config.ROOT / "results" / "quick" / "curves.csv")
-    )
+    assert len(drawing["data"]["values"]) == len(pd.read_csv(config.ROOT / "tables" / "quick" / "runs.csv"))

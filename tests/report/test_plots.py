@@ -1,9 +1,11 @@
-"""Figures: the same picture gives the same bytes, no half file is left, methods can be told apart, axes are labelled."""
+"""Figures: the same picture gives the same bytes, no half file is left, methods can be told apart, axes
+have labels, and what is not trained yet is no error."""
 
 import ast
 import io
 import itertools
 import re
+import shutil
 from pathlib import Path
 
 import matplotlib
@@ -11,20 +13,19 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import nbformat
 import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from lib.report import plots
+from lib.report import draw, plots, results
 from lib.report.stats import interval
-from lib.settings import config
+from lib.settings import config, given
+from lib.settings.datasets import DATASETS, shown
 
 STUDIES = ["quick", *sorted(path.parent.name for path in config.ROOT.glob("studies/*/params.yaml"))]
-FIGURES = sorted(
-    path
-    for path in (config.ROOT / "notebooks" / "_code").glob("[23]*.py")
-    if "plots.finish(" in path.read_text()
-)
+FIGURES = sorted((config.ROOT / "notebooks").glob("[23]*_fig_*.ipynb"))
+EACH = pytest.mark.parametrize("notebook", FIGURES, ids=lambda path: path.stem)
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +42,10 @@ def table() -> pd.DataFrame:
 
 def drawn(label: str = "SCA"):
     fig, [ax] = plots.figure(80, 60)
-    plots.line(ax, table(), "ratio", "accuracy", "ratio", label, **plots.style("sca"))
+    draw.line(ax, table(), "ratio", "accuracy", "ratio", label, **plots.style("sca"))
     ax.set(xlabel="ratio of channels removed", ylabel="test accuracy")
     ax.legend()
-    plots.note(fig, "quick", 3)
+    plots.note(fig, "quick", "n = 3 seeds")
     return fig
 
 
@@ -125,14 +126,14 @@ def test_no_line_is_yellow_and_every_colour_is_of_the_palette():
 
 def test_a_line_shows_mean_interval_and_every_seed():
     fig, [ax] = plots.figure(80, 60)
-    plots.line(ax, table(), "ratio", "accuracy", "ratio", "SCA", **plots.style("sca"))
+    draw.line(ax, table(), "ratio", "accuracy", "ratio", "SCA", **plots.style("sca"))
     x, y = ax.containers[0].lines[0].get_data()
     assert list(x) == pytest.approx([0.5, 0.7])  # in order, whatever the order of the rows
-    shown = plots.over_seeds(table(), "ratio", "accuracy", "ratio")
+    means = draw.over_seeds(table(), "ratio", "accuracy", "ratio")
     for number, ratio in enumerate((0.5, 0.7)):
         mean, half = interval(table().set_index("ratio").loc[ratio, "accuracy"])
         assert y[number] == pytest.approx(mean)
-        assert shown["half"].iloc[number] == pytest.approx(half)
+        assert means["half"].iloc[number] == pytest.approx(half)
     marks = [len(c.get_offsets()) for c in ax.collections if isinstance(c, PathCollection)]
     assert marks == [6]
 
@@ -147,11 +148,11 @@ def test_panels_fill_the_page_and_none_is_empty(count, rows, columns):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_a_title_names_the_cell_and_says_simulated_where_events_are(study):
+def test_a_title_names_the_task_and_says_simulated_where_events_are(study):
     for name, task in config.load(study).tasks.items():
         title = plots.task_title(name, task)
-        assert all(part in title for part in (name, task.net, task.data))
-        assert ("simulated events" in title) == task.data.endswith("-sim")
+        assert all(part in title for part in (name, task.net, shown(task.data)))
+        assert ("simulated events" in title) == DATASETS[task.data].simulated
 
 
 @pytest.mark.parametrize("span", [1.3, 2, 3.9, 4, 6.9, 7, 15, 49, 51, 300])
@@ -159,20 +160,20 @@ def test_sizes_have_labels_that_do_not_touch(span):
     fig, axes = plots.panels(3)
     for ax, low in zip(axes, (1.1e3, 2.2e5, 6.1e6), strict=True):
         ax.plot([low, low * span], [0, 1])
-        plots.size_axis(ax)
+        draw.size_axis(ax)
         ax.set_ylabel("test accuracy (%)")
         assert (ax.get_xscale() == "log") == (span >= 4)
     fig.canvas.draw()
     for ax in axes:
         left, right = ax.get_xlim()
-        shown = [
+        ticks = [
             t
             for t in ax.get_xticklabels(which="both")
             if t.get_text() and left <= t.get_position()[0] <= right
         ]
-        boxes = [text.get_window_extent() for text in shown]
+        boxes = [text.get_window_extent() for text in ticks]
         assert len(boxes) >= 2 and all(a.x1 + 1 < b.x0 for a, b in itertools.pairwise(boxes)), [
-            t.get_text() for t in shown
+            t.get_text() for t in ticks
         ]
 
 
@@ -181,8 +182,8 @@ def test_one_legend_stands_above_all_axes():
     fig, axes = plots.panels(3)
     for ax in axes:
         for method in drawn:
-            plots.line(ax, table(), "ratio", "accuracy", "ratio", method, **plots.style(method))
-    plots.legend_above(fig, axes[0])
+            draw.line(ax, table(), "ratio", "accuracy", "ratio", method, **plots.style(method))
+    plots.legend_above(fig)
     fig.canvas.draw()
     [legend] = fig.legends
     assert [text.get_text() for text in legend.get_texts()] == drawn
@@ -192,7 +193,7 @@ def test_one_legend_stands_above_all_axes():
 
 def test_a_quick_figure_says_what_it_is():
     fig = plt.figure()
-    plots.note(fig, "quick", 3)
+    plots.note(fig, "quick", "n = 3 seeds")
     text = fig.get_supxlabel()
     assert "n = 3" in text and "95 %" in text and "not the papers' numbers" in text
 
@@ -205,49 +206,135 @@ def test_the_helper_finds_bare_axes():
     assert unlabelled(fig) == ["y of axes 0 (untitled)"]
 
 
-def looked_at(code: Path) -> tuple[list, list[str]]:
-    """Runs a notebook cell by cell: the values that the cells would show below themselves, and the names of those that left
-    a figure to pyplot, which a notebook would show as it is then."""
+def looked_at(notebook: Path) -> tuple[list, list[str]]:
+    """Runs a notebook cell by cell: the values that cells would show below themselves, and the cells that left a
+    figure to pyplot, which a notebook would show as it is then."""
     values, leaving, names = [], [], {}
-    for source in code.read_text().split("# %%\n"):
+    cells = nbformat.read(notebook, as_version=4).cells
+    for source in (cell.source for cell in cells if cell.cell_type == "code"):
         tree = ast.parse(source)
-        last = (
-            tree.body.pop()
-            if isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";")
-            else None
-        )
-        exec(compile(tree, code.name, "exec"), names)
-        values += [eval(compile(ast.Expression(last.value), code.name, "eval"), names)] if last else []
+        last = None
+        if isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";"):
+            last = tree.body.pop()
+        exec(compile(tree, notebook.name, "exec"), names)
+        if last:
+            values.append(eval(compile(ast.Expression(last.value), notebook.name, "eval"), names))
         leaving += [source] * bool(plt.get_fignums())
     return values, leaving
 
 
+@pytest.fixture
+def saved(monkeypatch) -> list:
+    """The figures that a notebook would save: (name, figure). Nothing is written."""
+    figures = []
+    monkeypatch.setattr(plots, "save", lambda fig, folder, name: figures.append((name, fig)))
+    return figures
+
+
+def said(fig) -> str:
+    return " ".join(text.get_text() for text in fig.texts)
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("code", FIGURES, ids=lambda path: path.stem)
-def test_a_committed_figure_is_labelled_and_shown_once_when_it_is_finished(code, monkeypatch):
-    """Draws the figure from the committed results, and saves nothing."""
-    saved, shown = [], []
-    monkeypatch.setattr(plots, "save", lambda fig, folder, name: saved.append(fig))
-    monkeypatch.setattr(plots, "display", shown.append)
-    values, leaving = looked_at(code)
-    assert saved and not list(itertools.chain.from_iterable(map(unlabelled, saved)))
-    for fig in saved:
-        assert re.search(r"n = \d+", " ".join(text.get_text() for text in fig.texts)), (
-            "the figure does not say n"
-        )
-    assert len(shown) == len(saved) and all(image.data.startswith(b"\x89PNG") for image in shown)
+@EACH
+def test_a_committed_figure_is_labelled_and_shown_once_when_it_is_finished(notebook, saved, monkeypatch):
+    """Draws the figure from the committed results."""
+    images = []
+    monkeypatch.setattr(plots, "display", images.append)
+    values, leaving = looked_at(notebook)
+    [(name, fig)] = saved
+    assert name == notebook.stem[len("20_fig_") :] and not unlabelled(fig)
+    assert "n = 3 seeds" in said(fig), "the figure does not say n"
+    assert len(images) == 1 and images[0].data.startswith(b"\x89PNG")
     assert not leaving
     assert all(value is None or isinstance(value, pd.DataFrame) for value in values), (
-        "end the task's last line with a semicolon"
+        "end the cell's last line with a semicolon"
     )
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """The quick study in progress: two seeds of the dense networks and of the first method of each stage."""
+    quick = config.load("quick")
+    study = quick.model_copy(update={"out": str(tmp_path_factory.mktemp("begun"))})
+    for stage in ("dense", "channels", "weights", "tokens"):
+        method = next(iter(quick.group(stage)))
+        for task in quick.tasks:
+            for seed in (0, 1):
+                there = quick.result_path(stage, task, method, seed)
+                here = study.result_path(stage, task, method, seed)
+                if there.exists():
+                    here.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(there, here)
+    return study
+
+
+@pytest.mark.filterwarnings("ignore")
+@EACH
+def test_a_figure_of_a_study_in_progress_is_drawn_and_says_how_far_it_is(notebook, saved, begun, monkeypatch):
+    """There are no ablations, baselines or tickets, and no method beside the first."""
+    monkeypatch.setattr(plots, "display", lambda image: None)
+    monkeypatch.setattr(given, "study", lambda **parameters: begun)
+    looked_at(notebook)
+    [(_, fig)] = saved
+    assert re.search(r"n = [02] of 3 seeds", said(fig)) and not unlabelled(fig)
+
+
+def test_a_figure_of_a_stage_without_results_says_so_in_one_line(begun):
+    found = results.table(begun)
+    with pytest.raises(
+        results.records.ResultsError, match="quick/ablate: nothing of digits-vgg has been trained"
+    ):
+        results.first(begun, found, "ablate")
+
+
+@EACH
+def test_no_figure_names_a_method(notebook):
+    """It draws those that params.yaml has."""
+    methods = set()
+    for study in map(config.load, STUDIES):
+        methods |= {*study.methods, *study.ablations, *study.baselines, *study.weights, *study.tokens}
+    cells = nbformat.read(notebook, as_version=4).cells
+    for cell in (cell for cell in cells if cell.cell_type == "code"):
+        words = {node.value for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Constant)}
+        assert not words & methods
+
+
+def test_methods_are_compared_at_the_largest_density_of_most():
+    rows = pd.DataFrame({"method": ["a", "a", "b", "b", "c"], "target density (%)": [40, 20, 20, 10, 40]})
+    assert results.common(rows) == 40
+    assert results.common(rows[rows["method"] != "c"]) == 20
+
+
+def test_accuracy_axes_have_one_scale_cut_just_above_100_percent():
+    fig, [left, right] = plots.figure(80, 60, 1, 2)
+    left.plot([0, 1], [50, 130])
+    right.plot([0, 1], [-20, 60])
+    draw.accuracy_axis(left, right)
+    assert left.get_ylim() == right.get_ylim() == (0, draw.TOP)
+    assert left.get_ylabel() == "test accuracy (%)"
+
+
+def test_what_is_not_there_is_not_drawn_and_has_no_legend():
+    fig, [ax] = plots.figure(80, 60)
+    empty = pd.DataFrame(columns=["ratio", draw.ACCURACY])
+    draw.line(ax, empty, "ratio", draw.ACCURACY, "ratio", "SCA", **plots.style("sca"))
+    draw.level(ax, empty, label="dense")
+    draw.star(ax, empty, "ratio")
+    plots.legend(ax)
+    assert not ax.has_data() and ax.get_legend() is None
 
 
 def test_what_is_shown_is_what_is_saved(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(plots, "display", shown.append)
     smoke = config.load("smoke").model_copy(update={"out": str(tmp_path)})
+    rows = pd.DataFrame(
+        {"stage": "dense", "task": "digits-vgg", "method": "dense", "variant": "", "at": "", "seed": [0]}
+    )
     fig = drawn()
-    plots.finish(fig, smoke, "accuracy")
+    plots.finish(fig, smoke, "accuracy", rows)
+    assert fig.get_suptitle() == "digits-vgg: vgg-digits on digits" and "n = 1 seed;" in said(fig)
     saved, [image] = plt.imread(smoke.figures / "accuracy.png"), shown
     assert (plt.imread(io.BytesIO(image.data)) == saved).all()
     assert saved.shape[1] > image.width == round(110 * 80 / 25.4), (
