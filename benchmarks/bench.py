@@ -1,11 +1,12 @@
-"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly.
-About a quarter of an hour on a quiet machine.
+"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly. About a quarter of an hour on
+a quiet machine.
 
 Writes results/benchmarks/cost.json, cost.md and profile.txt; `draw.py` makes the figure of them.
 """
 
 import json
-import platform
+import sys
+from pathlib import Path
 
 import epochs
 import memory
@@ -16,6 +17,10 @@ import steps
 import torch
 from timing import load, spread
 from tqdm import tqdm
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+from evidence import commit, made_by, processor
 
 from lib.core.files import ROOT, write_text
 from lib.settings.records import provenance, rounded
@@ -35,18 +40,20 @@ def main() -> None:
         bar.update()
         return found
 
-    rows = done(steps.train_steps()) | done(steps.inference())
+    rows = done(steps.training_rows()) | done(steps.inference_rows())
     epoch, parts = done(epochs.sca_epoch())
-    rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = (epoch, 1.2)
+    rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.2
     peaks = {what: memory.in_process(what) for what in ("plain", "compact")}
-    share = spread([peaks["compact"] / peaks["plain"]])
-    rows["peak memory of a compact epoch at 0.7 / plain dense"] = (share, 0.40)
-    profile = done(steps.profiled())
-    against = done(steps.against())
+    rows["peak memory of a compact epoch at 0.7 / plain dense"] = (
+        spread([peaks["compact"] / peaks["plain"]]),
+        0.40,
+    )
+    profile, against = done(steps.profiled()), done(steps.against())
     same = done(parity.pairs())
     made = {
         **provenance(torch.get_num_threads()),
-        "processor": platform.processor() or platform.machine(),
+        "commit": commit(),
+        "processor": processor(),
         "loads": loads,
         "batch": nets.BATCH,
         "T": nets.T,
@@ -61,8 +68,9 @@ def main() -> None:
         "parity": same,
     }
     write_text(FOLDER / "cost.json", json.dumps(rounded(record), indent=1) + "\n")
-    write_text(FOLDER / "cost.md", text(table, parts, peaks, same, made))
-    write_text(FOLDER / "profile.txt", profile)
+    head = made_by("python benchmarks/bench.py", "params.yaml and scikit-learn's digits")
+    write_text(FOLDER / "cost.md", head + text(table, parts, peaks, same, made))
+    write_text(FOLDER / "profile.txt", head + profile)
     print((FOLDER / "cost.md").read_text())
 
 
@@ -73,12 +81,10 @@ def text(table: list[dict], parts: dict, peaks: dict, same: list[dict], made: di
     ]
     return (
         f"VGG16, T = {made['T']}, batch {made['batch']}, {made['threads']} threads, {made['processor']}, "
-        f"torch {made['torch']}; load of the last minute, after each part: "
-        f"{', '.join(map(str, made['loads']))}.\n\n"
+        f"torch {made['torch']}; load of the last minute, after each part: {', '.join(map(str, made['loads']))}.\n\n"
         f"{rows.to_markdown(index=False, floatfmt='.3f')}\n\n"
         f"The SCA epoch: {epochs.STEPS} steps in {parts['epoch']:.1f} s, of it the update with its probes "
-        f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; "
-        f"expected share {parts['expected']:.3f}.\n"
+        f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; expected share {parts['expected']:.3f}.\n"
         f"Peak memory at batch {memory.SIZE}: plain {peaks['plain']:.0f} MiB, compact epoch with its update "
         f"{peaks['compact']:.0f} MiB.\n\n"
         f"Accuracy on the quick study's first task, against plain options, paired over seeds:\n\n"

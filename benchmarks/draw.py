@@ -6,8 +6,8 @@ import json
 import numpy as np
 from timing import spread
 
-from lib.core.files import ROOT
 from lib.report import plots
+from lib.settings.config import ROOT
 
 LABELS = {"T": "time steps T", "batch": "batch (images)", "width": "width (x VGG16's)"}
 
@@ -24,8 +24,8 @@ def main() -> None:
             slope = np.polyfit(np.log(x), np.log(middle), 1)[0]
             color, marker, line = plots.SEQUENCE[number]
             ax.errorbar(
-                x, middle, yerr=[middle - low, high - middle], color=color, marker=marker, linestyle=line,
-                capsize=2, label=f"{variant}: slope {slope:.2f}",
+                x, middle, yerr=[middle - low, high - middle], color=color, marker=marker, linestyle=line, capsize=2,
+                label=f"{variant}: slope {slope:.2f}",
             )  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel=label)
         ax.set_xticks(x, [f"{value:g}" for value in x], minor=False)

@@ -1,11 +1,11 @@
-"""A small study on local clusters of machines (raylets) with a core each: wall time at 1 and 2;
-a worker or a machine killed.
+"""A small study on local clusters of machines (raylets) with a core each: wall time at 1 and 2; a worker or a
+machine killed.
 
     python benchmarks/machines.py time worker machine          (any of these; a minute or two each;
     requirements-cluster.txt)
 
-Each run gets a repository of its own and starts from nothing;
-its results are compared with those of a plain `dvc repro`.
+Each run gets a repository of its own and starts from nothing; its results are compared with those of a plain
+`dvc repro`.
 """
 
 import os
@@ -27,7 +27,8 @@ TREES = ("lib", "notebooks", "studies", "tools", "results")
 FILES = ("params.yaml", "dvc.yaml", "dvc.lock", ".gitignore", ".dvcignore")
 PIPELINE = "studies/tiny/dvc.yaml"
 KEPT = {"methods": ("sca", "only-prune", "random"), "weights": ("pq",)}  # what the check asks for
-STAGES = ("check", "data", "dense", "channels", "weights", "fig-accuracy", "fig-density")
+STAGES = ("check", "code", "data", "dense", "channels", "weights")
+SHOWN = ("accuracy", "density")
 SEEDS = [0, 1]
 
 
@@ -51,8 +52,11 @@ def repository(folder: Path) -> Path:
     (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
     (folder / "build").mkdir()
     (folder / "studies" / "tiny").mkdir()
-    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    YAML(typ="safe").dump({"stages": {name: stages[name] for name in STAGES}}, folder / PIPELINE)
+    pipeline = YAML().load(ROOT / "dvc.yaml")  # in the order that names of stages follow
+    stages = {name: pipeline["stages"][name] for name in STAGES}
+    show = pipeline["stages"]["show"]
+    stages["show"] = {**show, "foreach": {name: show["foreach"][name] for name in SHOWN}}
+    YAML().dump({"vars": pipeline["vars"], "stages": stages}, folder / PIPELINE)
     YAML(typ="safe").dump(tiny(), folder / PIPELINE.replace("dvc", "params"))
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     return folder
@@ -89,8 +93,8 @@ def in_training(folder: Path) -> psutil.Process:
 
 
 def kill(folder: Path, whole_machine: bool) -> tuple[str, list[psutil.Process]]:
-    """SIGKILL to a worker in mid-training, or to the raylet above it;
-    returns its stage and what then ran below the worker."""
+    """SIGKILL to a worker in mid-training, or to the raylet above it; returns its stage and what then ran
+    below the worker."""
     worker = in_training(folder)
     below = worker.children(recursive=True)
     name = stage_of(worker)
@@ -115,8 +119,9 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
         assert process.wait() == 0, (folder / "build" / "cluster.log").read_text()
         seconds = time.monotonic() - started
         if killed:
-            left = f"{epochs(folder, key)} epochs were left to train"
-            print(f"  {killed} of {key} killed, {len(below)} processes with it; {left}")
+            print(
+                f"  {killed} of {key} killed, {len(below)} processes with it; {epochs(folder, key)} epochs were left to train"
+            )
         return seconds
     finally:
         cluster.shutdown()
@@ -125,10 +130,12 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
 def epochs(folder: Path, key: str) -> str:
     """Of a channels stage, as its last try's progress bars show them: how many it trained, of how many."""
     text = (folder / f"build/tiny-channels-{key}.ipynb").read_text()
-    # a bar may be there more than once
-    shown = dict(re.findall(r"seed (\d+): 100%\|[^|]*\| (\d+)/\2 ", text))
-    every = len(SEEDS) * tiny()["tasks"]["digits-vgg"]["train"]["epochs"]
-    return f"{sum(map(int, shown.values()))} of {every}"
+    shown = dict(
+        re.findall(r"seed (\d+): 100%\|[^|]*\| (\d+)/\2 ", text)
+    )  # a bar may be there more than once
+    return (
+        f"{sum(map(int, shown.values()))} of {len(SEEDS) * tiny()['tasks']['digits-vgg']['train']['epochs']}"
+    )
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -142,23 +149,22 @@ def compare(folder: Path, reference: dict[str, bytes]) -> str:
     ).stdout.strip()
     made = results(folder)
     equal = sum(made.get(name) == content for name, content in reference.items())
-    same = f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others"
-    return f"{same}; dvc status: {status}"
+    return f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others; dvc status: {status}"
 
 
 def main() -> None:
     runs = {"time": [(1, None), (2, None)], "worker": [(2, "worker")], "machine": [(2, "machine")]}
     with tempfile.TemporaryDirectory() as folder:
         plain = repository(Path(folder) / "plain")
-        os.environ["PYTHONPATH"] = str(plain)
-        started = time.monotonic()
+        os.environ["PYTHONPATH"], started = str(plain), time.monotonic()
         subprocess.run(["dvc", "repro", PIPELINE], cwd=plain, check=True, stdout=subprocess.DEVNULL)
         print(f"dvc repro: {time.monotonic() - started:.0f} s")
         for number, (machines, killed) in enumerate(one for name in sys.argv[1:] for one in runs[name]):
             copy = repository(Path(folder) / f"ray-{number}")
             seconds = on_ray(copy, machines, killed)
-            run = f"Ray, {machines} machine(s), {killed or 'nothing'} killed"
-            print(f"{run}: {seconds:.0f} s; {compare(copy, results(plain))}")
+            print(
+                f"Ray, {machines} machine(s), {killed or 'nothing'} killed: {seconds:.0f} s; {compare(copy, results(plain))}"
+            )
 
 
 if __name__ == "__main__":

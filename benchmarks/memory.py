@@ -1,8 +1,8 @@
 """Peak memory of an epoch, each in a process of its own: `python benchmarks/memory.py plain|compact` prints
 mebibytes (Linux).
 
-The compact one trains under uniform masks at 0.7 and then updates its structure,
-with probes of the whole network."""
+The compact one trains under uniform masks at 0.7 and then updates its structure, with probes of the whole
+network."""
 
 import json
 import subprocess
@@ -44,12 +44,15 @@ def compact_epoch():
     from lib import training
     from lib.settings import Method, Trial
 
-    for scored in (True, False):  # kernels are compiled here
-        our_step(size=2, width=1 / 16, scored=scored)()
+    (
+        our_step(size=2, width=1 / 16, scored=True)(),
+        our_step(size=2, width=1 / 16)(),
+    )  # kernels are compiled here
     data = splits(SIZE * STEPS)
     yield
-    method = Method(label="SCA", l1=3e-5, interval=1)
-    run = training.Run(data, task(SIZE, 3), Trial(ratio=0.7, method=method), seed=0)
+    run = training.Run(
+        data, task(SIZE, 3), Trial(ratio=0.7, method=Method(label="SCA", l1=3e-5, interval=1)), seed=0
+    )
     run.pruner.restore({**run.pruner.state(), "masks": uniform_masks(run.net, 0.7), "meter": None})
     run.net = run.pruner.trained
     run.optimizer = training.make_optimizer(run.net, run.task.train)

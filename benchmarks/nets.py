@@ -1,5 +1,5 @@
-"""The networks that are timed: VGG16 for 32x32 images, in the study's fast options;
-whole, or with channels really removed."""
+"""The networks that are timed: VGG16 for 32x32 images, in the study's fast options; whole, or with channels
+really removed."""
 
 import torch
 from sklearn.datasets import load_digits
@@ -16,13 +16,14 @@ FAST = Fast(neurons="compiled", static_once=True, channels_last=True, bf16=True)
 
 def images(count: int) -> tuple[Tensor, Tensor]:
     """scikit-learn's digits at CIFAR's size, repeated: uint8 [count, 3, 32, 32] and labels. What a step costs
-    does not depend on what the images show; which channels go, and so what a pruned epoch costs,
-    does a little."""
+    does not depend on what the images show; which channels go, and so what a pruned epoch costs, does a
+    little."""
     digits = load_digits()
     small = torch.from_numpy(digits.images * 255 / 16).to(torch.uint8)[:, None].expand(-1, 3, -1, -1)
     index = torch.arange(count) % len(small)
-    labels = torch.from_numpy(digits.target).long()
-    return small[index].repeat_interleave(4, 2).repeat_interleave(4, 3), labels[index]
+    return small[index].repeat_interleave(4, 2).repeat_interleave(4, 3), torch.from_numpy(
+        digits.target
+    ).long()[index]
 
 
 def batch(size: int = BATCH) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,11 @@
-"""Fast does not mean different: the quick study's first task, plain and with fast options,
-paired over seeds."""
+"""Fast does not mean different: the quick study's first task, plain and with fast options, paired over
+seeds."""
 
 from concurrent.futures import ProcessPoolExecutor
 
 from lib import data, measure, training
 from lib.report.stats import interval
-from lib.settings import DENSE, Fast, config
+from lib.settings import Fast, config
 
 SEEDS, RATIO = range(6), 0.5
 PLAIN = Fast(neurons="spikingjelly", static_once=False)
@@ -16,15 +16,14 @@ OPTIONS = {
 }
 
 
-def accuracy(variant: tuple[Fast, bool, int]) -> float:
+def accuracy(asked: tuple[Fast, bool, int]) -> float:
     """Test accuracy of one training; pruned: SCA's, else the dense one."""
-    fast, pruned, seed = variant
+    fast, pruned, seed = asked
     settings = config.load("quick")
     name = settings.grid.tasks[0]
     task = settings.tasks[name].model_copy(update={"fast": fast})
     training.set_up(settings.threads)
-    trials = settings.trials(name, "sca") if pruned else [DENSE]
-    trial = next(trial for trial in trials if trial.ratio in (RATIO, None))
+    trial = next(p for p in settings.trials(name, "sca") if p.ratio == RATIO) if pruned else None
     run = training.Run(data.open_or_prepare(settings, task.data), task, trial, seed)
     for _ in range(task.train.epochs):
         run.epoch()
@@ -32,15 +31,15 @@ def accuracy(variant: tuple[Fast, bool, int]) -> float:
 
 
 def pairs() -> list[dict]:
-    """Differences to plain in percentage points, mean and half width of the 95 % interval."""
-    variants = [
+    """Differences to plain in trials, mean and half width of the 95 % interval."""
+    asked = [
         (fast, pruned, seed)
         for fast in (PLAIN, *OPTIONS.values())
         for pruned in (False, True)
         for seed in SEEDS
     ]
     with ProcessPoolExecutor(2) as pool:
-        found = dict(zip(variants, pool.map(accuracy, variants), strict=True))
+        found = dict(zip(asked, pool.map(accuracy, asked), strict=True))
     rows = []
     for pruned in (False, True):
         plain = [100 * found[PLAIN, pruned, seed] for seed in SEEDS]
@@ -53,7 +52,7 @@ def pairs() -> list[dict]:
                     "training": f"SCA at {RATIO}" if pruned else "dense",
                     "options": name,
                     "plain (%)": interval(plain)[0],
-                    "difference (points)": mean,
+                    "difference (trials)": mean,
                     "± (95 %)": half,
                     "n": len(SEEDS),
                 }

@@ -1,6 +1,6 @@
 """The yardstick: VGG16 of `spikingjelly.activation_based` layers and neurons alone, trained as its own
-examples train: float32, the image repeated over T, mean of the outputs over T, SGD.
-Nothing of lib/ is in it."""
+examples train: float32, the image repeated over T, mean of the outputs over T, SGD. Nothing of lib/ is in
+it."""
 
 import torch
 import torch.nn.functional as F

@@ -1,5 +1,5 @@
-"""Steps side by side: training and inference, whole and pruned; what they cost against T, batch and width;
-a profile."""
+"""Steps side by side: training and inference, whole and pruned; what they cost against T, batch and width; a
+profile."""
 
 import plain
 import torch
@@ -30,14 +30,13 @@ def plain_step(size: int = BATCH, steps: int = T, width: float = 1.0):
 def our_step(
     net=None, size: int = BATCH, steps: int = T, width: float = 1.0, fast: Fast = FAST, scored: bool = False
 ):
-    net = net or vgg16(width, steps, fast)
-    one = batch(size)
+    net, one = net or vgg16(width, steps, fast), batch(size)
     optimizer = torch.optim.SGD(net.parameters(), **SGD)
     meter = ScoreMeter(net, "spike_abs_v") if scored else None
     return lambda kept=meter: training.train_epoch(net, [one], optimizer)
 
 
-def train_steps() -> dict:
+def training_rows() -> dict:
     """Ratios to the plain step."""
     whole = vgg16()
     variants = {"plain": plain_step(), "fast": our_step(), "scored": our_step(scored=True)}
@@ -55,7 +54,7 @@ def train_steps() -> dict:
     return rows
 
 
-def inference() -> dict:
+def inference_rows() -> dict:
     """Latency ratio of the small network, against what its operations and neurons would say."""
     whole, (x, _) = vgg16(), batch()
     nets = {"whole": whole} | {str(r): small(whole, r) for r in RATIOS[:2]}
@@ -93,8 +92,7 @@ def against() -> list[dict]:
 def profiled(r: float = 0.7, count: int = 5) -> str:
     """Where the time of a compact step goes."""
     step = our_step(small(vgg16(), r), scored=True)
-    step()
-    step()
+    step(), step()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(count):
             step()

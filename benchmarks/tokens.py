@@ -5,10 +5,16 @@ Writes results/benchmarks/tokens.csv and .md. A few minutes on 2 cores, nothing 
 """
 
 import re
+import sys
+from pathlib import Path
 
 import pandas as pd
 import torch
 from timing import interleaved, load, ratio
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+from evidence import made_by
 
 from lib import measure, models
 from lib.core.files import ROOT, write_text
@@ -59,18 +65,16 @@ def main() -> None:
             }
         )
     made = provenance(torch.get_num_threads())
-    table = pd.DataFrame(rows)
-    text = (
-        f"Spikformer-4-384, untrained, T = 4, batch {BATCH}, 32x32 images, float32, "
-        f"{made['threads']} threads, torch {made['torch']}; load of the last minute {before} before, "
-        f"{load()} after. The published throughput is of a trained network on a GPU. n: rounds, each with "
-        "every row once. At rho 0.9 the count is 1 % above the printed one; why is not known. "
-        "Written by `python benchmarks/tokens.py`.\n\n"
-        f"{table.to_markdown(index=False, floatfmt='.2f')}\n"
+    text = made_by("python benchmarks/tokens.py", "results/published.csv") + (
+        f"Spikformer-4-384, untrained, T = 4, batch {BATCH}, 32x32 images, float32, {made['threads']} threads, torch "
+        f"{made['torch']}; load of the last minute {before} before, {load()} after. The published throughput is of a "
+        "trained network on a GPU. n: rounds, each with every row once. At rho 0.9 the count is 1 % above the printed "
+        f"one; why is not known.\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.2f')}\n"
     )
-    folder = ROOT / "results" / "benchmarks"
-    write_text(folder / "tokens.csv", table.round(4).to_csv(index=False))
-    write_text(folder / "tokens.md", text)
+    write_text(
+        ROOT / "results" / "benchmarks" / "tokens.csv", pd.DataFrame(rows).round(4).to_csv(index=False)
+    )
+    write_text(ROOT / "results" / "benchmarks" / "tokens.md", text)
     print(text)
 
 

@@ -11,7 +11,7 @@ from lib import models, pruning
 from lib.pruning.tokens import recalibrate
 from lib.settings import Method, Prune, Task, Train, Trial
 
-__all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tests/spiking.py
+__all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tools/spiking.py
 CONVS = [f"conv{i}" for i in range(1, 8)]
 
 

@@ -16,19 +16,20 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-sys.path.insert(
-    0, str(Path(__file__).resolve().parent.parent)
-)  # the tree of this file, whichever one the environment knows
+# the tree of this file, whichever one the environment knows
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.report.results import write_text
-from lib.settings.config import ROOT
+from evidence import made_by
+
+from lib.core.files import ROOT, write_text
 
 TESTS = ("test_killed.py", "test_faults.py", "test_faults_files.py", "test_faults_repro.py")
-REPORT, TABLE = ROOT / "build" / "faults.xml", ROOT / "results" / "benchmarks" / "faults.md"
-HEAD = """What happens to running stages of the smoke study, and what comes of it: real processes, real signals. *Recovered*: no
-file was half-written, and the next run ended with the files (data, results, networks) of an unbroken run, byte for byte.
-Of {kills} times `kill -9`, {recovered} were recovered. Written by `python tools/faults.py`,
-in {minutes:.0f} minutes, two tests at a time.
+REPORT = ROOT / "build" / "faults.xml"
+TABLE = ROOT / "results" / "benchmarks" / "faults.md"
+HEAD = """What happens to running stages of the smoke study, and what comes of it: real processes, real signals.
+*Recovered*: no file was half-written, and the next run ended with the files (data, results, networks) of an
+unbroken run, byte for byte. Of {kills} times `kill -9`, {recovered} were recovered; it took {minutes:.0f}
+minutes, two tests at a time.
 
 """
 
@@ -44,7 +45,8 @@ def lost(values: list) -> str:
     seconds = [value for value in values if not isinstance(value, str)]
     if not seconds:
         return "; ".join(dict.fromkeys(values))
-    return f"what no finished epoch holds: {sum(seconds) / len(seconds):.1f} s of work on average, {max(seconds):.1f} at most"
+    mean = sum(seconds) / len(seconds)
+    return f"what no finished epoch holds: {mean:.1f} s of work on average, {max(seconds):.1f} at most"
 
 
 def shown(line: str) -> str:
@@ -82,7 +84,7 @@ def head(reports: list[Path], faults: pd.DataFrame) -> str:
 def run() -> int:
     """The tests' exit status. raises: SystemExit if they did not even start"""
     REPORT.unlink(missing_ok=True)
-    tests = [str(ROOT / "tests" / name) for name in TESTS]
+    tests = [str(ROOT / "tests" / "faults" / name) for name in TESTS]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "2", "--junit-xml", REPORT, *tests], cwd=ROOT
     )
@@ -95,9 +97,9 @@ def main() -> None:
     given = [Path(name) for name in sys.argv[1:]]
     status = 0 if given else run()
     faults = table(given or [REPORT])
-    write_text(
-        TABLE, head(given or [REPORT], faults) + faults.to_markdown(index=False, disable_numparse=True) + "\n"
-    )
+    first = made_by("python tools/faults.py", "the tests in tests/faults and studies/smoke/params.yaml")
+    text = faults.to_markdown(index=False, disable_numparse=True)
+    write_text(TABLE, f"{first}{head(given or [REPORT], faults)}{text}\n")
     sys.exit(status)
 
 

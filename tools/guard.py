@@ -1,10 +1,13 @@
-"""python tools/guard.py PARENT COMMAND...: runs a command, and ends all its processes as soon as process PARENT is gone.
+"""python tools/guard.py PARENT COMMAND...: runs a command, and ends all its processes as soon as process
+PARENT is gone.
 
-A worker of Ray may be killed, or end because its machine's raylet died: a kernel that went on after it would write beside the
-next try. Kernels are in no process group of papermill's, and see their parent's death only where `init` adopts them;
-so a process here adopts them (Linux: prctl), asks to be told of its own parent's death, and then kills whatever is below it.
+A worker of Ray may be killed, or end because its machine's raylet died: a kernel that went on after it would
+write beside the next try. Kernels are in no process group of papermill's, and see their parent's death only
+where `init` adopts them; so a process here adopts them (Linux: prctl), asks to be told of its own parent's
+death, and then kills whatever is below it.
 
-There are two such processes: a worker that ends in good order kills those right below it, and the dead clear nothing up.
+There are two such processes: a worker that ends in good order kills those right below it, and the dead clear
+nothing up.
 """
 
 import ctypes

@@ -1,5 +1,8 @@
-"""The yardstick of `make bench` is the same network as the study's, and the arithmetic of the table is right."""
+"""The yardstick of `make bench` is the same network as the study's, and the arithmetic of the table is
+right."""
 
+import re
+import subprocess
 import sys
 
 import pytest
@@ -32,6 +35,21 @@ def test_the_plain_network_is_the_studys_vgg16_without_the_study():
     assert sum(p.numel() for p in plain.vgg16().parameters()) == sum(
         p.numel() for p in nets.vgg16().parameters()
     )
+
+
+CITED = [*sorted((ROOT / "results" / "benchmarks").glob("*.[mt][dx]*")), ROOT / "results" / "equivalence.md"]
+
+
+@pytest.mark.parametrize("path", CITED, ids=lambda path: path.name)
+def test_what_is_cited_says_by_which_command_and_commit_it_was_made(path):
+    first = path.read_text().splitlines()[0]
+    said = re.fullmatch(r"Made by `python (\S+)`.*? commit ([0-9a-f]{7})(-dirty)?, .*from .+\.", first)
+    assert said and not said[3] and (ROOT / said[1]).exists(), first
+    known = subprocess.run(["git", "cat-file", "-e", f"{said[2]}^{{commit}}"], cwd=ROOT, capture_output=True)
+    shallow = subprocess.run(
+        ["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert known.returncode == 0 or shallow.stdout.strip() != "false"
 
 
 def test_a_plain_step_trains():

@@ -1,5 +1,5 @@
-"""Networks that spike, and feel every mask: what a proof of equivalence needs.
-For tools/equivalence.py and the tests."""
+"""Networks that spike, and feel every mask: what a proof of equivalence needs. For equivalence.py and the
+tests."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-sys.path.insert(
-    0, str(Path(__file__).resolve().parent.parent)
-)  # the tree of this file, whichever one the environment knows
+# the tree of this file, whichever one the environment knows
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib import models, pruning
 from lib.measure import firing, predict
@@ -25,8 +24,8 @@ def in_shape(name):
 
 
 def images(net, n, seed=1):
-    """Random images [n, C, H, W]; for an event network random event counts [T, n, 2, H, W].
-    In the net's precision."""
+    """Random images [n, C, H, W]; for an event network random event counts [T, n, 2, H, W]. In the net's
+    precision."""
     generator, dtype = torch.Generator().manual_seed(seed), next(net.parameters()).dtype
     if net.spec.get("events"):
         return torch.poisson(torch.full((net.T, n, *net.in_shape), 0.5), generator).to(dtype)
@@ -34,8 +33,8 @@ def images(net, n, seed=1):
 
 
 def spiking_net(name, shape, neuron="if", width=1.0, T=4, seed=0, dtype=torch.float64):
-    """A network with random BN, the running statistics of random images,
-    and weights large enough that every layer fires."""
+    """A network with random BN, the running statistics of random images, and weights large enough that every
+    layer fires."""
     torch.manual_seed(seed)
     net = models.build(name, 10, shape, T, neuron, width, events=name in EVENTS).to(dtype)
     gain = 2.0 if neuron == "lif" else 1.0
@@ -64,8 +63,8 @@ def settle(net, n=32):
 
 
 def random_masks(net, kept, seed=0):
-    """{site: bool [C]}; kept: fraction of each layer, or a number of channels,
-    the same in each layer or one a site."""
+    """{site: bool [C]}; kept: fraction of each layer, or a number of channels, the same in each layer or one
+    a site."""
     generator, masks = torch.Generator().manual_seed(seed), {}
     for name, size in pruning.prunable_channels(net).items():
         count = (
@@ -101,8 +100,8 @@ def flip_matters(net, site, bit, x, logits):
 
 
 def mask_alive(net, masks, n=16):
-    """The masks, after the net was masked by them, settled under them,
-    and checked to spike and to feel every one of them."""
+    """The masks, after the net was masked by them, settled under them, and checked to spike and to feel every
+    one of them."""
     pruning.apply_channel_masks(net, masks)
     settle(net, 2 * n)
     assert_alive(net, masks, n)

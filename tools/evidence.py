@@ -1,0 +1,26 @@
+"""What a file that a text cites says of itself: its command, commit, machine and inputs."""
+
+import platform
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def commit() -> str:
+    """What the working tree is at; `-dirty` if it holds changes that are not committed."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def processor() -> str:
+    cpus = Path("/proc/cpuinfo")  # Linux
+    lines = cpus.read_text().splitlines() if cpus.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def made_by(command: str, inputs: str) -> str:
+    """The first line of such a file, and an empty one. inputs: in words, what was read beside lib/"""
+    return f"Made by `{command}` at commit {commit()}, on {processor()}, from {inputs}.\n\n"
