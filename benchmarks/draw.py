@@ -24,8 +24,8 @@ def main() -> None:
             slope = np.polyfit(np.log(x), np.log(middle), 1)[0]
             color, marker, line = plots.SEQUENCE[number]
             ax.errorbar(
-                x, middle, yerr=[middle - low, high - middle], color=color, marker=marker, linestyle=line, capsize=2,
-                label=f"{variant}: slope {slope:.2f}",
+                x, middle, yerr=[middle - low, high - middle], color=color, marker=marker, linestyle=line,
+                capsize=2, label=f"{variant}: slope {slope:.2f}",
             )  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel=label)
         ax.set_xticks(x, [f"{value:g}" for value in x], minor=False)

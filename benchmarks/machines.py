@@ -119,9 +119,8 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
         assert process.wait() == 0, (folder / "build" / "cluster.log").read_text()
         seconds = time.monotonic() - started
         if killed:
-            print(
-                f"  {killed} of {key} killed, {len(below)} processes with it; {epochs(folder, key)} epochs were left to train"
-            )
+            left = f"{epochs(folder, key)} epochs were left to train"
+            print(f"  {killed} of {key} killed, {len(below)} processes with it; {left}")
         return seconds
     finally:
         cluster.shutdown()
@@ -149,7 +148,8 @@ def compare(folder: Path, reference: dict[str, bytes]) -> str:
     ).stdout.strip()
     made = results(folder)
     equal = sum(made.get(name) == content for name, content in reference.items())
-    return f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others; dvc status: {status}"
+    same = f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others"
+    return f"{same}; dvc status: {status}"
 
 
 def main() -> None:
@@ -162,9 +162,8 @@ def main() -> None:
         for number, (machines, killed) in enumerate(one for name in sys.argv[1:] for one in runs[name]):
             copy = repository(Path(folder) / f"ray-{number}")
             seconds = on_ray(copy, machines, killed)
-            print(
-                f"Ray, {machines} machine(s), {killed or 'nothing'} killed: {seconds:.0f} s; {compare(copy, results(plain))}"
-            )
+            run = f"Ray, {machines} machine(s), {killed or 'nothing'} killed"
+            print(f"{run}: {seconds:.0f} s; {compare(copy, results(plain))}")
 
 
 if __name__ == "__main__":
