@@ -6,8 +6,8 @@ import json
 import numpy as np
 from timing import spread
 
-from lib.core.files import ROOT
 from lib.report import plots
+from lib.settings.config import ROOT
 
 LABELS = {"T": "time steps T", "batch": "batch (images)", "width": "width (x VGG16's)"}
 

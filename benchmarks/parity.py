@@ -31,7 +31,7 @@ def accuracy(asked: tuple[Fast, bool, int]) -> float:
 
 
 def pairs() -> list[dict]:
-    """Differences to plain in trials, mean and half width of the 95 % interval."""
+    """Differences to plain in percentage points, mean and half width of the 95 % interval."""
     asked = [
         (fast, pruned, seed)
         for fast in (PLAIN, *OPTIONS.values())
@@ -52,7 +52,7 @@ def pairs() -> list[dict]:
                     "training": f"SCA at {RATIO}" if pruned else "dense",
                     "options": name,
                     "plain (%)": interval(plain)[0],
-                    "difference (trials)": mean,
+                    "difference (points)": mean,
                     "± (95 %)": half,
                     "n": len(SEEDS),
                 }

@@ -66,9 +66,10 @@ def main() -> None:
         )
     made = provenance(torch.get_num_threads())
     text = made_by("python benchmarks/tokens.py", "results/published.csv") + (
-        f"Spikformer-4-384, untrained, T = 4, batch {BATCH}, 32x32 images, float32, {made['threads']} threads, torch "
-        f"{made['torch']}; load of the last minute {before} before, {load()} after. The published throughput is of a "
-        "trained network on a GPU. n: rounds, each with every row once. At rho 0.9 the count is 1 % above the printed "
+        f"Spikformer-4-384, untrained, T = 4, batch {BATCH}, 32x32 images, float32, "
+        f"{made['threads']} threads, torch {made['torch']}; load of the last minute {before} before, "
+        f"{load()} after. The published throughput is of a trained network on a GPU. n: rounds, each with "
+        "every row once. At rho 0.9 the count is 1 % above the printed "
         f"one; why is not known.\n\n{pd.DataFrame(rows).to_markdown(index=False, floatfmt='.2f')}\n"
     )
     write_text(

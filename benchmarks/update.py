@@ -67,8 +67,9 @@ def main() -> None:
     trial = settings.trials(TASK, METHOD)[-1]
     made = records.provenance(settings.threads)
     text = made_by("python benchmarks/update.py", f"{settings.params} and CIFAR-10") + (
-        f"{TASK} of the study {STUDY}, {settings.methods[METHOD].label} at {trial.name}: validation accuracy (%), "
-        "mean ± half of the 95 % interval over seeds. *Measured anew*: statistics of batch normalisation from "
+        f"{TASK} of the study {STUDY}, {settings.methods[METHOD].label} at {trial.name}: validation "
+        "accuracy (%), mean ± half of the 95 % interval over seeds. *Measured anew*: statistics of batch "
+        "normalisation from "
         f"{BATCHES} training batches of the network that the update leaves. torch {made['torch']}.\n\n"
         f"{shown.to_markdown()}\n"
     )

@@ -29,10 +29,10 @@ MARK = {
 }  # in the environment of all that these tests start, and of all that those start
 STAGES = {  # the notebook and its parameters; tokens takes the network of dense for its teacher
     "data": ("10_prepare_data", {"name": "digits"}),
-    "dense": ("11_train_dense", {"cell": "digits-spikformer"}),
-    "channels": ("12_prune_channels", {"stage": "channels", "cell": "digits-vgg", "method": "sca"}),
-    "weights": ("13_rewire_weights", {"cell": "digits-vgg", "method": "pq"}),
-    "tokens": ("14_select_tokens", {"cell": "digits-spikformer", "method": "learned"}),
+    "dense": ("11_train_dense", {"task": "digits-spikformer"}),
+    "channels": ("12_prune_channels", {"stage": "channels", "task": "digits-vgg", "method": "sca"}),
+    "weights": ("13_rewire_weights", {"task": "digits-vgg", "method": "pq"}),
+    "tokens": ("14_select_tokens", {"task": "digits-spikformer", "method": "learned"}),
 }
 REFUSALS = (
     "ConfigError: ",
@@ -48,7 +48,7 @@ REFUSALS = (
 def copied(folder: Path) -> Path:
     """A repository of one's own, without data, results or builds."""
     for name in TREES:
-        left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "build", "data", "runs")
+        left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         shutil.copytree(config.ROOT / name, folder / name, ignore=left_out)
     shutil.copy(config.ROOT / "params.yaml", folder)
     (folder / "build").mkdir()
@@ -119,7 +119,7 @@ def hold(process: subprocess.Popen) -> list[psutil.Process]:
     return held
 
 
-def resume_prefix(held: list[psutil.Process]) -> None:
+def go_on(held: list[psutil.Process]) -> None:
     for one in held:
         with suppress(psutil.NoSuchProcess):
             one.resume()
@@ -131,7 +131,7 @@ def kill(process: subprocess.Popen, whom: str = "all") -> None:
     for one in {"all": held, "first": held[:1], "rest": held[1:] or held}[whom]:
         with suppress(psutil.NoSuchProcess):
             one.kill()
-    resume_prefix(held)
+    go_on(held)
     process.wait(PATIENCE)
     assert not left(held), "orphans go on"
 
@@ -199,7 +199,7 @@ def until(holds, process: subprocess.Popen) -> None:
 
 
 def checkpoint(folder: Path) -> Path | None:
-    return next(iter(folder.glob("build/resume/*/0.pt")), None)
+    return next(iter(folder.glob("build/resume/*.pt")), None)
 
 
 def epochs_kept(folder: Path) -> int:
@@ -235,7 +235,7 @@ def assert_whole(folder: Path) -> None:
         path = folder / "build" / "smoke" / name
         if path.name != "params-checked":  # a word that the stage `check` leaves
             READERS[path.suffix](path)
-    for path in folder.glob("build/resume/*/*.pt"):
+    for path in folder.glob("build/resume/*.pt"):
         load_tensors(path)
 
 

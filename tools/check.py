@@ -13,7 +13,6 @@ import torch
 
 from lib import models
 from lib.core.errors import ConfigError
-from lib.core.files import ROOT
 from lib.models import SpikingNet
 from lib.pruning import kept_count, prunable_channels
 from lib.pruning.schedules import exchanges, update_epochs
@@ -148,10 +147,10 @@ def place(study: Study, path: Path) -> None:
     """Raises ConfigError if a file of this repository names another: that study's results would be
     overwritten."""
     path = path.resolve()
-    named = {config.home(study.study), (ROOT / study.params).resolve()}
-    if path.is_relative_to(ROOT) and named != {path}:
+    named = {config.home(study.study), (config.ROOT / study.params).resolve()}
+    if path.is_relative_to(config.ROOT) and named != {path}:
         raise ConfigError(
-            f"study: {study.study}, params: {study.params}: this file is {path.relative_to(ROOT)}; "
+            f"study: {study.study}, params: {study.params}: this file is {path.relative_to(config.ROOT)}; "
             f"give the study the name of its folder, and the path of this file as its params"
         )
 

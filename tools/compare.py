@@ -14,7 +14,9 @@ from statistics import fmean, stdev
 # Rounding differs between CPUs and thread counts; in float32 it flips spikes, and 1,000 steps later the
 # network is another one, as if another seed had been drawn. So two means over seeds may differ by three
 # standard errors of such a difference, and by 0.05 where the seeds happen to agree.
-LEAST, ERRORS = 0.05, 3
+LEAST = 0.05
+ERRORS = 3
+KEYS = {"ratio": "ratio", "rho": "rho", "target_density": "density"}  # of a record -> as it is shown
 
 
 def committed(study: str, revision: str) -> dict[str, str]:
@@ -41,8 +43,8 @@ def accuracies(texts) -> dict[tuple, list[float]]:
     for record in map(json.loads, texts):
         for trial in record["trials"]:
             variant = ", ".join(f"{key} {value}" for key, value in trial.get("variant", {}).items())
-            asked = " ".join(f"{key} {trial[key]:g}" for key in ("ratio", "rho", "asked") if key in trial)
-            found[record["stage"], record["cell"], record["method"], asked, variant].append(trial["accuracy"])
+            asked = " ".join(f"{KEYS[key]} {trial[key]:g}" for key in KEYS if key in trial)
+            found[record["stage"], record["task"], record["method"], asked, variant].append(trial["accuracy"])
     return found
 
 

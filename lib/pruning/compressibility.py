@@ -33,7 +33,7 @@ def index(w: Tensor, active: Tensor, p: float, q: float) -> Tensor:
 
 
 def bound(index: Tensor, p: float, q: float, eta: float) -> Tensor:
-    """The share of active weights that must remain (B2): (1 + eta)^(-q/(q-p)) (1 - I)^(pq/(q-p)) in (0, 1]."""
+    """What share of active weights must remain (B2): (1 + eta)^(-q/(q-p)) (1 - I)^(pq/(q-p)) in (0, 1]."""
     return (1 + eta) ** (-q / (q - p)) * (1 - index) ** (p * q / (q - p))
 
 

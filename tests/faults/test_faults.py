@@ -24,7 +24,7 @@ from processes import (
     leftovers,
     made,
     refused,
-    resume_prefix,
+    go_on,
     said,
     start,
     trial,
@@ -83,7 +83,7 @@ def test_a_kernel_does_not_outlive_its_papermill(below, prepared, tmp_path, reco
         process, held = caught(folder, "channels", "stopped", 1, below)
         papermill, kernel = held[-2:]
         papermill.send_signal(signal.SIGTERM)
-        resume_prefix(held)
+        go_on(held)
         assert not left([kernel]), "the kernel goes on alone"
         process.kill()
         process.wait(PATIENCE)

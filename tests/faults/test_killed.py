@@ -15,7 +15,7 @@ from processes import (
     left,
     leftovers,
     made,
-    resume_prefix,
+    go_on,
     said,
     trial,
 )
@@ -54,7 +54,7 @@ def test_sigterm_ends_a_run_after_its_epoch_and_it_goes_on_from_there(prepared, 
         process, held = caught(folder, "channels", "stopped", 1, HEEDLESS)
         for one in held:
             one.send_signal(signal.SIGTERM)
-        resume_prefix(held)
+        go_on(held)
         assert process.wait(PATIENCE) == 1 and not left(held)
         [told] = [line for line in said(folder, "stopped").splitlines() if line.startswith("Stopped: ")]
         kept = epochs_kept(folder)

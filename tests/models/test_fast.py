@@ -19,8 +19,9 @@ COMPILED = pytest.param(
     "compiled",
     marks=pytest.mark.skipif(not shutil.which("g++"), reason="compiled kernels need a C++ compiler"),
 )
+SLOW = pytest.param("compiled", marks=[*COMPILED.marks, pytest.mark.slow])  # compiled anew for each layer
 SEEN = [
-    pytest.param("compiled", "spike_abs_v", marks=COMPILED.marks),
+    pytest.param("compiled", "spike_abs_v", marks=[*COMPILED.marks, pytest.mark.slow]),
     *(("spikingjelly", name) for name in ACTIVITY_SCORES),
 ]
 PLAIN = Fast(neurons="spikingjelly", static_once=False)
@@ -111,7 +112,7 @@ def trained(name, fast, steps=4):
     return net, meter.mean()
 
 
-@pytest.mark.parametrize("option", [COMPILED if option == "compiled" else option for option in OPTIONS])
+@pytest.mark.parametrize("option", [SLOW if option == "compiled" else option for option in OPTIONS])
 @pytest.mark.parametrize("name", NETS)
 def test_an_option_trains_every_tensor_to_the_same_value(name, option):
     (plain, scores), (fast, found) = trained(name, PLAIN), trained(name, OPTIONS[option])

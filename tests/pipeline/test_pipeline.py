@@ -101,7 +101,6 @@ def test_a_study_of_ones_own_has_the_stages_of_the_quick_one(clone, stages, tmp_
         text = text.replace(f"\n{old}", f"\n{new}")
     (folder / "params.yaml").write_text(text)
     monkeypatch.setattr(config, "ROOT", root)
-    monkeypatch.setattr(check, "ROOT", root)
     check.check(folder / "params.yaml")
     own = {each.name: each for each in found_in(root).values() if each.pipeline == "studies/mine/dvc.yaml"}
     assert own.keys() == stages.keys()

@@ -103,8 +103,8 @@ def test_a_method_is_refused_only_if_it_never_prunes(tmp_path, monkeypatch):
     content = changed("tasks.digits-vgg.prune.warmup", 19)
     check.check(written(tmp_path, content))
     content["tasks"]["digits-vgg"]["prune"]["warmup"] = 20
-    content["methods"] = {"soft": {"label": "soft", "mode": "soft"}, **content["methods"]}
-    assert "sca (frozen) would never prune" in refusal(tmp_path, monkeypatch, content)
+    content["methods"]["a-soft-one"] = {"label": "soft", "mode": "soft"}  # it comes first, and passes
+    assert "only-prune (frozen) would never prune" in refusal(tmp_path, monkeypatch, content)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def read(document: dict, folder) -> config.Study:
 
 
 def test_what_is_kept_is_the_grid(document, tmp_path):
-    assert document["grid"]["cells"] == []
+    assert document["grid"]["tasks"] == []
     study = read(document, tmp_path)
     assert study.grid.made_by == "0123abc"
     smoke = config.load("smoke").grid
@@ -38,8 +38,8 @@ def test_what_is_kept_is_the_grid(document, tmp_path):
 
 
 def test_what_is_kept_is_checked_as_any_grid(document, tmp_path):
-    document["grid"]["kept"]["cells"] = ["no-such-cell"]
-    with pytest.raises(ConfigError, match="no-such-cell"):
+    document["grid"]["kept"]["tasks"] = ["no-such-task"]
+    with pytest.raises(ConfigError, match="no-such-task"):
         read(document, tmp_path)
 
 
