@@ -81,10 +81,12 @@ def text(table: list[dict], parts: dict, peaks: dict, same: list[dict], made: di
     ]
     return (
         f"VGG16, T = {made['T']}, batch {made['batch']}, {made['threads']} threads, {made['processor']}, "
-        f"torch {made['torch']}; load of the last minute, after each part: {', '.join(map(str, made['loads']))}.\n\n"
+        f"torch {made['torch']}; load of the last minute, after each part: "
+        f"{', '.join(map(str, made['loads']))}.\n\n"
         f"{rows.to_markdown(index=False, floatfmt='.3f')}\n\n"
         f"The SCA epoch: {epochs.STEPS} steps in {parts['epoch']:.1f} s, of it the update with its probes "
-        f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; expected share {parts['expected']:.3f}.\n"
+        f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; "
+        f"expected share {parts['expected']:.3f}.\n"
         f"Peak memory at batch {memory.SIZE}: plain {peaks['plain']:.0f} MiB, compact epoch with its update "
         f"{peaks['compact']:.0f} MiB.\n\n"
         f"Accuracy on the quick study's first task, against plain options, paired over seeds:\n\n"

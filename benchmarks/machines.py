@@ -120,7 +120,8 @@ def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
         seconds = time.monotonic() - started
         if killed:
             print(
-                f"  {killed} of {key} killed, {len(below)} processes with it; {epochs(folder, key)} epochs were left to train"
+                f"  {killed} of {key} killed, {len(below)} processes with it; "
+                f"{epochs(folder, key)} epochs were left to train"
             )
         return seconds
     finally:
@@ -149,7 +150,10 @@ def compare(folder: Path, reference: dict[str, bytes]) -> str:
     ).stdout.strip()
     made = results(folder)
     equal = sum(made.get(name) == content for name, content in reference.items())
-    return f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others; dvc status: {status}"
+    return (
+        f"{equal} of {len(reference)} results equal, byte for byte, and {len(made) - equal} others; "
+        f"dvc status: {status}"
+    )
 
 
 def main() -> None:
@@ -163,7 +167,8 @@ def main() -> None:
             copy = repository(Path(folder) / f"ray-{number}")
             seconds = on_ray(copy, machines, killed)
             print(
-                f"Ray, {machines} machine(s), {killed or 'nothing'} killed: {seconds:.0f} s; {compare(copy, results(plain))}"
+                f"Ray, {machines} machine(s), {killed or 'nothing'} killed: {seconds:.0f} s; "
+                f"{compare(copy, results(plain))}"
             )
 
 

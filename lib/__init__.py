@@ -1,4 +1,5 @@
-"""A reproducible study of pruning deep spiking neural networks. Arrows point one way: a wing imports those above it.
+"""A reproducible study of pruning deep spiking neural networks. Arrows point one way: a wing imports those
+above it.
 
 core/         needs nothing of ours
   errors        what a user is told, in one line
@@ -31,7 +32,7 @@ measure/      what a network is and costs, read off the network itself
   activity, synapses, choosing, cost, size, evaluate; report: all of it
 training/     one loop for every method
   steps, run, fit, warmup, checkpoint, distributed, distillation, baselines, pictures
-report/       results in one flat table, what they say, how they are drawn; needs core and settings, never torch
+report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch
   results, stats, claims, findings, published, plots
 """
 

@@ -84,7 +84,8 @@ def main() -> None:
             f"error: the fresh results differ from the committed ones by more than chance; worst: {wrong}"
         )
     print(
-        f"{len(fresh)} results of study {study} agree with {revision} within max({LEAST}, {ERRORS} standard errors)"
+        f"{len(fresh)} results of study {study} agree with {revision} "
+        f"within max({LEAST}, {ERRORS} standard errors)"
     )
 
 

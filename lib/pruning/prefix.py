@@ -11,8 +11,8 @@ from lib.settings import Method, Rewiring, Select, Task, Tickets, Trial
 
 
 class Prefix(NamedTuple):
-    """start: what tells this beginning from others of the same task and seed; epochs: how many of it other trials can share;
-    marks: earlier epochs at whose end the pruner takes something down"""
+    """start: what tells this beginning from others of the same task and seed; epochs: how many of it other
+    trials can share; marks: earlier epochs at whose end the pruner takes something down"""
 
     start: dict
     epochs: int
@@ -20,7 +20,8 @@ class Prefix(NamedTuple):
 
 
 def prefix(task: Task, trial: Trial) -> Prefix | None:
-    """None: nobody else begins like this trial. A student's is that of its own recipe, from its teacher on."""
+    """None: nobody else begins like this trial. A student's is that of its own recipe, from its teacher
+    on."""
     method = trial.method
     recipe = task.student if trains_student(trial) else task.train
     dense = {"student": trains_student(trial), "selector": trial.selector, "l1": recipe.l1}
@@ -44,7 +45,8 @@ def trains_student(trial: Trial) -> bool:
 
 
 def before_listening(task: Task, method: Method) -> int:
-    """Activity is listened to over the last interval before an update; weights are read at the update itself."""
+    """Activity is listened to over the last interval before an update; weights are read at the update
+    itself."""
     soft = method.mode == "soft"
     updates = update_epochs(task.train.epochs, task.prune.warmup, method.interval, soft, method.stop)
     if not updates:

@@ -58,7 +58,8 @@ def trials(study: Study, task: str) -> list[Trial]:
 
 
 def train(job: Job, run: Run, warm: WarmUp, seed: int) -> None:
-    """Trains a new run as far as a warm-up goes, its structure unchanged, and keeps what forks from it need."""
+    """Trains a new run as far as a warm-up goes, its structure unchanged, and keeps what forks from it
+    need."""
     run.pruner.updates = []
     label = f"warm-up, {warm.trial.name}, seed {seed}"
     for epoch in tqdm(range(1, warm.epochs[-1] + 1), desc=label, unit="epoch"):

@@ -1,4 +1,5 @@
-"""tools/compare.py: fresh results against the committed ones, within a tolerance that is wide of another CPU's rounding."""
+"""tools/compare.py: fresh results against the committed ones, within a tolerance that is wide of another
+CPU's rounding."""
 
 import importlib.util
 import json

@@ -1,4 +1,5 @@
-"""docs/extend.md, followed word by word in a copy of this tree: what it says to add is added, and each recipe runs."""
+"""docs/extend.md, followed word by word in a copy of this tree: what it says to add is added, and each
+recipe runs."""
 
 import json
 import os
@@ -47,7 +48,8 @@ def follow(root: Path, text: str) -> set[str]:
 
 def notebook(blocks: list[str]) -> dict:
     cells = [
-        {"cell_type": "code", "id": f"c{n}", "execution_count": None, "outputs": [], "source": block, "metadata": {}}
+        {"cell_type": "code", "id": f"c{n}", "source": block, "outputs": [], "metadata": {}}
+        | {"execution_count": None}
         for n, block in enumerate(blocks)
     ]
     cells[0]["metadata"] = {"tags": ["parameters"]}
@@ -66,13 +68,15 @@ def tree(tmp_path):
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            left_out = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, tmp_path / name, symlinks=True, ignore=left_out)
         else:
             shutil.copy2(source, tmp_path / name)
     (tmp_path / "build").mkdir()
     rng = np.random.default_rng(0)
-    images = {f"{part}_x": rng.integers(0, 256, (60, 1, 12, 12), dtype=np.uint8) for part in ("train", "test")}
-    labels = {f"{part}_y": np.repeat(np.arange(3), 20) for part in ("train", "test")}
+    parts = ("train", "test")
+    images = {f"{part}_x": rng.integers(0, 256, (60, 1, 12, 12), dtype=np.uint8) for part in parts}
+    labels = {f"{part}_y": np.repeat(np.arange(3), 20) for part in parts}
     (tmp_path / "raw").mkdir()
     np.savez(tmp_path / "raw" / "my-images.npz", **images, **labels)
     return tmp_path
@@ -81,7 +85,8 @@ def tree(tmp_path):
 def run(root: Path, command: str) -> str:
     paths = {"PYTHONPATH": str(root), "SNN_DATA": str(root / "raw"), "OMP_NUM_THREADS": "1"}
     paths["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(command, shell=True, cwd=root, capture_output=True, text=True, env=os.environ | paths)
+    env = os.environ | paths
+    done = subprocess.run(command, shell=True, cwd=root, capture_output=True, text=True, env=env)
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout
 
@@ -91,7 +96,7 @@ def run(root: Path, command: str) -> str:
 def test_a_recipe_touches_two_files_of_code_and_runs(title, tree):
     text = recipe(title)
     changed = follow(tree, text)
-    assert sorted(changed - {"studies/smoke/params.yaml"}).__len__() == 2
+    assert len(changed - {"studies/smoke/params.yaml"}) == 2
     run(tree, "python tools/check.py studies/smoke/params.yaml")
     for command in commands(text):
         run(tree, command)

@@ -18,9 +18,7 @@ from tools import notebook_code
 
 FOLDER = config.ROOT / "notebooks"
 ALL = sorted(FOLDER.glob("*.ipynb"))
-RUN = [
-    path for path in ALL if path.name[0] in "123"
-]  # DVC runs them; 0x are to read
+RUN = [path for path in ALL if path.name[0] in "123"]  # DVC runs them; 0x are to read
 EACH = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 EACH_RUN = pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 

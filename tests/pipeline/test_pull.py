@@ -1,4 +1,5 @@
-"""`dvc pull` and `dvc checkout` without a word more, in a clone, after the quick study alone was run and pushed."""
+"""`dvc pull` and `dvc checkout` without a word more, in a clone, after the quick study alone was run and
+pushed."""
 
 import os
 import shutil
@@ -23,7 +24,8 @@ def ran(folder: Path, *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def pushed(tmp_path_factory) -> Path:
-    """A clone in which the quick study's data and networks are files made by hand, entered into dvc.lock and pushed."""
+    """A clone in which the quick study's data and networks are files made by hand, entered into dvc.lock
+    and pushed."""
     root = tmp_path_factory.mktemp("pull") / "study"
     listed = ran(config.ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(
         "\0"

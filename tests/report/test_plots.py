@@ -207,8 +207,8 @@ def test_the_helper_finds_bare_axes():
 
 
 def looked_at(notebook: Path) -> tuple[list, list[str]]:
-    """Runs a notebook cell by cell: the values that cells would show below themselves, and the cells that left a
-    figure to pyplot, which a notebook would show as it is then."""
+    """Runs a notebook cell by cell: the values that cells would show below themselves, and the cells that
+    left a figure to pyplot, which a notebook would show as it is then."""
     values, leaving, names = [], [], {}
     cells = nbformat.read(notebook, as_version=4).cells
     for source in (cell.source for cell in cells if cell.cell_type == "code"):
