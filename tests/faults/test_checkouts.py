@@ -70,7 +70,7 @@ def refused(done, clones) -> bool:
     [
         ("notebooks", ["-c", WHERE]),
         ("notebooks", ["-m", "tools.check"]),
-        ("notebooks/_code", ["-c", "from lib import config"]),
+        ("studies/small", ["-c", "from lib.settings import config"]),
         (".", ["benchmarks/parity.py"]),
     ],
 )

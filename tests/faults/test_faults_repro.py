@@ -1,4 +1,5 @@
-"""Faults of `make repro` itself: DVC, papermill and kernels together, on a part of the smoke study in a repository."""
+"""Faults of `make repro` itself: DVC, papermill and kernels together, on a part of the smoke study in a
+repository."""
 
 import os
 import random
@@ -109,7 +110,8 @@ def finish(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> tuple[Path, float]:
-    """The repository after an unbroken `make repro`, which is not to be touched, and the seconds that it took."""
+    """The repository after an unbroken `make repro`, which is not to be touched, and the seconds that it
+    took."""
 
     def run(folder: Path) -> None:
         started = time.monotonic()
@@ -189,7 +191,8 @@ def test_prepared_data_that_changed_are_noticed_and_made_anew(copy, finished, re
 
 
 def test_half_a_dvc_lock_is_told_in_a_line(copy, finished, record_property):
-    """A bare `dvc repro` writes it in place: a `kill -9` in that moment leaves a part. `make repro` does not: test_repro.py."""
+    """A bare `dvc repro` writes it in place: a `kill -9` in that moment leaves a part. `make repro` does not:
+    test_repro.py."""
     with trial(record_property, "dvc.lock cut short, as by a kill of a bare `dvc repro`") as noted:
         lock = (copy / PIPELINE).with_suffix(".lock")
         content = lock.read_text()

@@ -6,18 +6,19 @@ import pytest
 
 from lib.settings import config
 
-CACHES = ("__pycache__", ".ipynb_checkpoints", "*.egg-info", ".*_cache", "cache", "tmp")
+MADE = {".venv", ".git", "build", "runs", "data"}  # at the root
+CACHES = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.egg-info", ".*_cache", "cache", "tmp")
+
+
+def left_out(folder: str, names: list[str]) -> set[str]:
+    return CACHES(folder, names) | (MADE if Path(folder) == config.ROOT else set())
 
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory) -> Path:
     """A copy of what git keeps or would keep, as a repository of its own."""
     folder = tmp_path_factory.mktemp("clone") / "study"
-    left_out = shutil.ignore_patterns(".venv", ".git", "build", "runs", "data", *CACHES)
     shutil.copytree(config.ROOT, folder, ignore=left_out, symlinks=True)
-    shutil.copytree(
-        config.ROOT / "lib" / "data", folder / "lib" / "data", ignore=left_out, dirs_exist_ok=True
-    )
     (folder / "build").mkdir()
     (folder / "build" / ".gitkeep").touch()
     subprocess.run(["git", "init", "--quiet", folder], check=True)

@@ -49,7 +49,8 @@ def lab(clone, tmp_path_factory):
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    added = f"--no-browser --allow-root --port={port} --IdentityProvider.token=test --LabApp.expose_app_in_browser=True"
+    added = f"--no-browser --allow-root --port={port} --IdentityProvider.token=test"
+    added += " --LabApp.expose_app_in_browser=True"
     home = tmp_path_factory.mktemp("home")  # no settings of whoever runs this
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     where = {"HOME": str(home), "PATH": path, "PYTHONPATH": str(clone), "OMP_NUM_THREADS": "1"}
@@ -119,7 +120,8 @@ def below(cell, kind: str) -> list:
 
 def set_parameter(page, old: str, new: str) -> None:
     """In the first code cell, as somebody types it."""
-    first = "[...window.jupyterapp.shell.currentWidget.content.model.cells].find(cell => cell.type === 'code').sharedModel"
+    cells = "[...window.jupyterapp.shell.currentWidget.content.model.cells]"
+    first = f"{cells}.find(cell => cell.type === 'code').sharedModel"
     page.evaluate(
         f"text => {{ {first}.setSource({first}.getSource().replace(text.old, text.new)) }}",
         {"old": old, "new": new},

@@ -24,16 +24,17 @@ def ran(folder: Path, *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def pushed(tmp_path_factory) -> Path:
-    """A clone in which the quick study's data and networks are files made by hand, entered into dvc.lock
-    and pushed."""
+    """A clone in which the quick study's data and networks are files made by hand, entered into dvc.lock and
+    pushed."""
     root = tmp_path_factory.mktemp("pull") / "study"
     listed = ran(config.ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(
         "\0"
     )
     for name in filter(None, listed):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(config.ROOT / name, root / name)
+        shutil.copy(config.ROOT / name, root / name, follow_symlinks=False)
     ran(root, "git", "init", "--quiet")
+    ran(root, sys.executable, "tools/notebook_code.py", "build/code/quick")
     with Repo(root) as repo:
         outs = [out for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml" for out in stage.outs]
         for path in (Path(out.fs_path) for out in outs if not Path(out.fs_path).exists()):
@@ -57,7 +58,7 @@ def test_what_was_never_run_is_not_missed(pushed, tmp_path, command):
     said = ran(clone, sys.executable, "-m", "dvc", command)
     assert "WARNING" not in said and "small" not in said and "paper" not in said, said
     made = {path.relative_to(pushed) for path in pushed.glob("runs/quick/*/*/0/net.pt")}
-    assert len(made) > 40 and made == {
+    assert len(made) > 10 and made == {
         path.relative_to(clone) for path in clone.glob("runs/quick/*/*/0/net.pt")
     }
     assert list(clone.glob("data/quick/*.npz"))
