@@ -1,4 +1,5 @@
-"""Stages of the smoke study as real processes in a tree of their own: started as dvc.yaml does, killed, and looked at after."""
+"""Stages of the smoke study as real processes in a tree of their own: started as dvc.yaml does, killed, and
+looked at after."""
 
 import json
 import os
@@ -101,7 +102,8 @@ def refused(folder: Path, stage: str, name: str, below: tuple[str, ...] = ()) ->
 
 
 def family(process: subprocess.Popen) -> list[psutil.Process]:
-    """The process and all below it: papermill and the kernel that it started, which is no member of its process group."""
+    """The process and all below it: papermill and the kernel that it started, which is no member of its
+    process group."""
     try:
         return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -109,7 +111,8 @@ def family(process: subprocess.Popen) -> list[psutil.Process]:
 
 
 def hold(process: subprocess.Popen) -> list[psutil.Process]:
-    """Stops it and all below it where they are, so that what they have made can be looked at; returns them."""
+    """Stops it and all below it where they are, so that what they have made can be looked at; returns
+    them."""
     held = []
     while len(found := family(process)) > len(held):
         held = found
@@ -139,8 +142,10 @@ def kill(process: subprocess.Popen, whom: str = "all") -> None:
 def killed(
     begin: Callable, seconds: float, chance: random.Random, whom: str = "all", anew: Callable = lambda: None
 ) -> float:
-    """Kills the run that `begin` starts at a random moment of so many seconds; returns when it began. If it ends before that,
-    `anew` takes back what it has made, and the next one has half the time: some moment is early enough on any machine."""
+    """Kills the run that `begin` starts at a random moment of so many seconds; returns when it began. If it
+    ends before that,
+    `anew` takes back what it has made, and the next one has half the time: some moment is early enough on
+    any machine."""
     while True:
         begun, process = time.time(), begin()
         time.sleep(chance.uniform(0, seconds))
@@ -154,7 +159,8 @@ def killed(
 
 
 def caught(folder: Path, stage: str, name: str, epochs: int, below: tuple[str, ...] = ()) -> tuple:
-    """A stage that is held where it has kept so many epochs and no more: the process, and all that `hold` holds."""
+    """A stage that is held where it has kept so many epochs and no more: the process, and all that `hold`
+    holds."""
     for _ in range(20):
         process = start(folder, stage, name, below)
         until(lambda: epochs_kept(folder) >= epochs, process)
@@ -287,7 +293,8 @@ def unbroken(tmp_path_factory, *stages: str) -> Unbroken:
 
 @contextmanager
 def trial(record_property, fault: str):
-    """For the table of tools/faults.py: a try, and if nothing fails, a recovery, with what the block notes in the dict."""
+    """For the table of tools/faults.py: a try, and if nothing fails, a recovery, with what the block notes
+    in the dict."""
     record_property("tried", fault)
     noted = {}
     yield noted

@@ -1,4 +1,5 @@
-"""Two clones, an environment that knows the first: what starts in the second acts on it, or refuses in a line."""
+"""Two clones, an environment that knows the first: what starts in the second acts on it, or refuses in a
+line."""
 
 import os
 import shutil

@@ -1,4 +1,5 @@
-"""tools/cluster.py on a tiny pipeline of shell stages: what is handed to Ray, what is refused, and a killed worker.
+"""tools/cluster.py on a tiny pipeline of shell stages: what is handed to Ray, what is refused, and a killed
+worker.
 
 Only the tests that start a cluster need Ray; they are skipped where it is not installed.
 """
@@ -173,12 +174,14 @@ def test_a_refusal_is_final_and_anything_else_is_tried_again(repository, said, k
 @linux
 @pytest.mark.parametrize("killed", ["parent", "guard"])
 def test_nothing_outlives_a_guard_or_the_process_that_started_it(tmp_path, killed):
-    """Not even what has left its process group and lost its parent, as a kernel does whose papermill is killed.
+    """Not even what has left its process group and lost its parent, as a kernel does whose papermill is
+    killed.
 
     The guard: a worker of Ray that ends in good order kills what is right below it.
     """
     command = f"(setsid sleep {PATIENCE} & echo $! > pid; mv pid written) & sleep {PATIENCE}"
-    starter = "import os, subprocess, sys; subprocess.run([sys.executable, sys.argv[1], str(os.getpid()), *sys.argv[2:]])"
+    starter = "import os, subprocess, sys; own = str(os.getpid()); "
+    starter += "subprocess.run([sys.executable, sys.argv[1], own, *sys.argv[2:]])"
     process = psutil.Popen([sys.executable, "-c", starter, tool.GUARD, "sh", "-c", command], cwd=tmp_path)
     wait_for(tmp_path / "written")
     below = process.children(recursive=True)
@@ -240,7 +243,8 @@ def test_what_does_not_need_a_failed_stage_goes_on(repository, address):
 
 @linux
 def test_a_stage_whose_worker_is_killed_is_run_again_and_not_beside_itself(repository, address):
-    """The first try leaves the id of its shell's parent (the inner guard) and a process that nothing else would end."""
+    """The first try leaves the id of its shell's parent (the inner guard) and a process that nothing else
+    would end."""
     first = f"setsid sleep {PATIENCE} & echo $PPID $! > pids; mv pids first; wait"
     slow = f"test ${{item.seed}} = 1 -o -e first || {{ {first}; }}; {COMMAND}"
     (repository / "dvc.yaml").write_text(PIPELINE.replace(COMMAND, json.dumps(slow)))

@@ -1,6 +1,8 @@
-"""One training on two devices equals one process that normalises two ghost batches; in float64, on networks that spike.
+"""One training on two devices equals one process that normalises two ghost batches; in float64, on networks
+that spike.
 
-Real processes, joined by gloo. All cases run in one pair of them: starting up takes longer than any training here.
+Real processes, joined by gloo. All cases run in one pair of them: starting up takes longer than any
+training here.
 """
 
 import shutil
@@ -18,7 +20,7 @@ from torch import multiprocessing
 from lib import models, training
 from lib.core import collectives
 from lib.core.errors import ConfigError
-from lib.measure import firing, hits
+from lib.measure import firing
 from lib.pruning import channels
 from lib.pruning.tokens import recalibrate
 from lib.settings import Fast, Rewire, Select, TokenTickets, Trial
@@ -90,7 +92,8 @@ def teacher(splits):
 
 
 def two_ghosts(T):
-    """F.batch_norm of [T * BATCH, ...] where each half of the images has statistics of its own, the running ones their mean."""
+    """F.batch_norm of [T * BATCH, ...] where each half of the images has statistics of its own, the running
+    ones their mean."""
     plain = F.batch_norm
 
     def normalise(x, mean, var, weight, bias, training, momentum, eps):

@@ -1,6 +1,7 @@
-"""Faults that happen to real processes, on the smoke study: what is kept, what the user is told, and that the next run ends
-with the files of an unbroken one. `python tools/faults.py` makes a table of it and of test_killed.py (in short, for
-`make test`), test_faults_files.py (disks and files) and test_faults_repro.py (`make repro`)."""
+"""Faults that happen to real processes, on the smoke study: what is kept, what the user is told, and that
+the next run ends
+with the files of an unbroken one. `python tools/faults.py` makes a table of it and of test_killed.py (in
+short, for `make test`), test_faults_files.py (disks and files) and test_faults_repro.py (`make repro`)."""
 
 import os
 import random
@@ -19,12 +20,12 @@ from processes import (
     checkpoint,
     copied,
     finish,
+    go_on,
     killed,
     left,
     leftovers,
     made,
     refused,
-    go_on,
     said,
     start,
     trial,
@@ -45,7 +46,8 @@ KILLS = ("all", "first", "all", "rest")  # of one stage, one after another
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_stage_killed_again_and_again_ends_as_an_unbroken_one(seed, every_stage, tmp_path, record_property):
-    """Twenty kills, from data preparation to the last JSON: each run takes up what the killed ones before it have left."""
+    """Twenty kills, from data preparation to the last JSON: each run takes up what the killed ones before
+    it have left."""
     chance, folder, expected = random.Random(seed), copied(tmp_path / "tree"), {}
     for stage in STAGES:
         with ExitStack() as trials:
@@ -70,14 +72,18 @@ def test_a_stage_killed_again_and_again_ends_as_an_unbroken_one(seed, every_stag
 # ---------------------------------------------------------------- SIGTERM
 
 
-SUBREAPER = "import ctypes, subprocess, sys, time; ctypes.CDLL(None).prctl(36, 1); subprocess.run(sys.argv[1:]); time.sleep(30)"
+SUBREAPER = """import ctypes, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1)
+subprocess.run(sys.argv[1:])
+time.sleep(30)"""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 @pytest.mark.parametrize("below", [(), (sys.executable, "-c", SUBREAPER)], ids=["init", "subreaper"])
 def test_a_kernel_does_not_outlive_its_papermill(below, prepared, tmp_path, record_property):
-    """SIGTERM to papermill alone, which dies of it; under systemd or SLURM another process than init adopts the kernel."""
+    """SIGTERM to papermill alone, which dies of it; under systemd or SLURM another process than init adopts
+    the kernel."""
     with trial(record_property, "SIGTERM to papermill alone") as noted:
         folder = copied(tmp_path / "tree")
         process, held = caught(folder, "channels", "stopped", 1, below)

@@ -1,5 +1,5 @@
-"""Disks that refuse, and files that something has changed: what is kept, what the user is told, and that the next run ends with
-the files of an unbroken one."""
+"""Disks that refuse, and files that something has changed: what is kept, what the user is told, and that
+the next run ends with the files of an unbroken one."""
 
 import os
 import re
@@ -22,8 +22,11 @@ EPOCHS = config.load("smoke").tasks["digits-vgg"].train.epochs
 
 # ---------------------------------------------------------------- disks that refuse
 
-LIMITED = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (90_000,) * 2); os.execvp(sys.argv[1], sys.argv[1:])"
-INSIDE = """keep=$(mktemp -d) && cp -r "$0/." "$keep" && {mount} && {{ cp -r "$keep/." "$0" 2> /dev/null; "$@"; code=$?
+LIMITED = """import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (90_000,) * 2)
+os.execvp(sys.argv[1], sys.argv[1:])"""
+INSIDE = """keep=$(mktemp -d) && cp -r "$0/." "$keep" && {mount} && {{
+cp -r "$keep/." "$0" 2> /dev/null; "$@"; code=$?
 cp -r "$0" build/seen; rm -rf "$keep"; exit $code; }}"""
 MOUNTS = {
     "full": 'mount -t tmpfs -o size={size} none "$0"',
@@ -32,8 +35,8 @@ MOUNTS = {
 
 
 def mounted(folder, place: str, kind: str, size: str = "") -> tuple[str, ...]:
-    """A command that sees a small or a read-only file system at `place` and no other process does; it needs no privileges.
-    What is there at its end is copied to build/seen."""
+    """A command that sees a small or a read-only file system at `place` and no other process does; it needs
+    no privileges. What is there at its end is copied to build/seen."""
     (folder / place).mkdir(parents=True, exist_ok=True)
     inside = INSIDE.format(mount=MOUNTS[kind].format(size=size))
     return ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inside, place)

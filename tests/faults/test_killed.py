@@ -1,5 +1,5 @@
-"""A run stopped by `kill -9` or by SIGTERM goes on from its last epoch when it is started again, and ends with the very same
-files. Sixty kills more, and the other faults: test_faults.py."""
+"""A run stopped by `kill -9` or by SIGTERM goes on from its last epoch when it is started again, and ends
+with the very same files. Sixty kills more, and the other faults: test_faults.py."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ from processes import (
     copied,
     epochs_kept,
     finish,
+    go_on,
     kill,
     left,
     leftovers,
     made,
-    go_on,
     said,
     trial,
 )

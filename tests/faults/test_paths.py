@@ -1,4 +1,5 @@
-"""Where the paths that a user gives may lead: homes and variables in them, and links out of the repository."""
+"""Where the paths that a user gives may lead: homes and variables in them, and links out of the
+repository."""
 
 import os
 import shutil

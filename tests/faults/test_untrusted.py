@@ -41,7 +41,8 @@ def mark(tmp_path) -> Path:
 
 
 def bombs(mark: Path) -> dict[str, bytes]:
-    """Files that execute something if they are unpickled: by torch, as torch wrote them long ago, and plain ones."""
+    """Files that execute something if they are unpickled: by torch, as torch wrote them long ago, and plain
+    ones."""
     made = {"plain": pickle.dumps(Bomb(mark))}
     for name, settings in (("zip", {}), ("legacy", {"_use_new_zipfile_serialization": False})):
         file = io.BytesIO()
@@ -105,7 +106,8 @@ INNOCENT = f"{FOLDER}/data_batch_1"
 
 
 def entries(outside: str) -> dict[str, list[tarfile.TarInfo]]:
-    """Ways out of the folder that an archive is unpacked in; outside: an absolute path that must not be made."""
+    """Ways out of the folder that an archive is unpacked in; outside: an absolute path that must not be
+    made."""
 
     def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
         made = tarfile.TarInfo(name)

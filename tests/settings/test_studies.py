@@ -82,22 +82,14 @@ def test_a_task_takes_a_training_step(study, task, method):
 
 
 def test_every_task_that_is_planned_or_run_is_stepped():
-    asked = {
-        (name, task) for name, s in STUDIES.items() for grid in grids(s).values() for task in grid.tasks
-    }
+    asked = {(name, task) for name, s in STUDIES.items() for grid in grids(s).values() for task in grid.tasks}
     assert asked <= set(TASKS)
     rewired = {
-        (name, task)
-        for name, s in STUDIES.items()
-        for grid in grids(s).values()
-        for task in grid.rewired
+        (name, task) for name, s in STUDIES.items() for grid in grids(s).values() for task in grid.rewired
     }
     assert rewired and {(study, task, "pq") for study, task in rewired} <= set(STEPPED)
     selected = {
-        (name, task)
-        for name, s in STUDIES.items()
-        for grid in grids(s).values()
-        for task in grid.selected
+        (name, task) for name, s in STUDIES.items() for grid in grids(s).values() for task in grid.selected
     }
     assert selected and {(study, task, "learned") for study, task in selected} <= set(STEPPED)
     assert {"quick", "smoke", "small", "paper"} <= set(STUDIES)
