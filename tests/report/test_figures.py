@@ -1,4 +1,4 @@
-"""The notebooks that draw figures: labelled axes, one figure each, from whatever a study has trained so far."""
+"""The notebooks that draw figures: labelled axes, one figure each, from what a study has trained so far."""
 
 import ast
 import re
