@@ -15,7 +15,7 @@ from IPython import get_ipython
 
 from lib.core.errors import pick
 from lib.settings import config
-from lib.settings.grid import STAGES
+from lib.settings.grid import STAGES, WARMUPS
 from lib.settings.study import Study
 from lib.settings.task import Task
 from lib.settings.trial import Trial
@@ -93,11 +93,12 @@ def job(*stages: str, **given) -> Job:
     settings = study(**given)
     stage = given.get("stage", stages[0])
     pick(dict.fromkeys(stages), stage, "stage")
-    needs = STAGES[stage].needs
+    needs = STAGES[WARMUPS.get(stage, stage)].needs
     fit = [name for name, task in settings.tasks.items() if all(getattr(task, field) for field in needs)]
     pick(dict.fromkeys(fit), given["task"], f"task of stage {stage} in study {settings.study}")
     method = given.get("method", "dense")
-    pick(settings.group(stage), method, f"method of stage {stage} in study {settings.study}")
+    methods = {"dense": None} if stage in WARMUPS else settings.group(stage)
+    pick(methods, method, f"method of stage {stage} in study {settings.study}")
     return Job(settings, stage, given["task"], method)
 
 

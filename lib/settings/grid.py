@@ -26,6 +26,7 @@ STAGES = {
     "weights": Stage("rewired", "weights", ("rewire", "densities")),
     "tokens": Stage("selected", "tokens", ("student", "rhos", "densities")),
 }
+WARMUPS = {"warmup": "dense", "warmup-students": "tokens"}  # stage -> a stage that goes on from it
 
 
 def commits(value: str) -> str:

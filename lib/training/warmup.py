@@ -12,10 +12,11 @@ from typing import NamedTuple
 from tqdm.auto import tqdm
 
 from lib.core.tensors import load_tensors, save_tensors
+from lib.data import Splits
 from lib.pruning.prefix import prefix
 from lib.settings import STAGES, Study, Trial
 from lib.settings.given import Job
-from lib.training import checkpoint
+from lib.training import checkpoint, distillation
 from lib.training.run import Run
 
 RECIPE = {"data", "augment", "net", "neuron", "T", "width", "train", "fast"}  # of a task
@@ -29,12 +30,12 @@ class WarmUp(NamedTuple):
     epochs: list[int]
 
 
-def plan(study: Study, task: str, students: bool) -> list[WarmUp]:
-    """What two trials or more of a task share. students: those from a teacher on, or the others."""
+def plan(job: Job) -> list[WarmUp]:
+    """What two trials or more of a task share: from a teacher on, if the stage is that of the students."""
     alike = defaultdict(list)
-    for trial in trials(study, task):
-        begun = prefix(study.tasks[task], trial)
-        if begun and begun.start["student"] == students:
+    for trial in trials(job.settings, job.task):
+        begun = prefix(job.recipe, trial)
+        if begun and begun.start["student"] == (job.stage == "warmup-students"):
             alike[json.dumps(begun.start, sort_keys=True)].append((begun, trial))
     planned = []
     for members in alike.values():
@@ -43,9 +44,8 @@ def plan(study: Study, task: str, students: bool) -> list[WarmUp]:
             continue
         kept = {min(begun.epochs, shared) for begun, _ in members}
         kept |= {mark for begun, _ in members for mark in begun.marks}
-        begun, trial = min(
-            members, key=lambda member: member[1].method is not None
-        )  # the dense one, if there
+        dense = [member for member in members if member[1].method is None]
+        begun, trial = (dense or members)[0]
         planned.append(WarmUp(begun.start, trial, sorted(epoch for epoch in kept if 0 < epoch <= shared)))
     return planned
 
@@ -57,15 +57,46 @@ def trials(study: Study, task: str) -> list[Trial]:
     return [trial for method in methods for trial in study.trials(task, method)]
 
 
-def train(job: Job, run: Run, warm: WarmUp, seed: int) -> None:
-    """Trains a new run as far as a warm-up goes, its structure unchanged, and keeps what forks from it
-    need."""
+def train(job: Job, splits: Splits) -> dict[tuple[int, int], Run]:
+    """Trains the warm-ups of a job, {(seed, number of the warm-up): run}, structure unchanged, and keeps what
+    forks from them need; a stopped one goes on from its last epoch."""
+    runs = {}
+    wanted = set()
+    for number, warm in enumerate(plan(job)):
+        for seed in job.settings.grid.seeds:
+            files = {epoch: path(job, warm.start, seed, epoch) for epoch in warm.epochs}
+            runs[seed, number] = begin(job, splits, warm.trial, seed)
+            advance(runs[seed, number], files, f"warm-up {number}, {warm.trial.name}, seed {seed}")
+            wanted |= set(files.values())
+    kept = folder(job, job.stage == "warmup-students")
+    kept.mkdir(parents=True, exist_ok=True)
+    for old in set(kept.iterdir()) - wanted:
+        old.unlink()  # of other settings or other code
+    return runs
+
+
+def begin(job: Job, splits: Splits, trial: Trial, seed: int) -> Run:
+    """A run that will not change its network, from the beginning that a trial has."""
+    if job.stage == "warmup-students":
+        teacher = distillation.teacher(job.settings, splits, job.task, seed)
+        run = distillation.make(splits, job.recipe, trial, seed, teacher)
+    else:
+        run = Run(splits, job.recipe, trial, seed)
     run.pruner.updates = []
-    label = f"warm-up, {warm.trial.name}, seed {seed}"
-    for epoch in tqdm(range(1, warm.epochs[-1] + 1), desc=label, unit="epoch"):
+    return run
+
+
+def advance(run: Run, files: dict[int, Path], label: str) -> None:
+    """Trains to the last epoch of `files`, and writes there what the run is at the end of each."""
+    last = max(files)
+    kept = checkpoint.ROOT / "build" / "resume" / files[last].name
+    run.resume(kept)
+    for _ in tqdm(range(len(run.log), last), desc=label, unit="epoch"):
         run.epoch()
-        if epoch in warm.epochs:
-            save_tensors(run.trunk(), path(job, warm.start, seed, epoch))
+        if len(run.log) in files:
+            save_tensors(run.trunk(), files[len(run.log)])
+        run.checkpoint(kept)
+    checkpoint.clear(kept)
 
 
 def fork(job: Job, run: Run, seed: int) -> None:

@@ -52,6 +52,7 @@ def job(monkeypatch, tmp_path):
     """Of a study whose one task is TASK; warm-ups are kept in a folder of the test's own."""
     study = config.load("smoke")
     monkeypatch.setattr(warmup, "folder", lambda job, students: tmp_path)
+    monkeypatch.setattr(warmup.checkpoint, "ROOT", tmp_path)
     return Job(
         study.model_copy(update={"tasks": {"tiny": TASK}, "out": str(tmp_path)}), "dense", "tiny", "dense"
     )
@@ -85,7 +86,8 @@ def test_a_fork_is_an_unbroken_run(name, splits, job, monkeypatch):
     kept = sorted({*begun.marks, begun.epochs})
     assert begun.epochs == shared
     like = DENSE if begun.start == prefix(TASK, DENSE).start else trial
-    warmup.train(job, Run(splits, TASK, like, 0), warmup.WarmUp(begun.start, like, kept), 0)
+    files = {epoch: warmup.path(job, begun.start, 0, epoch) for epoch in kept}
+    warmup.advance(warmup.begin(job, splits, like, 0), files, name)
     forked = Run(splits, TASK, trial, 0)
     warmup.fork(job, forked, 0)
     assert len(forked.log) == shared
@@ -95,6 +97,34 @@ def test_a_fork_is_an_unbroken_run(name, splits, job, monkeypatch):
             run.epoch()
     assert bits(forked) == bits(unbroken)
     assert forked.pruner.history or trial is DENSE
+
+
+def test_a_stopped_warm_up_goes_on(splits, job, monkeypatch, tmp_path):
+    files = {epoch: tmp_path / f"{epoch}.pt" for epoch in (1, 3)}
+    stopped = warmup.begin(job, splits, DENSE, 0)
+    monkeypatch.setattr(stopped, "epoch", stop_after(stopped, 2))
+    with pytest.raises(KeyboardInterrupt):
+        warmup.advance(stopped, files, "stopped")
+    assert files[1].exists() and not files[3].exists()
+    again = warmup.begin(job, splits, DENSE, 0)
+    warmup.advance(again, files, "again")
+    unbroken = warmup.begin(job, splits, DENSE, 0)
+    for _ in range(3):
+        unbroken.epoch()
+    assert bits(again) == bits(unbroken) and files[3].exists()
+    assert not list((tmp_path / "build" / "resume").glob("*.pt"))
+
+
+def stop_after(run: Run, epochs: int):
+    """The run's own `epoch`, until it has trained so many."""
+    train = run.epoch
+
+    def epoch():
+        if len(run.log) == epochs:
+            raise KeyboardInterrupt
+        train()
+
+    return epoch
 
 
 def test_without_a_warm_up_a_run_begins_at_the_beginning(splits, job, monkeypatch):
@@ -116,7 +146,7 @@ def test_activity_is_listened_to_over_the_last_interval_alone(splits):
 
 def test_the_plan_holds_what_two_trials_share_and_nothing_else():
     study = config.load("quick")
-    planned = {str(warm.start): warm for warm in warmup.plan(study, "digits-vgg", students=False)}
+    planned = {str(warm.start): warm for warm in warmup.plan(Job(study, "warmup", "digits-vgg", "dense"))}
     dense = planned[str({"student": False, "selector": None, "l1": study.tasks["digits-vgg"].train.l1})]
     assert dense.trial is DENSE
     updates = study.tasks["digits-vgg"].prune
@@ -135,7 +165,7 @@ def test_the_plan_holds_what_two_trials_share_and_nothing_else():
 
 def test_students_share_a_warm_up_of_their_own():
     study = config.load("quick")
-    planned = warmup.plan(study, "digits-spikformer", students=True)
+    planned = warmup.plan(Job(study, "warmup-students", "digits-spikformer", "dense"))
     assert {str(warm.start["selector"]) for warm in planned} == {"None", str({"rho": 0.7, "rule": "learned"})}
     assert all(warm.start["student"] for warm in planned)
-    assert not warmup.plan(study, "digits-vgg", students=True)
+    assert not warmup.plan(Job(study, "warmup-students", "digits-vgg", "dense"))
