@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lib.core.files import whole
+from lib.core.files import atomic_write
 from lib.report import results
 from lib.settings import Task
 from lib.settings.config import Study
@@ -186,7 +186,7 @@ def save(fig: Figure, folder: Path, name: str) -> Path:
     Returns the SVG's path.
     """
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        with whole(folder / f"{name}.{kind}") as beside:
+        with atomic_write(folder / f"{name}.{kind}") as beside:
             fig.savefig(beside, format=kind, metadata=metadata)
     return folder / f"{name}.svg"
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from lib.core.errors import ConfigError, explain
 from lib.core.files import ROOT
+from lib.settings import Study
 from lib.settings.datasets import DATASETS, shown
 
 PATH = ROOT / "results" / "published.csv"
@@ -118,6 +119,16 @@ def read(path: Path = PATH) -> pd.DataFrame:
     if wrong:
         raise PublishedError(f"{path.name}: {'; '.join(wrong)}")
     return pd.DataFrame([row.model_dump() for row in rows], columns=columns).astype({"T": "Int64"})
+
+
+def granularity(study: Study, stage: str, method: str) -> str:
+    """What a method of ours removes, in the words of the published rows."""
+    if stage != "tokens":
+        return {"dense": "", "channels": "channel", "weights": "weight"}[stage]
+    chosen = study.tokens[method]
+    if chosen.kind == "select":
+        return "token"
+    return "weight+token" if chosen.rho else "weight"
 
 
 def beside(table: pd.DataFrame, data: str, networks: list[str]) -> tuple[str, pd.DataFrame]:

@@ -14,13 +14,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from lib.settings import STAGES, config
+from lib.settings.grid import WARMUPS
 from lib.training import checkpoint
 from tools import check
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 PARAMS = [config.ROOT / "params.yaml", *sorted(config.ROOT.glob("studies/*/params.yaml"))]
 # what the notebooks of a stage may import; `show`: never torch
-WINGS = {stage: checkpoint.WINGS for stage in STAGES}
+WINGS = {stage: checkpoint.WINGS for stage in (*STAGES, *WARMUPS)}
 WINGS |= {"data": ("core", "settings", "data"), "show": ("core", "settings", "report")}
 
 
@@ -180,7 +181,8 @@ def test_every_committed_output_stays_in_git_and_survives_a_failure(clone, every
     assert set(done.stdout.splitlines()) == outs.keys() - kept
     assert all(path.startswith(("results/", "figures/", "tables/")) for path in kept)
     text = (clone / "dvc.yaml").read_text()
-    assert text.count("persist: true") == text.count("cache: false, persist: true")
+    stopped = text.count("{persist: true}")  # a warm-up that was stopped goes on from what it has kept
+    assert stopped == 2 and text.count("persist: true") == text.count("cache: false, persist: true") + stopped
 
 
 # ---------------------------------------------------------------- what stages read
@@ -243,8 +245,7 @@ def parameters(notebook: str) -> list[str]:
 
 def test_every_parameter_of_a_notebook_is_passed_by_name_and_as_a_name(runs, stages):
     """Papermill only warns of an unknown name; one that is not passed keeps the smoke study's value; and it
-    guesses
-    types: -p x 1e-3 is a number, -p x true a bool."""
+    guesses types: -p x 1e-3 is a number, -p x true a bool."""
     for name, notebook in runs.items():
         passed = re.findall(r" -p (\w+) (\S+)", stages[name].command)
         assert sorted(key for key, _ in passed) == parameters(notebook), name

@@ -61,7 +61,7 @@ def test_what_is_not_a_number_is_refused_and_the_old_file_stays(value, tmp_path)
 def test_a_failure_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "run.json"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), files.whole(path) as beside:
+    with pytest.raises(KeyboardInterrupt), files.atomic_write(path) as beside:
         beside.write_text("ne")
         assert path.read_text() == "old"
         raise KeyboardInterrupt
@@ -71,7 +71,7 @@ def test_a_failure_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_a_new_file_appears_whole_in_a_folder_that_was_not_there(tmp_path):
     path = tmp_path / "a" / "b" / "run.json"
-    with files.whole(path) as beside:
+    with files.atomic_write(path) as beside:
         beside.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"

@@ -143,7 +143,7 @@ def test_compiled_neurons_are_refused_where_nothing_compiles(tmp_path, monkeypat
 )
 def test_a_share_to_exchange_out_of_its_range_is_refused_before_the_first_stage(share, said, monkeypatch):
     check.check(ROOT / "params.yaml")
-    late = lambda progress, regrow: regrow if progress < 0.9 else share  # noqa: E731
+    late = lambda progress, regrow: regrow if progress < 0.8 else share  # noqa: E731
     monkeypatch.setitem(REGROW_SCHEDULES, "decay", late)
     told = f"weights.rigl.exchange_schedule decay, update .* {said}; it must return"
     with pytest.raises((CriterionError, ConfigError), match=told):
