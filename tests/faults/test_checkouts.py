@@ -19,6 +19,7 @@ NAMES = (
     "notebooks",
     "results",
     "studies",
+    "tables",
     "dvc.yaml",
     "params.yaml",
     "pyproject.toml",
@@ -113,7 +114,7 @@ def test_pytest_tests_the_tree_it_stands_in(clones, start):
     tests = clones[1] / "tests"
     tests.mkdir(exist_ok=True)
     (tests / "test_where.py").write_text(
-        f"from lib import config\n\ndef test(): assert str(config.ROOT) == {str(clones[1])!r}\n"
+        f"from lib.settings import config\n\ndef test(): assert str(config.ROOT) == {str(clones[1])!r}\n"
     )
     for folder in (clones[1], tests):
         done = start(

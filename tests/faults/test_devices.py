@@ -6,25 +6,27 @@ training here.
 """
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 import torch
 import torch.nn.functional as F
-from filelock import FileLock
 from helpers import make_net, task_of, trial_of
+from processes import shared
 from torch import multiprocessing
 
 from lib import models, training
 from lib.core import collectives
 from lib.core.errors import ConfigError
-from lib.measure import firing
+from lib.measure import count_correct, firing
 from lib.pruning import channels
 from lib.pruning.tokens import recalibrate
-from lib.settings import Fast, Rewire, Select, TokenTickets, Trial
+from lib.settings import DENSE, Fast, Rewire, Select, TokenTickets, Trial
 from lib.training import distillation, distributed
+from lib.training import run as loop
 
 EPOCHS, BATCH, IMAGES = 4, 32, 96  # 32: probes of 16 images at most are a device's share, too
 PLAIN = Fast(static_once=False)  # of the reference: all T steps are seen
@@ -75,7 +77,7 @@ def make(name, splits, fast):
         )
     if name in REWIRED:
         return Lively(splits, task, Trial(density=0.25, method={"label": "test", **REWIRED[name]}), 0)
-    trial = None if name == "dense" else trial_of(0.3, mode="soft" if name == "sca-soft" else "frozen")
+    trial = DENSE if name == "dense" else trial_of(0.3, mode="soft" if name == "sca-soft" else "frozen")
     return Lively(splits, task, trial, 0)
 
 
@@ -132,20 +134,17 @@ def reference(name, splits):
 @contextmanager
 def without(what, fabric):
     """Yields a Fabric; within, one of the reductions is left out."""
-    average, gathered, kept = collectives.average, channels.ChannelPruner.gathered, channels.ranks
+    unshared = SimpleNamespace(**{**vars(collectives), "all_mean": lambda tensors: None})
     if what == "gradients":
         names = {name: getattr(fabric, name) for name in ("world_size", "global_rank", "barrier")}
         fabric = SimpleNamespace(setup_module=lambda net: net, **names)
-    elif what == "scores":
-        channels.ChannelPruner.gathered = lambda self: []
-    elif what == "growth":
-        channels.ranks = SimpleNamespace(average=lambda tensors: None)
-    elif what == "statistics":
-        training.ranks.average = lambda tensors: None
-    try:
+    left_out = {
+        "scores": patch.object(channels.ChannelPruner, "stats_to_sync", lambda self: []),
+        "growth": patch.object(channels, "collectives", unshared),
+        "statistics": patch.object(loop, "collectives", unshared),
+    }
+    with left_out.get(what, nullcontext()):
         yield fabric
-    finally:
-        training.ranks.average, channels.ChannelPruner.gathered, channels.ranks = average, gathered, kept
 
 
 def work(rank, port, folder):
@@ -211,16 +210,15 @@ def splits(few_digits):
 
 
 @pytest.fixture(scope="module")
-def folder(splits, tmp_path_factory, worker_id):
-    """What two processes have left, and `splits.pt` that they had. Once for all workers of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "devices"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            folder.mkdir()
-            torch.save(splits, folder / "splits.pt")
-            multiprocessing.spawn(work, (distributed.free_port(), folder), nprocs=2)
-    return folder
+def folder(splits, tmp_path_factory):
+    """What two processes have left, and `splits.pt` that they had."""
+
+    def run(folder):
+        folder.mkdir()
+        torch.save(splits, folder / "splits.pt")
+        multiprocessing.spawn(work, (distributed.free_port(), folder), nprocs=2)
+
+    return shared(tmp_path_factory, "devices", run)
 
 
 @pytest.fixture
@@ -255,6 +253,7 @@ def apart(one, two):
     return abs(one - two) if isinstance(one, float) else 0.0 if one == two else torch.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_devices_equal_one_with_two_ghost_batches(name, folder, splits, in_float64, record_property):
     alone, ours = reference(name, splits), kept(folder / f"{name}-0.pt")
@@ -269,6 +268,7 @@ def test_two_devices_equal_one_with_two_ghost_batches(name, folder, splits, in_f
     assert not silent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_both_devices_hold_the_same_bits(name, folder):
     one, two = kept(folder / f"{name}-0.pt"), kept(folder / f"{name}-1.pt")
@@ -279,6 +279,7 @@ def test_both_devices_hold_the_same_bits(name, folder):
     )
 
 
+@pytest.mark.slow
 def test_two_devices_train_in_mixed_precision_and_hold_the_same_bits(folder):
     one, two = kept(folder / "mixed-0.pt"), kept(folder / "mixed-1.pt")
     assert one["seen"] == two["seen"] == ["torch.bfloat16"]
@@ -291,11 +292,13 @@ def test_two_devices_train_in_mixed_precision_and_hold_the_same_bits(folder):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_resumed_run_on_two_devices_ends_as_an_unbroken_one(name, folder):
     assert apart(kept(folder / f"{name}.pt"), kept(folder / f"{name}-resumed.pt")) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", LEFT_OUT)
 def test_a_reduction_that_is_left_out_is_noticed_by_both(what, folder):
     said = {(folder / f"{what}-{rank}.txt").read_text() for rank in (0, 1)}
@@ -306,6 +309,7 @@ def test_a_reduction_that_is_left_out_is_noticed_by_both(what, folder):
     )
 
 
+@pytest.mark.slow
 def test_a_run_spread_over_devices_comes_back_as_if_trained_here(folder, splits, in_float64, tmp_path):
     path = tmp_path / "run.pt"
     shutil.copy(folder / "sca-compact-broken.pt", path)
@@ -321,7 +325,7 @@ def test_a_run_spread_over_devices_comes_back_as_if_trained_here(folder, splits,
 
 def test_one_device_starts_no_process(few_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(multiprocessing, "spawn", None)
-    run = training.Run(few_digits, task_of(), None, 0)
+    run = training.Run(few_digits, task_of(), DENSE, 0)
     distributed.fit(run, tmp_path / "run.pt")
     assert run.log == [] and list(tmp_path.iterdir()) == [] and run.parallel(run.net) is run.net
 
@@ -342,16 +346,16 @@ def test_more_devices_than_there_are_is_told_in_one_line(devices, gpus, cores, s
 
 
 def test_devices_take_turns_of_the_validation_batches(few_digits):
-    net = training.Run(few_digits, task_of(), None, 0).net
+    net = training.Run(few_digits, task_of(), DENSE, 0).net
     x, y = few_digits.validation
     turns = [count_correct(net, x, y, first, 3, batch=7) for first in range(3)]
     assert sum(turns) == count_correct(net, x, y) > max(turns) > 0
 
 
 def test_shares_of_a_batch_are_equal_and_make_it_up(monkeypatch):
-    monkeypatch.setattr(collectives, "count", lambda: 3)
+    monkeypatch.setattr(collectives, "world_size", lambda: 3)
     frames, found = torch.arange(2 * 6).view(2, 6, 1, 1, 1), []
     for number in range(3):
-        monkeypatch.setattr(collectives, "number", lambda number=number: number)
+        monkeypatch.setattr(collectives, "rank", lambda number=number: number)
         found.append(collectives.shard(frames, -4))
     assert [one.shape for one in found] == [(2, 2, 1, 1, 1)] * 3 and torch.equal(torch.cat(found, 1), frames)

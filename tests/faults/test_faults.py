@@ -1,7 +1,6 @@
 """Faults that happen to real processes, on the smoke study: what is kept, what the user is told, and that
-the next run ends
-with the files of an unbroken one. `python tools/faults.py` makes a table of it and of test_killed.py (in
-short, for `make test`), test_faults_files.py (disks and files) and test_faults_repro.py (`make repro`)."""
+the next run ends with the files of an unbroken one. `python tools/faults.py` makes a table of it and of
+test_killed.py, test_faults_files.py (disks and files) and test_faults_repro.py (`make repro`)."""
 
 import os
 import random
@@ -32,6 +31,7 @@ from processes import (
 )
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals are POSIX's"),
     pytest.mark.usefixtures("nothing_left"),
 ]
@@ -43,7 +43,6 @@ KILLS = ("all", "first", "all", "rest")  # of one stage, one after another
 # ---------------------------------------------------------------- kill -9
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_stage_killed_again_and_again_ends_as_an_unbroken_one(seed, every_stage, tmp_path, record_property):
     """Twenty kills, from data preparation to the last JSON: each run takes up what the killed ones before
@@ -78,7 +77,6 @@ subprocess.run(sys.argv[1:])
 time.sleep(30)"""
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 @pytest.mark.parametrize("below", [(), (sys.executable, "-c", SUBREAPER)], ids=["init", "subreaper"])
 def test_a_kernel_does_not_outlive_its_papermill(below, prepared, tmp_path, record_property):
@@ -123,7 +121,6 @@ def test_a_loss_that_is_not_finite_is_told_in_a_line(tmp_path, record_property):
 # ---------------------------------------------------------------- two at once
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 2, 6])
 def test_two_runs_of_a_stage_at_once_make_what_one_makes(delay, prepared, tmp_path, record_property):
     with trial(record_property, "two papermill processes on one stage") as noted:

@@ -14,6 +14,7 @@ from processes import assert_whole, caught, checkpoint, copied, finish, kill, le
 from lib.settings import config
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals are POSIX's"),
     pytest.mark.usefixtures("nothing_left"),
 ]
@@ -73,7 +74,6 @@ FULL = {  # what: (where, bytes of the disk, what the line says)
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full", "read-only"])
 @pytest.mark.parametrize("what", FULL)
 def test_a_disk_that_refuses_leaves_what_was_there(what, kind, mounts, prepared, tmp_path, record_property):
@@ -98,7 +98,6 @@ def test_a_disk_that_refuses_leaves_what_was_there(what, kind, mounts, prepared,
         noted.update(kept="what was there, every finished epoch", told=told, lost="what was being written")
 
 
-@pytest.mark.slow
 def test_a_place_that_is_no_folder_is_told_in_a_line(prepared, tmp_path, record_property):
     with trial(record_property, "results/ is no folder") as noted:
         folder = copied(tmp_path / "tree")
@@ -125,7 +124,6 @@ DAMAGES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(
     damage, prepared, tmp_path, record_property
@@ -142,7 +140,6 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(
         noted.update(kept="all results", told=told, lost="the epochs of one training")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_data_are_told_in_a_line(damage, prepared, tmp_path, record_property):
     with trial(record_property, f"prepared data, {damage}") as noted:
@@ -162,7 +159,6 @@ def test_damaged_data_are_told_in_a_line(damage, prepared, tmp_path, record_prop
         noted.update(kept="all else", told=told, lost="nothing")
 
 
-@pytest.mark.slow
 def test_a_checkpoint_of_other_data_is_not_taken_up(prepared, tmp_path, record_property):
     """The data are replaced by others, whole ones, while a run is stopped: nothing of the two is mixed."""
     with trial(record_property, "prepared data replaced while a run is stopped") as noted:

@@ -26,6 +26,7 @@ EPOCHS = config.load("smoke").tasks["digits-vgg"].train.epochs
 HEEDLESS = ("sh", "-c", 'trap "" TERM; exec "$@"', "sh")  # as tools/repro.py starts a stage
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals are POSIX's"),
     pytest.mark.usefixtures("nothing_left"),
 ]

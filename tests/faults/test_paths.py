@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
@@ -73,7 +72,11 @@ def test_no_folder_named_after_the_home_appears(home):
         "http_proxy": "http://127.0.0.1:9",
     }
     here["https_proxy"] = here["http_proxy"]
-    code = "from lib import config, data; data.prepare_for(config.load('quick'), 'cifar10')"
+    code = (
+        "from lib import data\n"
+        "from lib.settings import config\n"
+        "data.prepare_for(config.load('quick'), 'cifar10')"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=home, env=here, capture_output=True, text=True)
     assert f"not found under {home / 'home/sets'}" in done.stderr
     assert not {path.name for place in (home, config.ROOT) for path in place.iterdir()} & {"~", "$SCRATCH"}
@@ -89,7 +92,8 @@ def test_a_stage_stops_at_a_link_out_of_the_repository_before_it_works(part, tmp
     (repository / part).parent.mkdir(parents=True)
     (repository / part).symlink_to(scratch)
     path = changed(tmp_path / "params.yaml")
-    monkeypatch.setattr(config, "ROOT", repository)
+    for module in ("config", "study"):
+        monkeypatch.setattr(f"lib.settings.{module}.ROOT", repository)
     assert config.read(path).study == "quick"  # whoever only looks may have links
     monkeypatch.setenv("DVC_STAGE", "dense@digits-vgg")
     with pytest.raises(
@@ -105,8 +109,8 @@ def test_an_export_takes_the_home_for_what_it_is(home, monkeypatch):
     """`--to=~/x`, which no shell expands."""
     seen = []
     monkeypatch.setattr(sys, "argv", ["export", "any.pt", "--to=~/x"])
-    monkeypatch.setattr(export, "locate", lambda network: SimpleNamespace(study=SimpleNamespace(threads=1)))
-    monkeypatch.setattr(export.train, "set_up", lambda threads: None)
+    monkeypatch.setattr(export, "locate", lambda network: None)
+    monkeypatch.setattr(export.training, "set_up", lambda threads: None)
     monkeypatch.setattr(export, "export", lambda network, folder: seen.append(folder) or {"files": {}})
     monkeypatch.setattr(export, "line", lambda kind, about: kind)
     export.main()

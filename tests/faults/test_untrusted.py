@@ -20,6 +20,7 @@ from lib.core.errors import DataError
 from lib.data import datasets, download, events
 from lib.data.datasets import Ask
 from lib.models import sparse
+from lib.settings import DENSE
 
 FOLDER = "cifar-10-batches-py"
 
@@ -71,10 +72,10 @@ def test_a_network_that_would_execute_something_is_refused(kind, name, mark, tmp
 
 @pytest.mark.parametrize("kind", ["plain", "zip", "legacy"])
 def test_a_checkpoint_that_would_execute_something_is_set_aside(kind, mark, few_digits, tmp_path, capsys):
-    path = tmp_path / "0.pt"
+    path = tmp_path / "kept.pt"
     path.write_bytes(bombs(mark)[kind])
-    assert not training.Run(few_digits, task_of(), None, 0).resume(path)
-    assert not mark.exists() and not path.exists() and (tmp_path / "0.damaged").exists()
+    assert not training.Run(few_digits, task_of(), DENSE, 0).resume(path)
+    assert not mark.exists() and not path.exists() and (tmp_path / "kept.damaged").exists()
     assert capsys.readouterr().out.count("\n") == 1
 
 
