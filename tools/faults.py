@@ -27,7 +27,7 @@ TESTS = ("test_killed.py", "test_faults.py", "test_faults_files.py", "test_fault
 REPORT = ROOT / "build" / "faults.xml"
 TABLE = ROOT / "results" / "benchmarks" / "faults.md"
 HEAD = """What happens to running stages of the smoke study, and what comes of it: real processes and
-signals. *Recovered*: no file was half-written, and the next run ended with the files (data, results, networks)
+signals. *Recovered*: no file was half-written, and the next run ended with the files (data, results, nets)
 of an unbroken run, byte for byte. Of {kills} times `kill -9`, {recovered} were recovered; it took
 {minutes:.0f} minutes, two tests at a time.
 
