@@ -65,9 +65,9 @@ def test_a_file_that_cannot_grow_is_told_in_a_line_and_not_left_half(tmp_path, r
         noted.update(kept="what was there", told=told, lost="what was being written")
 
 
-FULL = {  # what: (where, bytes of the disk, what the line says)
+FULL = {  # what: (where, bytes of the disk, what the line matches)
     "the prepared data": ("build/smoke/data", "64k", "digits.npz cannot be written: No space left on device"),
-    "the checkpoint": ("build/resume", "64k", "0.pt cannot be written: No space left on device"),
+    "the checkpoint": ("build/resume", "64k", r"resume/\w+\.pt cannot be written: No space left on device"),
     "the pruned network": ("build/smoke/runs", "16k", ".pt cannot be written: No space left on device"),
     "the result": ("build/smoke/results", "12k", "0.json cannot be written: No space left on device"),
     "the executed notebook": ("build/executed", "4k", "No space left on device"),
@@ -86,7 +86,7 @@ def test_a_disk_that_refuses_leaves_what_was_there(what, kind, mounts, prepared,
             old.write_bytes(b"[" + b" " * 5000 + b"]")  # stands for an older one
         below = mounted(folder, place, kind, size)
         told = refused(folder, "channels", "executed/refused" if "executed" in place else "refused", below)
-        assert ("Read-only file system" if kind == "read-only" else words) in told
+        assert re.search("Read-only file system" if kind == "read-only" else words, told), told
         seen = folder / "build" / "seen"
         found = [path for path in seen.rglob("*") if path.is_file() and path.suffix not in (".ipynb", ".log")]
         assert [path.read_bytes() for path in found] == (
