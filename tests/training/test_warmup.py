@@ -134,25 +134,6 @@ def test_without_a_warm_up_a_run_begins_at_the_beginning(splits, job, monkeypatc
     assert run.log == []
 
 
-def test_a_warm_up_that_was_stopped_is_made_again_with_the_same_bytes(splits, job, monkeypatch, tmp_path):
-    monkeypatch.setattr(warmup.checkpoint, "digest", lambda job, parts, files: "any")
-    warm = warmup.WarmUp(prefix(TASK, DENSE).start, DENSE, [1, 2])
-
-    class Stopped(Run):
-        def epoch(self):
-            if self.log:
-                raise KeyboardInterrupt
-            super().epoch()
-
-    with pytest.raises(KeyboardInterrupt):
-        warmup.train(job, Stopped(splits, TASK, DENSE, 0), warm, 0)
-    [kept] = tmp_path.iterdir()
-    before = kept.read_bytes()
-    warmup.train(job, Run(splits, TASK, DENSE, 0), warm, 0)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["any-1.pt", "any-2.pt"]
-    assert kept.read_bytes() == before
-
-
 def test_activity_is_listened_to_over_the_last_interval_alone(splits):
     run = Run(splits, TASK, trial_of(0.5), 0)
     steps = len(splits.train[1]) // TASK.train.batch
