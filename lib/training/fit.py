@@ -32,7 +32,7 @@ def fit(job: Job, runs: Runs) -> None:
             if shorter and extends(run, shorter):
                 run.resume_prefix(checkpoint.path(job, seed, number - 1))
             else:
-                warmup.fork(job, run, seed)
+                warmup.fork(job, run, seed, number)
         distributed.fit(run, kept)
         label = f"{job.method}, {job.trials[number].name}, seed {seed}"
         for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=label, unit="epoch"):

@@ -99,9 +99,12 @@ def advance(run: Run, files: dict[int, Path], label: str) -> None:
     checkpoint.clear(kept)
 
 
-def fork(job: Job, run: Run, seed: int) -> None:
-    """Takes a new run to the end of the longest warm-up that it shares; without one it stays as it is."""
-    begun = prefix(job.recipe, run.trial)
+def fork(job: Job, run: Run, seed: int, number: int) -> None:
+    """Takes a new run to the end of the longest warm-up that it shares; without one it stays as it is.
+
+    number: of its trial, which is asked and not the run: a baseline trains as a dense network of its own size
+    """
+    begun = prefix(job.recipe, job.trials[number])
     if begun is None:
         return
     there = [epoch for epoch in range(1, begun.epochs + 1) if path(job, begun.start, seed, epoch).exists()]

@@ -7,9 +7,10 @@ import torch
 from helpers import task_of, trial_of
 
 from lib.pruning.prefix import prefix
-from lib.settings import DENSE, Rewire, Rewiring, Tickets, Trial, config
+from lib.settings import DENSE, Baseline, Rewire, Rewiring, Tickets, Trial, config
 from lib.settings.given import Job
 from lib.training import Run, warmup
+from lib.training.baselines import Matched
 
 EPOCHS = 5
 TASK = task_of(EPOCHS).model_copy(update={"rewire": Rewire(warmup=2, interval=1, stop=1.0)})
@@ -58,6 +59,11 @@ def job(monkeypatch, tmp_path):
     )
 
 
+def asking(job: Job, trial: Trial) -> Job:
+    """The job of one trial."""
+    return type("One", (Job,), {"trials": [trial]})(*job)
+
+
 def bits(run: Run) -> dict:
     """All that the run has become: the networks, the optimiser's state, the log, what the pruner holds."""
     found = {}
@@ -89,7 +95,7 @@ def test_a_fork_is_an_unbroken_run(name, splits, job, monkeypatch):
     files = {epoch: warmup.path(job, begun.start, 0, epoch) for epoch in kept}
     warmup.advance(warmup.begin(job, splits, like, 0), files, name)
     forked = Run(splits, TASK, trial, 0)
-    warmup.fork(job, forked, 0)
+    warmup.fork(asking(job, trial), forked, 0, 0)
     assert len(forked.log) == shared
     unbroken = Run(splits, TASK, trial, 0)
     for run in (forked, unbroken):
@@ -130,7 +136,18 @@ def stop_after(run: Run, epochs: int):
 def test_without_a_warm_up_a_run_begins_at_the_beginning(splits, job, monkeypatch):
     monkeypatch.setattr(warmup.checkpoint, "digest", lambda job, parts, files: "none")
     run = Run(splits, TASK, trial_of(0.5), 0)
-    warmup.fork(job, run, 0)
+    warmup.fork(asking(job, run.trial), run, 0, 0)
+    assert run.log == []
+
+
+def test_a_baseline_begins_by_itself_whatever_warm_up_there_is(splits, job, monkeypatch):
+    monkeypatch.setattr(warmup.checkpoint, "digest", lambda job, parts, files: "any")
+    whole = warmup.begin(job, splits, DENSE, 0)
+    warmup.advance(whole, {1: warmup.path(job, prefix(TASK, DENSE).start, 0, 1)}, "dense")
+    found = {"widths": {name: 2 for name in whole.net.sites}, "channels": {}, "parameters": {}}
+    trial = Trial(ratio=0.5, method=Baseline(label="test", matches="sca", widths="found"))
+    run = Matched(splits, TASK, trial, 0, found)
+    warmup.fork(asking(job, trial), run, 0, 0)
     assert run.log == []
 
 
