@@ -50,6 +50,7 @@ def test_bytes_follow_the_density(tmp_path):
     found = {}
     for density in (0.1, 0.5, 1.0):
         net = sparse_net(density, width=2.0)
+        sparse.save(net, tmp_path / f"{density}.safetensors")
         found[density] = sparse.sizes(net, tmp_path / f"{density}.safetensors")
         left, every = measure.weights_left(net)["density"], sum(w.numel() for w in net.weights().values())
         assert found[density]["sparse"] == (tmp_path / f"{density}.safetensors").stat().st_size
