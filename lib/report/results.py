@@ -16,6 +16,8 @@ WHICH = ["stage", "task", "method", "label", "variant", "at", "ratio", "rho", "t
 # what a trial holds a list or a dict of; `unfold` makes rows of it
 NESTED = ["log", "updates", "widths", "channels", "firing", "scores", "layers", "kinds", "tokens", "settings"]
 
+SHOWN = 6  # records that a message names
+
 
 def expected(study: Study) -> list[tuple[str, str, str, int]]:
     """(stage, task, method, seed) of all that the grid asks for."""
@@ -48,7 +50,9 @@ def table(study: Study) -> pd.DataFrame:
         named = {"stage": stage, "task": task, "method": method, "label": label, "seed": seed}
         rows += [named | asked(study, method, trial) | measured(trial) for trial in trials]
     if wrong:
-        raise records.ResultsError(f"results/{study.study}: {', '.join(wrong)}; run `make repro`")
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        told = ", ".join(wrong[:SHOWN]) + more
+        raise records.ResultsError(f"results/{study.study}: {told}; run `make repro`")
     if not rows:
         raise records.ResultsError(f"results/{study.study}: nothing has been trained yet; run `make repro`")
     found = pd.DataFrame(rows)

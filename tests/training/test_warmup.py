@@ -119,6 +119,10 @@ def test_a_stopped_warm_up_goes_on(splits, job, monkeypatch, tmp_path):
         unbroken.epoch()
     assert bits(again) == bits(unbroken) and files[3].exists()
     assert not list((tmp_path / "build" / "resume").glob("*.pt"))
+    third = warmup.begin(job, splits, DENSE, 0)
+    monkeypatch.setattr(third, "epoch", None)  # nothing is trained again
+    warmup.advance(third, files, "third")
+    assert third.log == again.log
 
 
 def stop_after(run: Run, epochs: int):
