@@ -141,13 +141,16 @@ def test_compiled_neurons_are_refused_where_nothing_compiles(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("share", "said"), [(float("nan"), "returned nan"), (1.5, "returned 1.5"), (None, "returned None")]
 )
-def test_a_share_to_exchange_out_of_its_range_is_refused_before_the_first_stage(share, said, monkeypatch):
-    check.check(ROOT / "params.yaml")
+def test_a_share_to_exchange_out_of_its_range_is_refused_before_the_first_stage(
+    share, said, monkeypatch, tmp_path
+):
+    path = written(tmp_path, changed("weights.esl.exchange_schedule", "decay"))
+    check.check(path)
     late = lambda progress, regrow: regrow if progress < 0.8 else share  # noqa: E731
     monkeypatch.setitem(REGROW_SCHEDULES, "decay", late)
-    told = f"weights.rigl.exchange_schedule decay, update .* {said}; it must return"
+    told = f"weights.esl.exchange_schedule decay, update .* {said}; it must return"
     with pytest.raises((CriterionError, ConfigError), match=told):
-        check.check(ROOT / "params.yaml")
+        check.check(path)
 
 
 def test_the_command_exits_non_zero_and_prints_one_line(tmp_path):
