@@ -12,6 +12,8 @@ import pytest
 
 from lib.settings import config
 
+pytestmark = pytest.mark.slow
+
 NAMES = (
     "lib",
     "tools",

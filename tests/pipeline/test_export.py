@@ -29,6 +29,8 @@ from lib.settings.given import Job
 from tools.export import __main__ as export
 from tools.export import agreement, formats, origin
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "dvs5conv": {"shape": (2, 32, 32), "width": 0.125},
     "vggsnn": {"shape": (2, 16, 16), "width": 0.0625},

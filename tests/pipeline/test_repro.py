@@ -18,7 +18,7 @@ import told
 
 from lib.settings import config
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")]
 TOOL = config.ROOT / "tools" / "repro.py"
 PIPELINE = """
 stages:

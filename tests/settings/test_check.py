@@ -144,11 +144,13 @@ def test_compiled_neurons_are_refused_where_nothing_compiles(tmp_path, monkeypat
 def test_a_share_to_exchange_out_of_its_range_is_refused_before_the_first_stage(
     share, said, monkeypatch, tmp_path
 ):
-    path = written(tmp_path, changed("weights.esl.exchange_schedule", "decay"))
+    exchanges = {"ratio": "constant", "rewire": "constant_density", "exchange": 0.3, "start": None}
+    mine = {"kind": "rewiring", "label": "mine", "exchange_schedule": "decay", **exchanges}
+    path = written(tmp_path, changed("weights.mine", mine))
     check.check(path)
     late = lambda progress, regrow: regrow if progress < 0.8 else share  # noqa: E731
     monkeypatch.setitem(REGROW_SCHEDULES, "decay", late)
-    told = f"weights.esl.exchange_schedule decay, update .* {said}; it must return"
+    told = f"weights.mine.exchange_schedule decay, update .* {said}; it must return"
     with pytest.raises((CriterionError, ConfigError), match=told):
         check.check(path)
 

@@ -17,6 +17,8 @@ from lib.settings import STAGES, config
 from lib.settings.rules import grids
 from tools import check
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = {
     path: YAML(typ="safe").load(path.read_text())
     for path in (config.ROOT / "params.yaml", *sorted(config.ROOT.glob("studies/*/params.yaml")))

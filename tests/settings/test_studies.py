@@ -70,6 +70,7 @@ def one_step(study, task, method):
     return run, before, dict(run.masked().named_parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study, task, method", STEPPED)
 def test_a_task_takes_a_training_step(study, task, method):
     run, before, after = one_step(study, task, method)
