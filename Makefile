@@ -13,7 +13,7 @@ NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto 
 help:
 	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small; on a Ray cluster: RAY=auto)"
 	@echo "make test      ruff, pytest, and every notebook"
-	@echo "make test-slow faults of real processes: kills, full disks, signals (20 minutes on 2 cores)"
+	@echo "make test-slow real processes, exports, networks of every study: kills, full disks, signals (half an hour on 2 cores)"
 	@echo "make figures   figures and tables of what is finished, from results/ alone"
 	@echo "make evidence  what the texts cite beside the studies: equivalence, updates, tokens, faults (40 minutes on 2 cores)"
 	@echo "make bench     what a training step costs, against plain SpikingJelly (a quarter of an hour, nothing beside it)"
