@@ -1,31 +1,24 @@
 """Figures: the same picture gives the same bytes, no half file is left, methods can be told apart, axes
 have labels, and what is not trained yet is no error."""
 
-import ast
 import io
 import itertools
-import re
-import shutil
-from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import nbformat
 import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
 from lib.report import draw, plots, results
 from lib.report.stats import interval
-from lib.settings import config, given
+from lib.settings import config
 from lib.settings.datasets import DATASETS, shown
 
 STUDIES = ["quick", *sorted(path.parent.name for path in config.ROOT.glob("studies/*/params.yaml"))]
-FIGURES = sorted((config.ROOT / "notebooks").glob("[23]*_fig_*.ipynb"))
-EACH = pytest.mark.parametrize("notebook", FIGURES, ids=lambda path: path.stem)
 
 
 @pytest.fixture(autouse=True)
@@ -47,25 +40,6 @@ def drawn(label: str = "SCA"):
     ax.legend()
     plots.note(fig, "quick", "n = 3 seeds")
     return fig
-
-
-def unlabelled(fig) -> list[str]:
-    """The axes of a figure that show ticks with numbers or names, but do not say what they are."""
-    fig.canvas.draw()
-    bare = []
-    for number, ax in enumerate(fig.axes):
-        for side, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
-            ticks = axis.get_major_ticks() if ax.axison and axis.get_visible() else []
-            shown = any(
-                t.label1.get_visible()
-                and t.label1.get_text()
-                or t.label2.get_visible()
-                and t.label2.get_text()
-                for t in ticks
-            )
-            if shown and not axis.get_label_text().strip():
-                bare.append(f"{side} of axes {number} ({ax.get_title() or 'untitled'})")
-    return bare
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
@@ -198,108 +172,6 @@ def test_a_quick_figure_says_what_it_is():
     assert "n = 3" in text and "95 %" in text and "not the papers' numbers" in text
 
 
-def test_the_helper_finds_bare_axes():
-    fig, [left, right] = plots.figure(80, 60, 1, 2)
-    left.plot([1, 2])
-    left.set_xlabel("epoch")
-    right.set(xticks=[], yticks=[])
-    assert unlabelled(fig) == ["y of axes 0 (untitled)"]
-
-
-def looked_at(notebook: Path) -> tuple[list, list[str]]:
-    """Runs a notebook cell by cell: the values that cells would show below themselves, and the cells that
-    left a figure to pyplot, which a notebook would show as it is then."""
-    values, leaving, names = [], [], {}
-    cells = nbformat.read(notebook, as_version=4).cells
-    for source in (cell.source for cell in cells if cell.cell_type == "code"):
-        tree = ast.parse(source)
-        last = None
-        if isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";"):
-            last = tree.body.pop()
-        exec(compile(tree, notebook.name, "exec"), names)
-        if last:
-            values.append(eval(compile(ast.Expression(last.value), notebook.name, "eval"), names))
-        leaving += [source] * bool(plt.get_fignums())
-    return values, leaving
-
-
-@pytest.fixture
-def saved(monkeypatch) -> list:
-    """The figures that a notebook would save: (name, figure). Nothing is written."""
-    figures = []
-    monkeypatch.setattr(plots, "save", lambda fig, folder, name: figures.append((name, fig)))
-    return figures
-
-
-def said(fig) -> str:
-    return " ".join(text.get_text() for text in fig.texts)
-
-
-@pytest.mark.filterwarnings("ignore")
-@EACH
-def test_a_committed_figure_is_labelled_and_shown_once_when_it_is_finished(notebook, saved, monkeypatch):
-    """Draws the figure from the committed results."""
-    images = []
-    monkeypatch.setattr(plots, "display", images.append)
-    values, leaving = looked_at(notebook)
-    [(name, fig)] = saved
-    assert name == notebook.stem[len("20_fig_") :] and not unlabelled(fig)
-    assert "n = 3 seeds" in said(fig), "the figure does not say n"
-    assert len(images) == 1 and images[0].data.startswith(b"\x89PNG")
-    assert not leaving
-    assert all(value is None or isinstance(value, pd.DataFrame) for value in values), (
-        "end the cell's last line with a semicolon"
-    )
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory):
-    """The quick study in progress: two seeds of the dense networks and of the first method of each stage."""
-    quick = config.load("quick")
-    study = quick.model_copy(update={"out": str(tmp_path_factory.mktemp("begun"))})
-    for stage in ("dense", "channels", "weights", "tokens"):
-        method = next(iter(quick.group(stage)))
-        for task in quick.tasks:
-            for seed in (0, 1):
-                there = quick.result_path(stage, task, method, seed)
-                here = study.result_path(stage, task, method, seed)
-                if there.exists():
-                    here.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(there, here)
-    return study
-
-
-@pytest.mark.filterwarnings("ignore")
-@EACH
-def test_a_figure_of_a_study_in_progress_is_drawn_and_says_how_far_it_is(notebook, saved, begun, monkeypatch):
-    """There are no ablations, baselines or tickets, and no method beside the first."""
-    monkeypatch.setattr(plots, "display", lambda image: None)
-    monkeypatch.setattr(given, "study", lambda **parameters: begun)
-    looked_at(notebook)
-    [(_, fig)] = saved
-    assert re.search(r"n = [02] of 3 seeds", said(fig)) and not unlabelled(fig)
-
-
-def test_a_figure_of_a_stage_without_results_says_so_in_one_line(begun):
-    found = results.table(begun)
-    with pytest.raises(
-        results.records.ResultsError, match="quick/ablate: nothing of digits-vgg has been trained"
-    ):
-        results.first(begun, found, "ablate")
-
-
-@EACH
-def test_no_figure_names_a_method(notebook):
-    """It draws those that params.yaml has."""
-    methods = set()
-    for study in map(config.load, STUDIES):
-        methods |= {*study.methods, *study.ablations, *study.baselines, *study.weights, *study.tokens}
-    cells = nbformat.read(notebook, as_version=4).cells
-    for cell in (cell for cell in cells if cell.cell_type == "code"):
-        words = {node.value for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Constant)}
-        assert not words & methods
-
-
 def test_methods_are_compared_at_the_largest_density_of_most():
     rows = pd.DataFrame({"method": ["a", "a", "b", "b", "c"], "target density (%)": [40, 20, 20, 10, 40]})
     assert results.common(rows) == 40
@@ -334,7 +206,8 @@ def test_what_is_shown_is_what_is_saved(tmp_path, monkeypatch):
     )
     fig = drawn()
     plots.finish(fig, smoke, "accuracy", rows)
-    assert fig.get_suptitle() == "digits-vgg: vgg-digits on digits" and "n = 1 seed;" in said(fig)
+    assert fig.get_suptitle() == "digits-vgg: vgg-digits on digits"
+    assert "n = 1 seed;" in fig.get_supxlabel()
     saved, [image] = plt.imread(smoke.figures / "accuracy.png"), shown
     assert (plt.imread(io.BytesIO(image.data)) == saved).all()
     assert saved.shape[1] > image.width == round(110 * 80 / 25.4), (
