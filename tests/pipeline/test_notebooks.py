@@ -139,6 +139,13 @@ def test_it_defines_nothing(path):
         assert not defined
 
 
+@EACH
+def test_what_it_shows_and_links_to_is_there(path):
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    linked = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert not [name for name in linked if not (FOLDER / name).exists()]
+
+
 def test_the_pipeline_runs_every_notebook_but_those_for_reading():
     named = set(re.findall(r"\b([1-3]\d_\w+)", (config.ROOT / "dvc.yaml").read_text()))
     assert named == {path.stem for path in RUN}
