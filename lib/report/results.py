@@ -19,35 +19,39 @@ NESTED = ["log", "updates", "widths", "channels", "firing", "scores", "layers", 
 SHOWN = 6  # records that a message names
 
 
-def expected(study: Study) -> list[tuple[str, str, str, int]]:
-    """(stage, task, method, seed) of all that the grid asks for."""
+def expected(study: Study, stages: tuple[str, ...] = (), task: str = "") -> list[tuple[str, str, str, int]]:
+    """(stage, task, method, seed) of all that the grid asks for, or of some stages and of a task alone."""
     return [
-        (name, task, method, seed)
-        for name, stage in STAGES.items()
-        for task in getattr(study.grid, stage.grid)
+        (name, each, method, seed)
+        for name in stages or STAGES
+        for each in getattr(study.grid, STAGES[name].grid)
+        if each == (task or each)
         for method in study.group(name)
         for seed in study.grid.seeds
     ]
 
 
-def table(study: Study) -> pd.DataFrame:
+def table(study: Study, *stages: str, task: str = "") -> pd.DataFrame:
     """One row a trial that has been trained, in the order of params.yaml.
+
+    stages, task: what to read; without them all. A figure reads what it draws: what another stage left with
+    older settings is no reason to refuse it.
 
     Columns: WHICH, what `measured` gives, and NESTED.
     raises: lib.settings.records.ResultsError that names every record that is not what params.yaml asks for
     """
     rows = []
     wrong = []
-    for stage, task, method, seed in expected(study):
+    for stage, each, method, seed in expected(study, stages, task):
         try:
-            trials = records.read(study, stage, task, method, seed)
+            trials = records.read(study, stage, each, method, seed)
         except records.Missing:
             continue
         except records.ResultsError as error:
             wrong.append(f"{stage}/{error}")
             continue
         label = study.labels.get(method, study.group(stage)[method].label if method != "dense" else method)
-        named = {"stage": stage, "task": task, "method": method, "label": label, "seed": seed}
+        named = {"stage": stage, "task": each, "method": method, "label": label, "seed": seed}
         rows += [named | asked(study, method, trial) | measured(trial) for trial in trials]
     if wrong:
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""

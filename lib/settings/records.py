@@ -82,7 +82,7 @@ def read(study: Study, stage: str, task: str, method: str, seed: int) -> list[di
     raises: Missing; ResultsError that says why it cannot be had
     """
     path = study.result_path(stage, task, method, seed)
-    name = f"{path.parent.name}/{path.name}"
+    name = f"{task}/{method}/{path.name}"
     try:
         record = json.loads(path.read_text())
         schema = record["schema"]

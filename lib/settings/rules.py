@@ -60,6 +60,14 @@ def grids_hold(study) -> None:
                     )
 
 
+def headline_is_first(study) -> None:
+    """DVC must name the task of the accuracy figure, and that figure draws the first that is pruned."""
+    first, *_ = study.grid.pruned or (study.headline,)
+    pick(study.tasks, study.headline, "headline")
+    if study.headline != first:
+        raise ValueError(f"headline: {study.headline}: must be the first task of grid.pruned, {first}")
+
+
 def names_differ(study) -> None:
     groups = (study.methods, study.ablations, study.baselines, study.weights, study.tokens)
     names = ["dense", *(name for group in groups for name in group)]
@@ -161,6 +169,7 @@ RULES = (
     limits_are_of_data_in_use,
     frames_are_steps,
     grids_hold,
+    headline_is_first,
     names_differ,
     baselines_match,
     data_are_needed,

@@ -22,6 +22,7 @@ class Study(Settings):
     params: Inside  # this file, seen from the root of the repository
     out: Inside  # where data/, runs/, results/, figures/ and tables/ go, seen from the root of the repository
     threads: Positive
+    headline: Name  # the task of the accuracy figure, which `make repro` draws first
     data: Data
     grid: Annotated[Grid, AfterValidator(lambda grid: grid.kept or grid)]  # what has been run
     planned: Grid | None = None  # what is meant to be run some day
@@ -86,10 +87,10 @@ class Study(Settings):
         return self.folder / "data" / self.study / f"{name}.npz"
 
     def run_folder(self, stage: str, task: str, method: str, seed: int) -> Path:
-        return self.folder / "runs" / self.study / stage / f"{task}-{method}" / str(seed)
+        return self.folder / "runs" / self.study / stage / task / method / str(seed)
 
     def result_path(self, stage: str, task: str, method: str, seed: int) -> Path:
-        return self.results / stage / f"{task}-{method}" / f"{seed}.json"
+        return self.results / stage / task / method / f"{seed}.json"
 
     @property
     def folder(self) -> Path:

@@ -80,7 +80,7 @@ def test_a_disk_that_refuses_leaves_what_was_there(what, kind, mounts, prepared,
     place, size, words = FULL[what]
     with trial(record_property, f"disk {kind}: {what}") as noted:
         folder = copied(tmp_path / "tree")
-        old = folder / "build/smoke/results/smoke/channels/digits-vgg-sca/0.json"
+        old = folder / "build/smoke/results/smoke/channels/digits-vgg/sca/0.json"
         if what == "the result":
             old.parent.mkdir(parents=True)
             old.write_bytes(b"[" + b" " * 5000 + b"]")  # stands for an older one

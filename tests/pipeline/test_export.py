@@ -364,7 +364,7 @@ def refused(network, tmp_path, monkeypatch) -> str:
         ({"synops": {"ac": 7.0}}, r"AC \d+.*, where .* says 7"),
         (
             {"ratio": 0.25},
-            r"results/smoke/channels: digits-vgg-sca/0.json was made with other settings .* run `make repro`",
+            r"results/smoke/channels: digits-vgg/sca/0.json was made with other settings .* run `make repro`",
         ),
     ],
 )
@@ -390,7 +390,7 @@ def test_what_is_not_there_or_not_whole_is_refused(copied, tmp_path, monkeypatch
     third = network.rename(network.with_name("3-ratio-0.5.pt"))
     assert "training 3: 0.json has 1" in refused(third, tmp_path, monkeypatch)
     result.unlink()
-    assert "digits-vgg-sca/0.json is missing; run `make repro`" in refused(third, tmp_path, monkeypatch)
+    assert "digits-vgg/sca/0.json is missing; run `make repro`" in refused(third, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name, files", [("vgg-digits", {"onnx"}), ("dvs-digits", {"onnx", "nir"})])
@@ -418,18 +418,18 @@ def test_a_network_file_by_itself_is_exported_and_what_is_unknown_is_said(
     "path, reason",
     [
         ("network.pt", "network.pt: no such file; `make repro` leaves networks under runs/"),
-        ("runs/smoke/channels/digits-vgg-sca/first/0-ratio-0.5.pt", "no place of a network"),
+        ("runs/smoke/channels/digits-vgg/sca/first/0-ratio-0.5.pt", "no place of a network"),
         (
-            "runs/smoke/prune/digits-vgg-sca/0/0-ratio-0.5.pt",
+            "runs/smoke/prune/digits-vgg/sca/0/0-ratio-0.5.pt",
             "'prune' is not known; known are dense, channels, ablate, baselines, weights",
         ),
         (
-            "runs/smoke/channels/digits-vgg-scb/0/0-ratio-0.5.pt",
-            "'digits-vgg-scb' is not known; known are digits-vgg-sca, ",
+            "runs/smoke/channels/digits-vgg/scb/0/0-ratio-0.5.pt",
+            "'scb' is not known; known are sca, ",
         ),
-        ("runs/smoke/channels/digits-vgg-sca/0/best.pt", "'best.pt': must begin with the number"),
+        ("runs/smoke/channels/digits-vgg/sca/0/best.pt", "'best.pt': must begin with the number"),
         (
-            "runs/smok/channels/digits-vgg-sca/0/0-ratio-0.5.pt",
+            "runs/smok/channels/digits-vgg/sca/0/0-ratio-0.5.pt",
             "study 'smok' is not known; known are quick, ",
         ),
     ],
@@ -439,7 +439,7 @@ def test_a_path_that_names_no_training_is_refused(path, reason, tmp_path, monkey
 
 
 def test_every_stage_is_found():
-    place = "runs/smoke/{}/digits-vgg-{}/3/{}"
+    place = "runs/smoke/{}/digits-vgg/{}/3/{}"
     for stage, method, file, number in [
         ("dense", "dense", "0-dense.pt", 0),
         ("channels", "sca-plus", "2-ratio-0.8.pt", 2),

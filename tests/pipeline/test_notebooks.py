@@ -60,6 +60,12 @@ def test_it_is_stripped(path):
 
 
 @EACH
+def test_it_is_written_as_jupyter_writes_it(path):
+    """So that opening and saving it gives no diff."""
+    assert path.read_text() == nbformat.writes(nbformat.read(path, as_version=4)) + "\n"
+
+
+@EACH
 def test_its_kernel_is_the_one_that_ipykernel_installs(path):
     """Or JupyterLab writes another one as soon as it saves. Papermill needs the language."""
     kernel = in_git(path).metadata.kernelspec

@@ -57,8 +57,8 @@ def test_what_was_never_run_is_not_missed(pushed, tmp_path, command):
         shutil.copytree(pushed / ".dvc" / "cache", clone / ".dvc" / "cache")
     said = ran(clone, sys.executable, "-m", "dvc", command)
     assert "WARNING" not in said and "small" not in said and "paper" not in said, said
-    made = {path.relative_to(pushed) for path in pushed.glob("runs/quick/*/*/0/net.pt")}
+    made = {path.relative_to(pushed) for path in pushed.glob("runs/quick/*/*/*/0/net.pt")}
     assert len(made) > 10 and made == {
-        path.relative_to(clone) for path in clone.glob("runs/quick/*/*/0/net.pt")
+        path.relative_to(clone) for path in clone.glob("runs/quick/*/*/*/0/net.pt")
     }
     assert list(clone.glob("data/quick/*.npz"))

@@ -79,7 +79,7 @@ def test_a_number_typed_by_hand_is_found(sentence):
 def test_what_updates_take_is_counted_over_every_run():
     """Against the committed records: accuracy after each update of frozen SCA at ratio 0.7, three seeds."""
     after = []
-    for path in sorted((ROOT / "results/small/channels/vgg9-cifar10-sca").glob("*.json")):
+    for path in sorted((ROOT / "results/small/channels/vgg9-cifar10/sca").glob("*.json")):
         [trial] = [trial for trial in json.loads(path.read_text())["trials"] if trial["ratio"] == 0.7]
         after += [line["validation"] for line in trial["log"] if "before_update" in line]
     told = " ".join(prose.updates().split())

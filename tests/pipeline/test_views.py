@@ -35,7 +35,7 @@ def dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 def trials(study: str, stage: str, task: str, method: str) -> list[list[dict]]:
     """What each seed's file says."""
-    folder = config.ROOT / "results" / study / stage / f"{task}-{method}"
+    folder = config.ROOT / "results" / study / stage / task / method
     return [json.loads(path.read_text())["trials"] for path in sorted(folder.glob("*.json"))]
 
 
@@ -68,7 +68,7 @@ def test_every_training_has_its_learning_curve():
     }.items():
         curves = pd.read_csv(config.ROOT / "tables" / study / "runs.csv")
         for part in parts:
-            for folder in (config.ROOT / "results" / study / part).iterdir():
+            for folder in (config.ROOT / "results" / study / part).glob("*/*"):
                 record = json.loads((folder / "0.json").read_text())
                 named = (
                     (curves["task"] == record["task"])

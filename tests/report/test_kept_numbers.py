@@ -8,7 +8,7 @@ from lib.settings.config import ROOT
 
 TRIALS = [
     (record, trial)
-    for path in sorted((ROOT / "results").glob("*/*/*/*.json"))
+    for path in sorted((ROOT / "results").glob("*/*/*/*/*.json"))
     for record in [json.loads(path.read_text())]
     for trial in record["trials"]
 ]

@@ -22,7 +22,7 @@ def test_a_complete_grid_becomes_one_row_a_trial(study):
 
 
 def test_a_row_holds_what_its_file_says_in_the_units_of_its_columns():
-    """Typed once more from results/quick/channels/digits-vgg-sca/1.json, the trial at ratio 0.7."""
+    """Typed once more from results/quick/channels/digits-vgg/sca/1.json, the trial at ratio 0.7."""
     study = config.load("quick")
     path = study.result_path("channels", "digits-vgg", "sca", 1)
     [trial] = [trial for trial in json.loads(path.read_text())["trials"] if trial["ratio"] == 0.7]
@@ -82,7 +82,7 @@ def test_nothing_trained_is_refused_in_one_line(study):
 
 
 def test_a_missing_record_is_told_apart_from_a_wrong_one(study):
-    with pytest.raises(Missing, match="digits-vgg-sca/0.json is missing"):
+    with pytest.raises(Missing, match="digits-vgg/sca/0.json is missing"):
         records.read(study, "channels", "digits-vgg", "sca", 0)
 
 

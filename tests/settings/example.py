@@ -13,6 +13,7 @@ root: .
 params: params.yaml
 out: .
 threads: 1
+headline: digits-vgg
 data: {root: data/raw, validation: 0.125, split_seed: 2020}
 grid:
   {data: [digits], tasks: [digits-vgg, spikformer], pruned: [digits-vgg], ablated: [digits-vgg],

@@ -74,6 +74,8 @@ REFUSED = [
         [],
         ["grid.pruned: task digits-vgg has no ratios", "add what is missing"],
     ),
+    (rules.headline_is_first, "headline", "digits-vg", ["headline: 'digits-vg'", "known are digits-vgg"]),
+    (rules.headline_is_first, "headline", "spikformer", ["headline: spikformer", "digits-vgg"]),
     (
         rules.names_differ,
         "methods.ablations",

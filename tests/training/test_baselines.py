@@ -160,7 +160,7 @@ def test_what_a_run_keeps_depends_on_what_was_found(smoke, tmp_path):
 def test_it_says_what_is_missing(splits, monkeypatch):
     quick = config.load("quick")
     [trial] = quick.trials("digits-vgg", "anew")
-    with pytest.raises(records.ResultsError, match="digits-vgg-sca/7.json is missing"):
+    with pytest.raises(records.ResultsError, match="digits-vgg/sca/7.json is missing"):
         baselines.pruned_record(quick, splits, "digits-vgg", trial, 7)
 
 

@@ -201,7 +201,7 @@ def test_the_teacher_is_the_dense_network_of_the_seed_or_a_line_says_what_to_run
     settings = config.load("quick").model_copy(update={"out": str(tmp_path)})
     with pytest.raises(
         ConfigError,
-        match="runs/quick/dense/digits-spikformer-dense/1/0-dense.pt is missing; run `dvc repro -s dense@",
+        match="runs/quick/dense/digits-spikformer/dense/1/0-dense.pt is missing; run `dvc repro -s dense@",
     ):
         distillation.teacher(settings, few_digits, "digits-spikformer", 1)
     folder = settings.run_folder("dense", "digits-spikformer", "dense", 1)

@@ -1,4 +1,4 @@
-"""A network to take away: `python -m tools.export runs/quick/channels/digits-vgg-sca-plus/0/0-ratio-0.5.pt
+"""A network to take away: `python -m tools.export runs/quick/channels/digits-vgg/sca-plus/0/0-ratio-0.5.pt
 [--to FOLDER]`.
 
 Writes network.onnx, network.nir where NIR has a node for each layer, and network.json, which says how to feed

@@ -11,7 +11,7 @@ from lib.models import SpikingNet, sparse
 from lib.settings import STAGES, config, records
 from lib.settings.given import Job
 
-LAYOUT = "runs/<study>/<stage>/<task>-<method>/<seed>/<file>, as `make repro` leaves it"
+LAYOUT = "runs/<study>/<stage>/<task>/<method>/<seed>/<file>, as `make repro` leaves it"
 
 
 class Origin(NamedTuple):
@@ -40,18 +40,16 @@ class Origin(NamedTuple):
 def locate(path: Path) -> Origin | None:
     """Whose network lies at `path`; None if it lies outside runs/.
     raises: ConfigError if it is a wrong place under runs/"""
-    parts = path.absolute().parts[-6:]
-    if len(parts) < 6 or parts[0] != "runs":
+    parts = path.absolute().parts[-7:]
+    if len(parts) < 7 or parts[0] != "runs":
         return None
-    if not parts[4].isdecimal():
+    if not parts[5].isdecimal():
         raise ConfigError(f"{path}: no place of a network; give {LAYOUT}")
-    _, name, stage, folder, seed, file = parts
+    _, name, stage, task, method, seed, file = parts
     settings = config.load(name)
     pick(STAGES, stage, f"{path}: stage")
-    pairs = {
-        f"{task}-{method}": (task, method) for task in settings.tasks for method in settings.group(stage)
-    }
-    task, method = pick(pairs, folder, f"{path}: task and method")
+    pick(settings.tasks, task, f"{path}: task")
+    pick(settings.group(stage), method, f"{path}: method")
     number = file.split("-")[0]
     if not number.isdecimal():
         raise ConfigError(f"{path}: {file!r}: must begin with the number of a training; give {LAYOUT}")
