@@ -5,6 +5,7 @@ core/         needs nothing of ours
   errors        what a user is told, in one line
   files         files that are whole or not there
   tensors       tensors in files, read without executing anything
+  returned      what a function of a method may return
   collectives   what the devices of one training do together
 settings/     params.yaml as frozen types
   base          types with their ranges
@@ -25,15 +26,16 @@ pruning/      what goes, what comes back, how many and when; removal
   weights, rewiring, compressibility, sparse_init, thresholds, tickets     single weights
   tokens        the loss and the statistics of a network on fewer tokens
   prefix        how long a training goes as others do
-  pruner        what the training loop knows of all of them; returned: what a function of a method may return
+  probing       gradients of probe batches
+  pruner        what the training loop knows of all of them
 data/         raw files -> tensors in memory, fixed splits
-  download, datasets, events, splits, augmentation
+  download, datasets, tiny, events, splits, augmentation
 measure/      what a network is and costs, read off the network itself
   activity, synapses, choosing, cost, size, evaluate; report: all of it
 training/     one loop for every method
-  steps, run, fit, warmup, checkpoint, distributed, distillation, baselines, pictures
+  steps, run, fit, warmup, checkpoint, distributed, distillation, baselines
 report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch
-  results, stats, claims, findings, published, plots
+  results, stats, equal_size, questions, claims, findings, published; plots, draw, pictures
 """
 
 import sys

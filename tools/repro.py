@@ -197,7 +197,9 @@ def show(pipeline: str) -> None:
 
 
 def main() -> None:
-    pipeline, only = (*sys.argv[1:], *("dvc.yaml", "")[len(sys.argv) - 1 :])
+    pipeline, *only = sys.argv[1:] or ["dvc.yaml"]
+    if only not in ([], ["show"]):
+        raise Refused(f"{' '.join(only)}: not known; after the pipeline `show` or nothing")
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     LOGS.mkdir(parents=True, exist_ok=True)
     forget_half_a_note()

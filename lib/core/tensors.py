@@ -1,6 +1,7 @@
 """Tensors in files: the same ones give the same bytes, and reading executes nothing."""
 
 import io
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,9 +14,21 @@ def save_tensors(state: dict, path: Path) -> None:
     """Numbers, names and tensors; the same ones give the same bytes. raises: WriteError"""
     # torch's own writer hides why a disk refuses, and writes the name of the file into it
     made = io.BytesIO()
-    torch.save(state, made)
+    torch.save(interned(state), made)
     with atomic_write(path) as beside:
         beside.write_bytes(made.getbuffer())
+
+
+def interned(value):
+    """The same, each string once: pickle writes a string anew for each object that equals it, and what a
+    resumed run has read is another object than what it adds."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if type(value) is dict:
+        return {interned(key): interned(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(interned, value))
+    return value
 
 
 def load_tensors(path: Path, device: torch.device | str = "cpu") -> dict:

@@ -103,10 +103,11 @@ def prepare(
     images: training images at most, validation ones included:
     the first ones, the same number of each class (None: all)
     frames: of each recording of an event set (None: its usual number)
-    raises: DataError if the data cannot be had
+    raises: DataError if the data cannot be had, or are not as their record says
     """
     record = pick(DATASETS, name, "data set")
     raw = getattr(datasets, record.reader)(root, Ask(images, frames or record.frames or 1, seed))
+    check(name, raw)
     few = first(raw["train_y"], images)
     every = len(few) == len(raw["train_y"])
     x = raw["train_x"] if every else raw["train_x"][few]  # what is picked by indices is a copy
@@ -127,6 +128,27 @@ def prepare(
         "test_x": raw["test_x"],
         "test_y": raw["test_y"],
     }
+
+
+def check(name: str, raw: dict[str, np.ndarray]) -> None:
+    """Raises DataError in one line where what a reader gives is not what the record of the set says."""
+    record = DATASETS[name]
+    where = f"{name}: lib.data.datasets.{record.reader} gave"
+    for part in ("train", "test"):
+        x = raw[f"{part}_x"]
+        y = raw[f"{part}_y"]
+        if x.dtype != np.uint8 or x.shape[-3:] != record.shape or x.ndim != 4 + record.events:
+            frames = "frames, " * record.events
+            wanted = f"uint8 [images, {frames}{', '.join(map(str, record.shape))}]"
+            raise DataError(f"{where} {part}_x {x.dtype} {list(x.shape)}; it must be {wanted}")
+        if y.shape != (len(x),):
+            raise DataError(f"{where} {part}_y {list(y.shape)} for {len(x)} images; give one label an image")
+    found = np.unique(raw["train_y"])
+    if not np.array_equal(found, np.arange(record.classes)):
+        told = f"{len(found)} classes, {found[0]} to {found[-1]}"
+        raise DataError(
+            f"{where} train_y of {told}; it must be of {record.classes}, 0 to {record.classes - 1}"
+        )
 
 
 def prepare_for(settings: Study, name: str) -> dict[str, np.ndarray]:

@@ -33,6 +33,9 @@ class VGG(SpikingNet):
     def __init__(self, spec: dict):
         super().__init__(spec)
         layout, hidden = LAYOUTS[spec["name"]]
+        widths = [size for size in (*layout, *hidden) if size not in (M, A, LAST)]
+        if wrong := [size for size in widths if not isinstance(size, int) or size < 1]:
+            raise ValueError(f"network {spec['name']}: width {wrong[0]!r}: give a whole number of 1 or more")
         channels, height, width = self.in_shape
         self.stack = nn.ModuleList()
         self._edges = []

@@ -112,10 +112,10 @@ class ChannelPruner(Pruner):
 
     def after_epoch(self, epoch: int) -> None:
         """Changes the structure if `epoch` (counted from 1) is one after which the schedule says so."""
-        if self.meter is not None and self.updates and epoch == self.updates[0] - self.method.interval:
-            # scores are those of the last interval before an update, as published (an epoch)
-            self.meter.clear()
         if epoch not in self.updates:
+            if self.meter is not None and epoch + self.method.interval in self.updates:
+                # scores are those of the last interval before an update, as published (an epoch)
+                self.meter.clear()
             return
         ratio = self.ratios[epoch]
         regrow = self.regrows[epoch]

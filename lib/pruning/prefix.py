@@ -20,10 +20,12 @@ class Prefix(NamedTuple):
 
 
 def prefix(task: Task, trial: Trial) -> Prefix | None:
-    """None: nobody else begins like this trial. A student's is that of its own recipe, from its teacher
-    on."""
+    """None: nobody else begins like this trial, or it cannot share. A student's is that of its own recipe,
+    from its teacher on."""
     method = trial.method
     recipe = task.student if trains_student(trial) else task.train
+    if recipe.devices > 1:
+        return None  # batch normalisation sees a device's share of a batch
     dense = {"student": trains_student(trial), "selector": trial.selector, "l1": recipe.l1}
     if method is None:
         return Prefix(dense, recipe.epochs)

@@ -23,6 +23,10 @@ class Pruner:
         """For each epoch trained, which epoch of the recipe it is (counted from 0)."""
         return list(range(epochs))
 
+    def extends(self, other: "Pruner") -> bool:
+        """Whether a run with this pruner begins as a whole run with the other one does."""
+        return False
+
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Called after each step of the optimiser."""
 

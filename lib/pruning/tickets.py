@@ -41,7 +41,7 @@ class TicketPruner(Pruner):
         self.early = None
 
     def extends(self, other: "TicketPruner") -> bool:
-        """Whether a run with this pruner begins as a whole run with the other one does."""
+        """At the next smaller density."""
         return self.rounds[: len(other.rounds)] == other.rounds != self.rounds
 
     def recipe_epochs(self, epochs: int) -> list[int]:

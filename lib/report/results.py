@@ -125,7 +125,8 @@ def whole_training(study: Study, found: pd.DataFrame) -> pd.DataFrame:
     """epochs: with those of the dense network that a student starts from; empty where that one is missing."""
     dense = found[found["method"] == "dense"].set_index(["task", "seed"])["epochs"]
     before = dense.reindex(pd.MultiIndex.from_frame(found[["task", "seed"]])).to_numpy()
-    students = found["stage"].eq("tokens")
+    scratch = [name for name, method in study.tokens.items() if getattr(method, "start", "") == "scratch"]
+    students = found["stage"].eq("tokens") & ~found["method"].isin(scratch)
     return found.assign(epochs=(found["epochs"] + before).where(students, found["epochs"]))
 
 

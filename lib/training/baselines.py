@@ -3,7 +3,6 @@ al., Rethinking the Value of Network Pruning, ICLR 2019; Blalock et al.,
 What is the State of Neural Network Pruning?, MLSys 2020)."""
 
 import torch
-from tqdm.auto import tqdm
 
 from lib import measure, models
 from lib.data import Splits
@@ -25,13 +24,12 @@ def pruned_record(settings: Study, splits: Splits, task: str, trial: Trial, seed
         if settings.study != "smoke":
             raise
         made = [trained(splits, settings.tasks[task], other, seed) for other in settings.trials(task, method)]
-    return next(record for record in made if record["ratio"] == trial.ratio)
+    return next(record for record in made if record["ratio"] == records.rounded(trial.ratio))
 
 
 def trained(splits: Splits, task: Task, trial: Trial, seed: int) -> dict:
     run = Run(splits, task, trial, seed)
-    for _ in tqdm(run.recipe_epochs, desc=f"{trial.name}, seed {seed}", unit="epoch"):
-        run.epoch()
+    run.fit(f"{trial.name}, seed {seed}")
     return records.rounded({**trial.record, **measure.report(run)})
 
 

@@ -32,7 +32,8 @@ def path(job: Job, seed: int, number: int) -> Path:
     """
     settings, stage, task, method = job
     recipe = records.recipe(settings, stage, task)
-    parts = [stage, task, method, recipe, job.trials[number].record, seed, settings.threads]
+    asked = records.request(job.trials[number].record)
+    parts = [stage, task, method, recipe, asked, seed, settings.threads]
     return ROOT / "build" / "resume" / f"{digest(job, parts, earlier(job, seed))}.pt"
 
 

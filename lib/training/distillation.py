@@ -3,7 +3,6 @@ and learns from it (SparseSpikformer, C11, C12)."""
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from lib import models
 from lib.core import collectives
@@ -29,8 +28,7 @@ def teacher(settings: Study, splits: Splits, task: str, seed: int) -> SpikingNet
     if settings.study != "smoke":
         raise ConfigError(f"{path.relative_to(settings.folder)} is missing; run `dvc repro -s dense@{task}`")
     run = Run(splits, settings.tasks[task], DENSE, seed)
-    for _ in tqdm(run.recipe_epochs, desc=f"{task} dense, seed {seed}", unit="epoch"):
-        run.epoch()
+    run.fit(f"{task} dense, seed {seed}")
     return run.net.eval()
 
 

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 
 import torch
 from torch import multiprocessing
-from tqdm.auto import tqdm
 
 from lib.core.errors import ConfigError
 from lib.training.run import Run, set_up
@@ -93,9 +92,5 @@ def train(run: Run, fabric, kept: Path) -> None:
     """All epochs that are left; the first process keeps them."""
     # wrapped once, until an update makes another network
     run.parallel = lru_cache(maxsize=1)(fabric.setup_module)
-    epochs = range(len(run.log), len(run.recipe_epochs))
-    for _ in tqdm(epochs, desc=f"{fabric.world_size} devices", unit="epoch", disable=fabric.global_rank > 0):
-        run.epoch()
-        if fabric.global_rank == 0:
-            run.checkpoint(kept)
+    run.fit(f"{fabric.world_size} devices", kept)
     fabric.barrier()

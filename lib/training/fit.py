@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from lib import data, models
 from lib.data import Splits
 from lib.models import sparse
-from lib.pruning import TicketPruner
 from lib.settings import records
 from lib.settings.given import Job
 from lib.training import checkpoint, distributed, warmup
@@ -29,20 +26,12 @@ def fit(job: Job, runs: Runs) -> None:
         kept = checkpoint.path(job, seed, number)
         shorter = runs.get((seed, number - 1))
         if not run.resume(kept):
-            if shorter and extends(run, shorter):
+            if shorter and run.pruner.extends(shorter.pruner):
                 run.resume_prefix(checkpoint.path(job, seed, number - 1))
             else:
                 warmup.fork(job, run, seed, number)
         distributed.fit(run, kept)
-        label = f"{job.method}, {job.trials[number].name}, seed {seed}"
-        for _ in tqdm(range(len(run.log), len(run.recipe_epochs)), desc=label, unit="epoch"):
-            run.epoch()
-            run.checkpoint(kept)
-
-
-def extends(run: Run, shorter: Run) -> bool:
-    """Whether a whole run is the beginning of another: lottery tickets at the next larger density."""
-    return isinstance(run.pruner, TicketPruner) and run.pruner.extends(shorter.pruner)
+        run.fit(f"{job.method}, {job.trials[number].name}, seed {seed}", kept)
 
 
 def save_networks(job: Job, runs: Runs) -> dict[tuple[int, int], Path]:

@@ -1,4 +1,4 @@
-"""One loop: train an epoch, evaluate. It knows a pruner's `after_step` and nothing of methods."""
+"""One loop: train an epoch, let the pruner change the structure, validate, keep."""
 
 import os
 from itertools import islice
@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from lib import data, models
 from lib.core import collectives
@@ -89,6 +90,19 @@ class Run:
             (collectives.shard(x, -4).to(self.device), collectives.shard(y, 0).to(self.device))
             for x, y in shared
         )
+
+    def fit(self, label: str, kept: Path | None = None, until: int | None = None, after=lambda: None) -> None:
+        """Trains to the end, or until so many epochs are trained, with a progress bar.
+
+        kept: where each epoch is kept; after: called after each epoch, before it is kept
+        """
+        last = len(self.recipe_epochs) if until is None else until
+        epochs = range(len(self.log), last)
+        for _ in tqdm(epochs, desc=label, unit="epoch", disable=collectives.rank() > 0):
+            self.epoch()
+            after()
+            if kept is not None and collectives.rank() == 0:
+                self.checkpoint(kept)
 
     def epoch(self) -> None:
         """Trains one epoch, changes the structure if it is time, then validates: always the masked network.

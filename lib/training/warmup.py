@@ -9,8 +9,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm.auto import tqdm
-
 from lib.core.tensors import load_tensors, save_tensors
 from lib.data import Splits
 from lib.pruning.prefix import prefix
@@ -94,11 +92,12 @@ def advance(run: Run, files: dict[int, Path], label: str) -> None:
         return
     kept = checkpoint.ROOT / "build" / "resume" / files[last].name
     run.resume(kept)
-    for _ in tqdm(range(len(run.log), last), desc=label, unit="epoch"):
-        run.epoch()
+
+    def keep() -> None:
         if len(run.log) in files:
             save_tensors(run.trunk(), files[len(run.log)])
-        run.checkpoint(kept)
+
+    run.fit(label, kept, last, keep)
     checkpoint.clear(kept)
 
 

@@ -507,3 +507,39 @@ def test_a_download_that_is_not_the_official_file_is_refused_and_not_kept(tmp_pa
     with pytest.raises(RuntimeError, match="is not the official file: md5 .*, expected abc"):
         download.fetch(server, tmp_path / "file.zip", "abc")
     assert not files(tmp_path)
+
+
+# ---------------------------------------------------------------- what a reader gives
+
+GIVEN = {
+    "train_x": np.zeros((20, 1, 8, 8), np.uint8),
+    "train_y": np.arange(20) % 10,
+    "test_x": np.zeros((10, 1, 8, 8), np.uint8),
+    "test_y": np.arange(10),
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (
+            {"train_x": np.zeros((20, 1, 8, 9), np.uint8)},
+            r"gave train_x uint8 \[20, 1, 8, 9\]; .* uint8 \[images, 1, 8, 8\]",
+        ),
+        ({"test_x": np.zeros((10, 8, 8, 1), np.uint8)}, r"gave test_x uint8 \[10, 8, 8, 1\]"),
+        ({"train_x": np.zeros((20, 1, 8, 8))}, r"gave train_x float64 .* it must be uint8"),
+        ({"train_y": np.arange(19) % 10}, r"gave train_y \[19\] for 20 images; give one label an image"),
+        (
+            {"train_y": np.arange(20) % 10 + 1},
+            "gave train_y of 10 classes, 1 to 10; it must be of 10, 0 to 9",
+        ),
+        ({"train_y": np.arange(20) % 2}, "gave train_y of 2 classes, 0 to 1"),
+    ],
+)
+def test_what_a_reader_gives_is_held_to_its_record(wrong, told, monkeypatch):
+    monkeypatch.setattr(datasets, "digits", lambda root, ask: GIVEN)
+    assert len(data.prepare("digits", Path("unused"), 0.5, 0)["train_y"]) == 10
+    monkeypatch.setattr(datasets, "digits", lambda root, ask: GIVEN | wrong)
+    with pytest.raises(DataError, match=told) as error:
+        data.prepare("digits", Path("unused"), 0.5, 0)
+    assert "\n" not in str(error.value)

@@ -199,9 +199,8 @@ def test_a_stage_watches_the_wings_that_its_notebook_may_import(stages, runs, in
         assert f"build/code/quick/{notebook}.py" in reads
         watched = {path.removeprefix("lib/") for path in reads if path.startswith("lib/")}
         assert watched == set(WINGS[kind(name)]), name
-        assert imports(notebook_code.code_of(notebook_code.NOTEBOOKS / f"{notebook}.ipynb")) <= watched, (
-            notebook
-        )
+        used = imports(notebook_code.code_of(notebook_code.NOTEBOOKS / f"{notebook}.ipynb"))
+        assert used - {"report"} <= watched, notebook  # what it draws by itself changes no number
 
 
 def test_the_check_watches_the_wings_that_it_imports(stages, inside):

@@ -12,7 +12,6 @@ from lib.pruning.tokens import recalibrate
 from lib.pruning.weights import density
 from lib.settings import Select, Task, TokenTickets, Train, Trial, config
 from lib.training import distillation
-from lib.training.fit import extends
 
 RULES = ("learned", "random", "attention", "skip", "all")
 SHORT = {
@@ -178,7 +177,7 @@ def test_tickets_at_a_smaller_density_go_on_from_those_at_a_larger_one(few_digit
     short = run_of(few_digits, teacher, tickets(0.75, rho))
     short.checkpoint(tmp_path / "short.pt")
     further = run_of(few_digits, teacher, tickets(0.75**2, rho), epochs=0)
-    assert extends(further, short)
+    assert further.pruner.extends(short.pruner)
     further.resume_prefix(tmp_path / "short.pt")
     assert len(further.log) == len(short.recipe_epochs) < len(further.recipe_epochs)
     while len(further.log) < len(further.recipe_epochs):
@@ -219,7 +218,7 @@ def test_the_smoke_study_trains_its_teacher_where_there_is_none(few_digits, tmp_
 def test_tickets_off_the_grid_of_rounds_begin_anew(few_digits, teacher):
     short = run_of(few_digits, teacher, tickets(0.7), epochs=0)
     further = run_of(few_digits, teacher, tickets(0.5), epochs=0)
-    assert not extends(further, short)
+    assert not further.pruner.extends(short.pruner)
 
 
 def test_tickets_of_the_selecting_network_count_its_predictors(few_digits, teacher):

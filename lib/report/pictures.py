@@ -2,25 +2,23 @@
 
 import matplotlib.pyplot as plt
 
-from lib.data import Splits
 from lib.settings.given import Job
-from lib.training.fit import Runs
 
 
-def first_images(splits: Splits) -> None:
+def first_images(splits) -> None:
     """Eight training images as the network sees them, normalised;
-    of events the first frame of one polarity."""
+    of events the first frame of one polarity. splits: `lib.data.Splits`"""
     fig, axes = plt.subplots(1, 8, figsize=(9, 1.5))
     for ax, image, label in zip(axes, *splits.train, strict=False):
         ax.imshow(image.flatten(0, -3)[0], cmap="gray")
         ax.set(title=f"{label}", xticks=[], yticks=[])
 
 
-def learning_curves(job: Job, runs: Runs, beside: dict[tuple[int, int], list[dict]] | None = None) -> None:
+def learning_curves(job: Job, runs: dict, beside: dict[tuple[int, int], list[dict]] | None = None) -> None:
     """Validation accuracy over the epochs, a panel for each trial, a colour for each seed; vertical lines:
     structure updates, at which the curve shows what the epoch reached before its cut and after it.
 
-    beside: logs of other trainings, dotted
+    runs: {(seed, number of the trial): `lib.training.Run`}; beside: logs of other trainings, dotted
     """
     count = len(job.trials)
     fig, axes = plt.subplots(
