@@ -59,7 +59,7 @@ def test_no_line_is_longer_than_110_characters(clone):
     long = [
         f"{name}:{number}"
         for name in listed
-        for number, line in enumerate(code(config.ROOT / name).splitlines(), 1)
+        for number, line in enumerate(code(clone / name).splitlines(), 1)
         if len(line) > 110
     ]
     assert not long
