@@ -1,4 +1,5 @@
-# Two commands: `make repro` and `make test`. Each sets up what it needs on a machine with git, make and Python >= 3.11.
+# Two commands: `make repro` and `make test`. Each sets up what it needs on a machine with git, make and
+# Python >= 3.11.
 PYTHON ?= python3
 STUDY ?= quick
 PIPELINE = $(if $(filter quick,$(STUDY)),dvc.yaml,studies/$(STUDY)/dvc.yaml)
@@ -11,17 +12,22 @@ NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto 
 .PHONY: help filter repro test test-slow figures evidence bench lab
 
 help:
-	@echo "make repro     raw data -> figures of the quick study (another: STUDY=small; on a Ray cluster: RAY=auto)"
+	@echo "make repro     raw data -> figures of the quick study"
+	@echo "               (another: STUDY=small; on a Ray cluster: RAY=auto)"
 	@echo "make test      ruff, pytest, and every notebook"
-	@echo "make test-slow real processes, exports, networks of every study: kills, full disks, signals (half an hour on 2 cores)"
+	@echo "make test-slow real processes, exports, networks of every study: kills, full disks, signals"
+	@echo "               (half an hour on 2 cores)"
 	@echo "make figures   figures and tables of what is finished, from results/ alone"
-	@echo "make evidence  what the texts cite beside the studies: equivalence, updates, tokens, faults (40 minutes on 2 cores)"
-	@echo "make bench     what a training step costs, against plain SpikingJelly (a quarter of an hour, nothing beside it)"
+	@echo "make evidence  what the texts cite beside the studies: equivalence, updates, tokens, faults"
+	@echo "               (40 minutes on 2 cores)"
+	@echo "make bench     what a training step costs, against plain SpikingJelly"
+	@echo "               (a quarter of an hour, nothing beside it)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"
 	@echo "make filter    git sees notebooks without outputs (done by the others; by hand with conda)"
 
 .venv/.ready: requirements.txt constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python %d.%d: 3.11 or newer is needed; set PYTHON=python3.11" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python %d.%d: \
+	3.11 or newer is needed; set PYTHON=python3.11" % sys.version_info[:2])'
 	@echo "setting up .venv (torch and its CUDA libraries: about 5.5 GB, a few minutes, once)"
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -r requirements.txt

@@ -48,7 +48,8 @@ def main() -> None:
         spread([peaks["compact"] / peaks["plain"]]),
         0.40,
     )
-    profile, against = done(steps.profiled()), done(steps.against())
+    profile = done(steps.profiled())
+    against = done(steps.against())
     same = done(parity.pairs())
     made = {
         **provenance(torch.get_num_threads()),

@@ -19,7 +19,8 @@ def main() -> None:
     for ax, (axis, label) in zip(axes, LABELS.items(), strict=True):
         for number, variant in enumerate(("plain", "fast")):
             trials = [p for p in record["against"] if p["axis"] == axis and p["variant"] == variant]
-            x, found = [p["value"] for p in trials], [spread(p["seconds"]) for p in trials]
+            x = [p["value"] for p in trials]
+            found = [spread(p["seconds"]) for p in trials]
             low, middle, high = (np.array([one[key] for one in found]) for key in ("low", "median", "high"))
             slope = np.polyfit(np.log(x), np.log(middle), 1)[0]
             color, marker, line = plots.SEQUENCE[number]

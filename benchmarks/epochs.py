@@ -16,7 +16,8 @@ STEPS = 256  # 4,096 images; an epoch of CIFAR-10 has 2,812 of this batch, where
 
 def splits(count: int = STEPS * BATCH) -> Splits:
     x, y = images(count)
-    shift, scale = torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
+    shift = torch.zeros(3, 1, 1)
+    scale = torch.ones(3, 1, 1)
     one = (Images(x[:1], shift, scale), y[:1])  # a validation that costs nothing
     return Splits(train=(Images(x, shift, scale), y), validation=one, test=one, classes=CLASSES)
 
@@ -26,8 +27,12 @@ def sca_epoch(rounds: int = 7) -> tuple[dict, dict]:
     method = Method(label="SCA", l1=3e-5, interval=1)
     run = training.Run(splits(), task(BATCH, rounds + 2), Trial(ratio=0.7, method=method), seed=0)
     assert run.splits.in_shape == SHAPE
-    whole, dense, found, updates = vgg16(), our_step(), [], []
-    timed, once = run.pruner.after_epoch, []
+    whole = vgg16()
+    dense = our_step()
+    found = []
+    updates = []
+    timed = run.pruner.after_epoch
+    once = []
 
     def after_epoch(number):
         started = time.perf_counter()

@@ -160,7 +160,8 @@ def main() -> None:
     runs = {"time": [(1, None), (2, None)], "worker": [(2, "worker")], "machine": [(2, "machine")]}
     with tempfile.TemporaryDirectory() as folder:
         plain = repository(Path(folder) / "plain")
-        os.environ["PYTHONPATH"], started = str(plain), time.monotonic()
+        os.environ["PYTHONPATH"] = str(plain)
+        started = time.monotonic()
         subprocess.run(["dvc", "repro", PIPELINE], cwd=plain, check=True, stdout=subprocess.DEVNULL)
         print(f"dvc repro: {time.monotonic() - started:.0f} s")
         for number, (machines, killed) in enumerate(one for name in sys.argv[1:] for one in runs[name]):

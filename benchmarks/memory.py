@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-SIZE, STEPS = 64, 4  # the paper's batch
+SIZE = 64  # the paper's batch
+STEPS = 4
 
 
 def in_process(what: str) -> float:

@@ -10,7 +10,10 @@ from lib.models import SpikingNet
 from lib.pruning.masks import Masks, uniform_random
 from lib.settings import Fast, Prune, Task, Train
 
-T, BATCH, SHAPE, CLASSES = 4, 16, (3, 32, 32), 10
+T = 4
+BATCH = 16
+SHAPE = (3, 32, 32)
+CLASSES = 10
 FAST = Fast(neurons="compiled", static_once=True, channels_last=True, bf16=True)
 
 
@@ -46,7 +49,8 @@ def small(net: SpikingNet, ratio: float) -> SpikingNet:
 
 def neurons(net: SpikingNet) -> int:
     """Spiking neurons of the network's prunable layers."""
-    count, hooks = [], []
+    count = []
+    hooks = []
     for site in net.sites.values():
         hooks.append(site.node.register_forward_hook(lambda _, __, out: count.append(out[0, 0].numel())))
     with torch.no_grad():

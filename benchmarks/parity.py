@@ -7,7 +7,8 @@ from lib import data, measure, training
 from lib.report.stats import interval
 from lib.settings import Fast, config
 
-SEEDS, RATIO = range(6), 0.5
+SEEDS = range(6)
+RATIO = 0.5
 PLAIN = Fast(neurons="spikingjelly", static_once=False)
 OPTIONS = {
     "fused, static_once": Fast(),

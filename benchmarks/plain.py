@@ -19,7 +19,8 @@ def spike() -> neuron.IFNode:
 
 def vgg16(width: float = 1.0, classes: int = 10) -> nn.Sequential:
     """For 32x32 images; multi-step."""
-    net, channels = nn.Sequential(), 3
+    net = nn.Sequential()
+    channels = 3
     for size in LAYOUT:
         if size == "M":
             net.append(layer.MaxPool2d(2, 2))

@@ -22,7 +22,8 @@ LADDER = {  # what each option adds
 
 
 def plain_step(size: int = BATCH, steps: int = T, width: float = 1.0):
-    net, (x, y) = plain.vgg16(width), batch(size)
+    net = plain.vgg16(width)
+    x, y = batch(size)
     optimizer = torch.optim.SGD(net.parameters(), **SGD)
     return lambda: plain.train_step(net, x, y, steps, optimizer)
 
@@ -30,7 +31,8 @@ def plain_step(size: int = BATCH, steps: int = T, width: float = 1.0):
 def our_step(
     net=None, size: int = BATCH, steps: int = T, width: float = 1.0, fast: Fast = FAST, scored: bool = False
 ):
-    net, one = net or vgg16(width, steps, fast), batch(size)
+    net = net or vgg16(width, steps, fast)
+    one = batch(size)
     optimizer = torch.optim.SGD(net.parameters(), **SGD)
     meter = ScoreMeter(net, "spike_abs_v") if scored else None
     return lambda kept=meter: training.train_epoch(net, [one], optimizer)
@@ -56,7 +58,8 @@ def training_rows() -> dict:
 
 def inference_rows() -> dict:
     """Latency ratio of the small network, against what its operations and neurons would say."""
-    whole, (x, _) = vgg16(), batch()
+    whole = vgg16()
+    x, _ = batch()
     nets = {"whole": whole} | {str(r): small(whole, r) for r in RATIOS[:2]}
     seconds = interleaved({name: lambda net=net: measure.predict(net, x) for name, net in nets.items()})
     rows = {}

@@ -22,7 +22,9 @@ from lib.report import published
 from lib.settings.records import provenance
 from lib.training import set_up
 
-RHOS, BATCH, SHAPE = (0.9, 0.8, 0.7, 0.6, 0.5), 8, (3, 32, 32)
+RHOS = (0.9, 0.8, 0.7, 0.6, 0.5)
+BATCH = 8
+SHAPE = (3, 32, 32)
 
 
 def net(rho: float | None):
@@ -45,10 +47,12 @@ def printed() -> dict[float | None, tuple[float, float]]:
 def main() -> None:
     torch.manual_seed(0)
     set_up(torch.get_num_threads())
-    x, before = torch.rand(BATCH, *SHAPE), load()
+    x = torch.rand(BATCH, *SHAPE)
+    before = load()
     nets = {rho: net(rho) for rho in (None, *RHOS)}
     seconds = interleaved({str(rho): lambda one=one: measure.predict(one, x) for rho, one in nets.items()})
-    rows, theirs = [], printed()
+    rows = []
+    theirs = printed()
     for rho, one in nets.items():
         faster = ratio(seconds, "None", str(rho))
         rows.append(

@@ -1,9 +1,11 @@
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 import torch
-from processes import STAGES, left, ours, unbroken
+from processes import STAGES, left, ours, tiny, unbroken
 
 from lib import data
 
@@ -25,6 +27,15 @@ def few_digits(digits):
     """Five batches of 25, and few images to validate and test on: what a training does, not how well."""
     few = {part: 125 if part == "train" else 60 for part in ("train", "validation", "test")}
     return replace(digits, **{part: tuple(of[:n] for of in getattr(digits, part)) for part, n in few.items()})
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch) -> Path:
+    """A tiny one, which is the working directory for the time of a test."""
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    monkeypatch.chdir(tiny(tmp_path / "repository"))
+    return tmp_path / "repository"
 
 
 @pytest.fixture

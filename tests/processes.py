@@ -46,6 +46,36 @@ REFUSALS = (
     "PermissionError: ",
 )
 
+# of the repository that `tiny` makes: shell stages, whose outputs hang together as those of a study do
+PIPELINE = """
+stages:
+  raw:
+    cmd: echo 1 > raw.txt
+    outs: [raw.txt]
+  run:
+    matrix: {seed: [0, 1]}
+    wdir: work
+    cmd: cat ../raw.txt > run-${item.seed}.txt
+    deps: [../raw.txt]
+    params: [../params.yaml: [threads]]
+    outs: ["run-${item.seed}.txt"]
+  figure:
+    cmd: cat work/run-0.txt work/run-1.txt > figure.txt
+    deps: [work/run-0.txt, work/run-1.txt]
+    outs: [figure.txt: {cache: false, persist: true}]
+"""
+
+
+def tiny(folder: Path) -> Path:
+    """A repository of a few shell stages, which take no time."""
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    for name in (".dvc", "work", "build/logs"):
+        (folder / name).mkdir(parents=True)
+    (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    (folder / "dvc.yaml").write_text(PIPELINE)
+    (folder / "params.yaml").write_text("threads: 1\n")
+    return folder
+
 
 def copied(folder: Path) -> Path:
     """A repository of one's own, without data, results or builds."""

@@ -77,7 +77,8 @@ def prunes(study: Study, task: str) -> None:
     asked = study.tasks[task]
     if asked.prune is None:
         return
-    epochs, warmup = asked.train.epochs, asked.prune.warmup
+    epochs = asked.train.epochs
+    warmup = asked.prune.warmup
     for name in (*study.methods, *study.ablations):
         for method in (trial.method for trial in study.trials(task, name)):
             soft = method.mode == "soft"
@@ -107,7 +108,8 @@ def rewires(study: Study, task: str) -> None:
 
 def rewired(where: str, method: Rewiring, task: str, asked: Task, densities: tuple[float, ...]) -> None:
     """One method of `rewires`."""
-    epochs, stop = asked.train.epochs, asked.rewire.stop
+    epochs = asked.train.epochs
+    stop = asked.rewire.stop
     warmup = method.warmup or asked.rewire.warmup
     interval = method.interval or asked.rewire.interval
     updates = update_epochs(epochs, warmup, interval, last_too=False, stop=stop)

@@ -193,7 +193,8 @@ def submit(todo: list[Job], share: float) -> dict:
 def follow(waiting: dict) -> None:
     """Shows each stage as it is recorded. What does not need a failed stage goes on. raises: Refused if one
     has failed"""
-    failed, total = set(), len(waiting)
+    failed = set()
+    total = len(waiting)
     with tqdm(total=total, unit="stage") as bar:
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)

@@ -55,7 +55,8 @@ def tolerance(seeds: list[float]) -> float:
 
 def compare(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> str | None:
     """Prints a row a trial; returns what is wrong with the worst one, None if nothing is."""
-    worst, wrong = 0.0, None
+    worst = 0.0
+    wrong = None
     print(f"{'committed':>9} {'fresh':>7} {'change':>7}  test accuracy, mean over seeds")
     for key in sorted(old.keys() | new.keys()):
         name = " ".join(str(part) for part in key if part != "")
@@ -65,10 +66,8 @@ def compare(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> str
         print(f"{fmean(old[key]):9.3f} {fmean(new[key]):7.3f} {change:+7.3f}  {name}")
         excess = abs(change) - tolerance(old[key])
         if excess > worst:
-            worst, wrong = (
-                excess,
-                f"{name}: {fmean(old[key]):.3f} is committed, {fmean(new[key]):.3f} was made",
-            )
+            worst = excess
+            wrong = f"{name}: {fmean(old[key]):.3f} is committed, {fmean(new[key]):.3f} was made"
     return wrong
 
 

@@ -19,7 +19,8 @@ from contextlib import suppress
 
 import psutil
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+PR_SET_PDEATHSIG = 1  # both: linux/prctl.h
+PR_SET_CHILD_SUBREAPER = 36
 prctl = ctypes.CDLL(None).prctl
 
 

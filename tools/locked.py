@@ -100,7 +100,8 @@ def remedy(addresses: list[str]) -> str:
 
 def main() -> None:
     os.chdir(root())  # DVC's paths and addresses are as seen from here
-    found, run = stages(), locked()
+    found = stages()
+    run = locked()
     if left := sorted(run - found.keys()):
         raise Refused(f"{', '.join(left)}: in dvc.lock, but in no dvc.yaml; take it out of dvc.lock")
     for stage in found.values():

@@ -13,7 +13,7 @@ from lib.settings.config import ROOT
 
 STUDY = config.load("small")
 TABLE = results.table(STUDY)
-CELL = STUDY.tasks["vgg9-cifar10"]
+TASK = STUDY.tasks["vgg9-cifar10"]
 RATIO = 0.7
 SCA = {"epochs": 300, "images": 50_000, "batch": 64, "parameters": 15_250_378}  # methods 0.1 (2), A26
 UPDATES = r"\| +(\d+) \| ([\d.]+) ±[^|]+\| ([\d.]+) ±[^|]+\| ([\d.]+) ±"  # a row of update.md
@@ -34,9 +34,9 @@ def setting() -> str:
 Test accuracy (%), mean ± half of the 95 % interval over {len(STUDY.grid.seeds)} seeds: CIFAR-10 in the
 figure, CIFAR-100 too in the table. The grey marks in (c) are published, all of a VGG16 of
 {SCA["parameters"] / 1e6:.0f} M parameters; SCA's trained for {SCA["epochs"]} epochs on {SCA["images"]:,}
-images. Ours is a VGG9 of {size / 1e6:.2f} M parameters, trained on {images(CELL):,} images for
-{CELL.train.epochs} epochs of {steps(CELL)} steps, which is what a CPU core trains in a few minutes. Its
-first update comes after epoch {CELL.prune.warmup}, and {CELL.prune.interval * steps(CELL)} steps lie
+images. Ours is a VGG9 of {size / 1e6:.2f} M parameters, trained on {images(TASK):,} images for
+{TASK.train.epochs} epochs of {steps(TASK)} steps, which is what a CPU core trains in a few minutes. Its
+first update comes after epoch {TASK.prune.warmup}, and {TASK.prune.interval * steps(TASK)} steps lie
 between two updates (SCA's own: {SCA["images"] // SCA["batch"]}). So this says who is better *in short
 trainings of small networks*, and not what SCA reaches; between our points and the grey marks lie network,
 data and training. Because time between updates decides much (docs/methods.md, A22), `vgg9-longer-cifar10`
@@ -79,7 +79,7 @@ def drops(method: str, first: int = 1) -> list[tuple[float, float]]:
 def updates() -> str:
     """What an update takes, in frozen and in soft SCA."""
     before, after = zip(*drops("sca"), strict=True)
-    late = CELL.train.epochs // 2
+    late = TASK.train.epochs // 2
     taken = [whole - left for whole, left in drops("sca-soft", late)]
     measured = re.findall(UPDATES, (ROOT / "results/benchmarks/update.md").read_text())
     rows = [[float(number) for number in row] for row in measured]

@@ -158,7 +158,8 @@ def reproduce_all(graph: dict[str, set[str]]) -> None:
     rank = ranks(graph)
     sorter = TopologicalSorter(graph)
     sorter.prepare()
-    ready, running = [], set()
+    ready = []
+    running = set()
     with tqdm(total=len(graph), unit="stage") as bar, ThreadPoolExecutor(cores()) as pool:
         while sorter.is_active():
             ready = sorted([*ready, *sorter.get_ready()], key=rank.__getitem__)

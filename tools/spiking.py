@@ -26,7 +26,8 @@ def in_shape(name):
 def images(net, n, seed=1):
     """Random images [n, C, H, W]; for an event network random event counts [T, n, 2, H, W]. In the net's
     precision."""
-    generator, dtype = torch.Generator().manual_seed(seed), next(net.parameters()).dtype
+    generator = torch.Generator().manual_seed(seed)
+    dtype = next(net.parameters()).dtype
     if net.spec.get("events"):
         return torch.poisson(torch.full((net.T, n, *net.in_shape), 0.5), generator).to(dtype)
     return torch.randn(n, *net.in_shape, generator=generator, dtype=dtype)
@@ -65,7 +66,8 @@ def settle(net, n=32):
 def random_masks(net, kept, seed=0):
     """{site: bool [C]}; kept: fraction of each layer, or a number of channels, the same in each layer or one
     a site."""
-    generator, masks = torch.Generator().manual_seed(seed), {}
+    generator = torch.Generator().manual_seed(seed)
+    masks = {}
     for name, size in pruning.prunable_channels(net).items():
         count = (
             kept[name]

@@ -148,7 +148,7 @@ def test_the_folder_of_recordings_may_be_given_itself(tmp_path, offline):  # noq
         (3, 0.5, None),
     ],
 )
-def test_few_recordings_a_class_work_or_are_refused_in_a_line(each, validation, told, tmp_path, offline):  # noqa: F811
+def test_few_recordings_a_class_work_or_are_refused(each, validation, told, tmp_path, offline):  # noqa: F811
     write_recordings(tmp_path, each, "npz")
     if told:
         assert told in line(data.prepare, "cifar10-dvs", tmp_path, validation, 0)

@@ -14,50 +14,15 @@ from pathlib import Path
 import cluster as tool
 import psutil
 import pytest
+from processes import PIPELINE, tiny
 
 from lib.settings import config
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 TOOL = config.ROOT / "tools" / "cluster.py"
-PIPELINE = """
-stages:
-  raw:
-    cmd: echo 1 > raw.txt
-    outs: [raw.txt]
-  run:
-    matrix: {seed: [0, 1]}
-    wdir: work
-    cmd: cat ../raw.txt > run-${item.seed}.txt
-    deps: [../raw.txt]
-    params: [../params.yaml: [threads]]
-    outs: ["run-${item.seed}.txt"]
-  figure:
-    cmd: cat work/run-0.txt work/run-1.txt > figure.txt
-    deps: [work/run-0.txt, work/run-1.txt]
-    outs: [figure.txt: {cache: false, persist: true}]
-"""
 COMMAND = "cat ../raw.txt > run-${item.seed}.txt"
 PATIENCE = 60  # seconds
-
-
-def make(folder: Path, pipeline: str = PIPELINE) -> Path:
-    subprocess.run(["git", "init", "--quiet", folder], check=True)
-    for name in (".dvc", "work", "build/logs"):
-        (folder / name).mkdir(parents=True)
-    (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
-    (folder / "dvc.yaml").write_text(pipeline)
-    (folder / "params.yaml").write_text("threads: 1\n")
-    return folder
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch) -> Path:
-    """The working directory for the time of a test."""
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
-    monkeypatch.chdir(make(tmp_path / "repository"))
-    return tmp_path / "repository"
 
 
 def dvc(*arguments) -> str:
@@ -223,7 +188,7 @@ def test_the_lock_is_that_of_a_plain_repro(repository, address, tmp_path, monkey
     done = submit(address)
     assert done.returncode == 0, done.stderr
     assert "up to date" in done.stdout and "up to date" in dvc("status")
-    monkeypatch.chdir(make(tmp_path / "plain"))
+    monkeypatch.chdir(tiny(tmp_path / "plain"))
     dvc("repro")
     assert Path("dvc.lock").read_bytes() == (repository / "dvc.lock").read_bytes()
     assert Path("figure.txt").read_bytes() == (repository / "figure.txt").read_bytes()

@@ -1,12 +1,12 @@
 """tools/compare.py: fresh results against the committed ones, within a tolerance that is wide of another
 CPU's rounding."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import compare as tool
 import pytest
 
 from lib.settings import config
@@ -56,14 +56,6 @@ def commit(folder: Path) -> None:
     subprocess.run([*git, "commit", "--quiet", "--no-verify", "-m", "results"], check=True)
 
 
-@pytest.fixture
-def tool():
-    spec = importlib.util.spec_from_file_location("compare", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def compared(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, TOOL, *arguments], cwd=folder, capture_output=True, text=True)
 
@@ -106,7 +98,7 @@ def test_a_better_result_is_a_change_too(repository):
         ([0.6, 0.8], 3 * 0.02**0.5),
     ],
 )
-def test_the_tolerance_is_three_standard_errors_of_the_seeds_and_never_below_5_points(tool, seeds, expected):
+def test_the_tolerance_is_three_standard_errors_of_the_seeds_and_never_below_5_points(seeds, expected):
     assert tool.tolerance(seeds) == pytest.approx(expected)
 
 
@@ -127,7 +119,7 @@ def test_the_room_is_that_of_the_committed_seeds_not_of_the_fresh_ones(repositor
     assert compared(repository).returncode == 1
 
 
-def test_the_worst_trial_is_the_one_furthest_beyond_its_own_tolerance(tool):
+def test_the_worst_trial_is_the_one_furthest_beyond_its_own_tolerance():
     old = {("channels", "sca", 0.5): [0.9, 0.9], ("channels", "sca", 0.8): [0.6, 0.8]}
     new = {("channels", "sca", 0.5): [0.84, 0.84], ("channels", "sca", 0.8): [0.9, 0.9]}
     assert tool.compare(old, new) == "channels sca 0.5: 0.900 is committed, 0.840 was made"
@@ -164,7 +156,7 @@ def test_a_clone_of_another_user_gives_one_line_with_what_to_do(repository, tmp_
     assert "dubious ownership" in done.stderr and "git config --global --add safe.directory" in done.stderr
 
 
-def test_every_committed_result_is_compared(tool):
+def test_every_committed_result_is_compared():
     """Of every stage, channels and weights alike: as many accuracies for each trial as there are seeds."""
     study = config.load("quick")
     found = tool.accuracies(path.read_text() for path in sorted(study.results.glob("*/**/*.json")))

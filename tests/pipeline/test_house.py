@@ -2,6 +2,7 @@
 keeps, paths."""
 
 import configparser
+import json
 import re
 import subprocess
 import sys
@@ -43,6 +44,34 @@ def test_every_requirement_is_pinned():
     }
     loose = {pins.match(line)[1].lower() for line in lines["requirements.txt"] if "==" not in line}
     assert not loose - pinned, "pin them in constraints.txt"
+
+
+def test_no_line_is_longer_than_110_characters(clone):
+    """Of code, of values and of commands; in a notebook, of code cells."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.yaml", "*.ipynb", "Makefile", ".ci/run", "docs/extend.md"],
+        cwd=clone,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert {"params.yaml", "notebooks/00_start_here.ipynb", ".ci/run", "docs/extend.md"} <= set(listed)
+    long = [
+        f"{name}:{number}"
+        for name in listed
+        for number, line in enumerate(code(clone / name).splitlines(), 1)
+        if len(line) > 110
+    ]
+    assert not long
+
+
+def code(path: Path) -> str:
+    """Of a notebook its code cells, one below another; of any other file all."""
+    text = path.read_text()
+    if path.suffix != ".ipynb":
+        return text
+    cells = (cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
+    return "\n".join("".join(cell["source"]) for cell in cells)
 
 
 def test_dvc_reports_nothing_home():

@@ -238,7 +238,7 @@ def test_make_sets_the_filter_up_and_the_hooks_strip_the_same():
     recipe = (config.ROOT / "Makefile").read_text().split(".venv/.ready:")[1].split("\n\n")[0]
     assert "$(MAKE) --no-print-directory filter" in recipe
     texts = [(config.ROOT / name).read_text() for name in (".gitconfig", ".pre-commit-config.yaml")]
-    there, here = (re.search(r'--extra-keys \\?"([^"\\]+)', text)[1] for text in texts)
+    there, here = (re.search(r'--extra-keys\s+\\?"([^"\\]+)', text)[1] for text in texts)
     assert there == here
 
 

@@ -2,15 +2,12 @@
 
 import json
 import re
-import sys
 
+import prose
 import pytest
+import readme
 
 from lib.settings.config import ROOT
-
-sys.path.insert(0, str(ROOT / "tools"))
-import prose  # noqa: E402
-import readme  # noqa: E402
 
 NAMED = [  # what holds digits and is no result
     r"<!-- \w+ -->.*?<!-- end -->",  # written by tools/readme.py

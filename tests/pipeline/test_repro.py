@@ -15,42 +15,21 @@ import psutil
 import pytest
 import repro as repro_tool
 import told
+from processes import PIPELINE
 
 from lib.settings import config
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")]
 TOOL = config.ROOT / "tools" / "repro.py"
-PIPELINE = """
-stages:
-  raw:
-    cmd: echo 1 > raw.txt
-    outs: [raw.txt]
-  run:
-    matrix: {seed: [0, 1]}
-    cmd: cat raw.txt > run-${item.seed}.txt
-    deps: [raw.txt]
-    outs: ["run-${item.seed}.txt"]
-  figure:
-    cmd: cat run-0.txt run-1.txt > figure.txt
-    deps: [run-0.txt, run-1.txt]
-    outs: [figure.txt]
-"""
 UNRELATED = "stages:\n  other:\n    cmd: echo never > other.txt\n    outs: [other.txt]\n"
 
 
 @pytest.fixture
-def repository(tmp_path, monkeypatch) -> Path:
-    """The working directory for the time of a test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
-    subprocess.run(["git", "init", "--quiet"], check=True)
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
-    (tmp_path / "dvc.yaml").write_text(PIPELINE)
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "dvc.yaml").write_text(UNRELATED)
-    return tmp_path
+def repository(repository) -> Path:
+    """With a second pipeline that does not hang together with the first."""
+    (repository / "studies").mkdir()
+    (repository / "studies" / "dvc.yaml").write_text(UNRELATED)
+    return repository
 
 
 def repro(*arguments) -> subprocess.CompletedProcess:
@@ -135,7 +114,7 @@ def test_a_failing_stage_gives_one_clear_error_with_the_end_of_its_log(repositor
     assert ("\n100\n" in done.stderr) == (
         tries > 1
     )  # a refusal of ours says all in its line; else the end of the log
-    assert not (repository / "run-0.txt").exists()
+    assert not (repository / "work" / "run-0.txt").exists()
     assert (repository / "tries.txt").read_text().count("try") == tries
 
 

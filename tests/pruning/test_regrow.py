@@ -50,9 +50,9 @@ def test_of_every_training_of_every_study_some_channels_are_left_to_be_kept_by_s
     seen = set()
     for name, task in settings.tasks.items():
         for method in (*settings.methods, *(settings.ablations if task.prune else ())):
-            for point in settings.trials(name, method):
-                assert point.ratio + point.method.regrow < 1
-                seen.add((method, point.ratio, point.method.regrow, *point.variant))
+            for trial in settings.trials(name, method):
+                assert trial.ratio + trial.method.regrow < 1
+                seen.add((method, trial.ratio, trial.method.regrow, *trial.variant))
     assert len(seen) >= 5
     for method, ratio, regrow, *varied in seen:
         if method == "sca-plus" or study == "small" and method in ("sca", "sca-soft"):
@@ -68,7 +68,7 @@ def test_the_ablation_of_regrow_differs_from_its_base_and_nothing_else_of_it_doe
     settings = config.load(study)
     task = next(name for name, task in settings.tasks.items() if task.prune)
     [ablation] = settings.ablations.values()
-    [base] = [point for point in settings.trials(task, ablation.base) if point.ratio == ablation.ratio]
-    for point in settings.trials(task, "ablations"):
-        theirs, ours = base.record["settings"], point.record["settings"]
-        assert {key for key in ours if ours[key] != theirs[key]} == set(point.variant), point.name
+    [base] = [trial for trial in settings.trials(task, ablation.base) if trial.ratio == ablation.ratio]
+    for trial in settings.trials(task, "ablations"):
+        theirs, ours = base.record["settings"], trial.record["settings"]
+        assert {key for key in ours if ours[key] != theirs[key]} == set(trial.variant), trial.name
