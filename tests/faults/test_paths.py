@@ -62,6 +62,7 @@ def test_paths_that_dvc_reads_itself_must_be_plain(key, value, home):
         config.read(changed(home / "params.yaml", **{key: value}))
 
 
+@pytest.mark.slow
 def test_no_folder_named_after_the_home_appears(home):
     """In the folder where the command runs, with the sets in the real home."""
     (home / "home" / "sets").mkdir(parents=True)

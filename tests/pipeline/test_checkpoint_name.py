@@ -44,3 +44,11 @@ def test_what_a_trial_was_asked_for_changes_the_name_and_another_task_does_not(j
         tasks = settings.tasks | {name: longer[name]}
         other = job._replace(settings=settings.model_copy(update={"tasks": tasks}))
         assert (checkpoint.path(other, 0, 0) == named) == same
+
+
+def test_what_a_method_is_called_does_not_change_the_name(job):
+    sca = job.settings.methods["sca"]
+    for values, same in (({"label": "another"}, True), ({"regrow": 0.05}, False)):
+        methods = job.settings.methods | {"sca": sca.model_copy(update=values)}
+        other = job._replace(settings=job.settings.model_copy(update={"methods": methods}))
+        assert (checkpoint.path(other, 0, 0) == checkpoint.path(job, 0, 0)) == same

@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from test_repro import repository, repro  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 PIPELINE = """
 stages:
   first:

@@ -11,6 +11,8 @@ import pytest
 
 from lib.settings import config
 
+pytestmark = pytest.mark.slow
+
 TOOL = config.ROOT / "tools" / "locked.py"
 PIPELINE = """
 stages:

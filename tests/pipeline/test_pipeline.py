@@ -228,6 +228,13 @@ def test_a_figure_needs_no_data_and_no_network(stages, inside):
             assert all(path.startswith(("lib/", "results/", "build/code/", "params.yaml")) for path in reads)
 
 
+def test_the_first_figure_waits_for_one_task_alone(stages, inside):
+    """So that there is one soon."""
+    task = config.load("quick").headline
+    reads = {path for path in inside(stages["show@accuracy"].reads) if path.startswith("results/quick")}
+    assert reads == {f"results/quick/dense/{task}", f"results/quick/channels/{task}"}
+
+
 def test_everything_follows_the_check_of_the_parameters(stages, inside):
     """So that a wrong value stops the pipeline before its first stage."""
     assert "runs/quick/params-checked" in inside(stages["check"].writes)

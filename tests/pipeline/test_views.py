@@ -13,6 +13,8 @@ import pytest
 
 from lib.settings import config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:

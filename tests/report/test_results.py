@@ -69,6 +69,28 @@ def test_without_a_dense_network_the_rest_is_told(quick):
     assert "nan" not in findings.as_text(answered)
 
 
+def test_epochs_of_the_dense_network_are_of_those_that_start_from_it(study):
+    smoke = config.load("smoke")
+    tasks = {"digits-spikformer": smoke.tasks["digits-spikformer"]}
+    grid = smoke.grid.model_copy(update={"tasks": tuple(tasks), "selected": tuple(tasks), "seeds": (0,)})
+    other = study.model_copy(update={"grid": grid, "tasks": tasks})
+    fill(other, "dense", "tokens")
+    epochs = results.table(other).set_index("method")["epochs"]
+    assert (
+        epochs["dense"] == epochs["tickets-scratch"] == 1 and epochs["tickets-all"] == epochs["learned"] == 2
+    )
+
+
+def test_a_figure_reads_what_it_draws_whatever_another_stage_has_left(quick):
+    for path in (quick.results / "tokens").rglob("*.json"):
+        path.write_text("{")
+    with pytest.raises(ResultsError, match="unreadable"):
+        results.table(quick)
+    found = results.table(quick, "dense", "channels", task=quick.headline)
+    assert set(found["stage"]) == {"dense", "channels"} and set(found["task"]) == {quick.headline}
+    assert len(found) == 3 * (1 + 3 * len(quick.methods))
+
+
 def test_a_study_that_has_only_begun_answers_what_it_can(quick):
     for stage in STAGES:
         if stage != "dense":

@@ -48,6 +48,7 @@ def set_one(text, place, copy) -> dict:
     return read(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_each_value_is_set_by_itself(study, tmp_path):
     whole = read(config.home(study))

@@ -157,6 +157,14 @@ def test_what_a_run_keeps_depends_on_what_was_found(smoke, tmp_path):
     assert checkpoint.path(job, 0, 0) != before
 
 
+def test_a_ratio_of_many_digits_finds_its_record(splits, monkeypatch):
+    quick = config.load("quick")
+    [trial] = quick.trials("digits-vgg", "anew")
+    exact = trial.model_copy(update={"ratio": 1 / 3})
+    monkeypatch.setattr(records, "read", lambda *_: [records.rounded({"ratio": 1 / 3})])
+    assert baselines.pruned_record(quick, splits, "digits-vgg", exact, 0) == records.rounded({"ratio": 1 / 3})
+
+
 def test_it_says_what_is_missing(splits, monkeypatch):
     quick = config.load("quick")
     [trial] = quick.trials("digits-vgg", "anew")

@@ -166,6 +166,27 @@ def test_activity_is_listened_to_over_the_last_interval_alone(splits):
     assert heard == [{steps}, {0}]  # cleared an interval before the first update, after epoch 3
 
 
+def test_soft_scores_are_of_the_last_interval_wherever_the_updates_stop(splits):
+    """With stop < 1 soft mode has one more update at the end, long after the one before it."""
+    epochs = 8
+    task = task_of(epochs)
+    task = task.model_copy(update={"prune": task.prune.model_copy(update={"warmup": 2})})
+    trial = trial_of(0.5, mode="soft", stop=0.5, interval=2)
+    run = Run(splits, task, trial, 0)
+    assert run.pruner.updates == [2, 4, epochs]
+    steps = len(splits.train[1]) // task.train.batch
+    heard = []
+    for _ in range(epochs - 1):
+        run.epoch()
+        heard.append(*set(run.pruner.meter.batches.values()))
+    assert heard[4:] == [steps, 0, steps]  # cleared after epoch 6
+
+
+def test_a_training_on_several_devices_shares_no_warm_up():
+    recipe = TASK.train.model_copy(update={"devices": 2})
+    assert prefix(TASK, DENSE) and prefix(TASK.model_copy(update={"train": recipe}), DENSE) is None
+
+
 def test_the_plan_holds_what_two_trials_share_and_nothing_else():
     study = config.load("quick")
     planned = {str(warm.start): warm for warm in warmup.plan(Job(study, "warmup", "digits-vgg", "dense"))}
