@@ -1,14 +1,15 @@
 """`dvc pull` and `dvc checkout` without a word more, in a clone, after the quick study alone was run and
 pushed."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import dvc_inside
 import pytest
-from dvc.repo import Repo
 
 from lib.settings import config
 
@@ -35,12 +36,12 @@ def pushed(tmp_path_factory) -> Path:
         shutil.copy(config.ROOT / name, root / name, follow_symlinks=False)
     ran(root, "git", "init", "--quiet")
     ran(root, sys.executable, "tools/notebook_code.py", "build/code/quick")
-    with Repo(root) as repo:
-        outs = [out for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml" for out in stage.outs]
-        for path in (Path(out.fs_path) for out in outs if not Path(out.fs_path).exists()):
-            file = path if path.suffix or path.name == "params-checked" else path / "0" / "net.pt"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"{path.name}\n")
+    with contextlib.chdir(root):
+        found = [stage for stage in dvc_inside.stages().values() if stage.pipeline == "dvc.yaml"]
+    for path in (Path(path) for stage in found for path in stage.writes if not Path(path).exists()):
+        file = path if path.suffix or path.name == "params-checked" else path / "0" / "net.pt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{path.name}\n")
     ran(root, sys.executable, "-m", "dvc", "remote", "add", "--default", "store", str(root.parent / "store"))
     ran(root, sys.executable, "-m", "dvc", "commit", "--force", "dvc.yaml")
     ran(root, sys.executable, "-m", "dvc", "push")
