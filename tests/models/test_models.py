@@ -6,6 +6,7 @@ from torch import nn
 
 from lib import models, pruning
 from lib.measure import predict
+from lib.models import vgg
 from lib.settings import DATASETS, config
 
 
@@ -221,3 +222,10 @@ def test_a_loaded_network_is_in_eval_mode_however_it_was_saved(tmp_path):
     before = snapshot(again)
     assert torch.equal(again(x), predict(net, x))
     assert all(torch.equal(tensor, before[name]) for name, tensor in again.state_dict().items())
+
+
+@pytest.mark.parametrize("width", [0, -3, 2.5, "a"])
+def test_a_width_that_is_no_number_of_channels_is_refused_in_a_line(width, monkeypatch):
+    monkeypatch.setitem(vgg.LAYOUTS, "vgg-digits", ((8, vgg.M, width), ()))
+    with pytest.raises(ValueError, match=f"vgg-digits: width {width!r}: give a whole number of 1 or more"):
+        models.build("vgg-digits", 10, (1, 8, 8), 2)

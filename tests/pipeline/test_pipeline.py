@@ -221,6 +221,13 @@ def test_a_stage_that_trains_watches_the_seeds_and_its_own_settings(stages):
             assert set(watched) == {"data", "threads", "grid.seeds", f"tasks.{task}"} | own | of
 
 
+def test_a_cluster_knows_every_training_by_the_threads_that_it_watches(stages, inside):
+    """Warm-ups, too: without a GPU they would train elsewhere than what goes on from them."""
+    for name, stage in stages.items():
+        watched = [key for keys in stage.params.values() for key in keys]
+        assert ("threads" in watched) == ("lib/training" in inside(stage.reads)), name
+
+
 def test_a_figure_needs_no_data_and_no_network(stages, inside):
     for name, stage in stages.items():
         if kind(name) == "show":

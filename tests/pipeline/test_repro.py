@@ -303,6 +303,12 @@ def test_what_the_first_figure_needs_runs_first(repository, tool, monkeypatch):
     assert len(seen) == 7
 
 
+def test_a_word_that_is_not_known_is_refused_and_nothing_runs(repository):
+    done = repro("dvc.yaml", "shwo")
+    assert done.returncode != 0 and "shwo: not known; after the pipeline `show` or nothing" in done.stderr
+    assert not (repository / "work" / "run-0.txt").exists()
+
+
 def test_of_a_study_in_progress_what_is_finished_is_drawn(repository):
     (repository / "dvc.yaml").write_text(STUDY)
     for stage in ("train@dense", "train@weights"):

@@ -1,5 +1,6 @@
 """The wings of lib/: which one may import which, and that what draws needs no torch."""
 
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -7,6 +8,7 @@ from graphlib import TopologicalSorter
 import pytest
 from test_pipeline import imports
 
+import lib
 from lib.settings import config
 
 LIB = config.ROOT / "lib"
@@ -20,6 +22,16 @@ def test_arrows_between_wings_point_one_way(wing):
     for path in (LIB / wing).rglob("*.py"):
         upward = imports(path.read_text()) - MAY[wing] - {wing}
         assert not upward, f"{path.relative_to(LIB)} imports lib.{', lib.'.join(sorted(upward))}"
+
+
+@pytest.mark.parametrize("wing", MAY)
+def test_the_map_names_every_room_and_no_other(wing):
+    rooms = {path.stem for path in (LIB / wing).glob("*.py")} - {"__init__"}
+    section = re.search(rf"^{wing}/.*\n((?:  .*\n)+)", lib.__doc__, re.MULTILINE)[1]
+    for room in rooms:
+        assert re.search(rf"\b{room}\b", section), f"lib/__init__.py does not name {wing}/{room}"
+    named = {line.split()[0] for line in section.splitlines() if re.match(r"  \w+  +\w", line)}
+    assert named <= rooms
 
 
 def test_there_is_no_circle():
