@@ -18,7 +18,7 @@ from evidence import made_by
 from lib import data, models, training
 from lib.core.files import ROOT, write_text
 from lib.measure import accuracy
-from lib.pruning.tokens import recalibrate
+from lib.models.start import recalibrate
 from lib.report.stats import interval
 from lib.settings import config, records
 

@@ -7,6 +7,7 @@ core/         needs nothing of ours
   tensors       tensors in files, read without executing anything
   returned      what a function of a method may return
   collectives   what the devices of one training do together
+  memory        what becomes of memory that is given back
 settings/     params.yaml as frozen types
   base          types with their ranges
   datasets      one record a data set
@@ -21,6 +22,8 @@ settings/     params.yaml as frozen types
   records       one JSON file a method, task and seed
 models/       spiking networks, built from SpikingJelly's neurons and layers
   neurons, sites, vgg, resnet, spikformer, tokens; sparse: files of few weights
+  fused         BN, neuron and pooling of a layer in one compiled node
+  start         what a network takes from data: first filters, statistics of BN
 pruning/      what goes, what comes back, how many and when; removal
   scores, growth, schedules, masks, channels, shrinking, compact     channels
   weights, rewiring, compressibility, sparse_init, thresholds, tickets     single weights
@@ -33,7 +36,7 @@ data/         raw files -> tensors in memory, fixed splits
 measure/      what a network is and costs, read off the network itself
   activity, synapses, choosing, cost, size, evaluate; report: all of it
 training/     one loop for every method
-  steps, run, fit, warmup, checkpoint, distributed, distillation, baselines
+  steps, muon, run, fit, warmup, checkpoint, distributed, distillation, baselines
 report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch
   results, stats, equal_size, questions, claims, findings, published; plots, draw, pictures
 """

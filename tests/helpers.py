@@ -8,7 +8,7 @@ from spiking import assert_alive, images, random_masks, settle
 from torch import nn
 
 from lib import models, pruning
-from lib.pruning.tokens import recalibrate
+from lib.models.start import recalibrate
 from lib.settings import Method, Prune, Task, Train, Trial
 
 __all__ = ["assert_alive", "images", "random_masks", "settle"]  # of tools/spiking.py

@@ -46,13 +46,13 @@ class Images:
     def __getitem__(self, index) -> Tensor:
         return self.augmented(index)
 
-    def augmented(self, index, augment: Callable | None = None, generator=None) -> Tensor:
+    def augmented(self, index, augment: Callable | None = None, *chance) -> Tensor:
         """What `index` picks, changed by one of AUGMENT before it is normalised, so that 0, its padding,
-        is black."""
+        is black. chance: the function's further arguments"""
         picked = self.kept[index].float()
         if self.events and picked.dim() == 5:
             picked = picked.transpose(0, 1)
-        changed = augment(picked, generator) if augment else picked
+        changed = augment(picked, *chance) if augment else picked
         return changed if self.events else (changed / 255).sub_(self.shift).div_(self.scale)
 
     def split(self, size: int) -> Iterator[Tensor]:
@@ -216,20 +216,24 @@ def open_or_prepare(settings: Study, name: str) -> Splits:
 
 
 def batches(
-    x: Images | Tensor, y: Tensor, size: int, generator: torch.Generator, augment=None
+    x: Images | Tensor, y: Tensor, size: int, generator: torch.Generator, augment=None, epoch: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch in random order; a last, smaller batch is dropped,
     because BN on a few images disturbs the network.
 
-    Batches are [n, C, H, W], of event sets [T, n, 2, H, W].
+    Batches are [n, C, H, W], of event sets [T, n, 2, H, W]. epoch: its parity says which images have their
+    turn
     augment: one of AUGMENT; it is given 0 to 255, as float32, or event counts;
     of a float tensor, what that holds
     raises: DataError if there are not enough for a single batch
     """
     if len(x) < size:
         raise DataError(f"batch: {size}: there are only {len(x)} training images; lower it in params.yaml")
+    half = torch.rand(len(x), generator=torch.Generator().manual_seed(0)) < 0.5
+    turned = half ^ bool(epoch % 2)
     for index in torch.randperm(len(x), generator=generator)[: len(x) // size * size].split(size):
+        chance = generator, turned[index]
         if isinstance(x, Images):
-            yield x.augmented(index, augment, generator), y[index]
+            yield x.augmented(index, augment, *chance), y[index]
         else:
-            yield augment(x[index], generator) if augment else x[index], y[index]
+            yield augment(x[index], *chance) if augment else x[index], y[index]

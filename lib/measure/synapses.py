@@ -32,13 +32,11 @@ def reached(net: SpikingNet, edge: Edge, events: Tensor, there: Tensor) -> float
 def one_step(net: SpikingNet):
     """The network with T = 1: then a layer meets each of its positions once an image."""
     T = net.T
-    net.T = 1
-    net.use(net.fast)
+    net.run_for(1)
     try:
         yield
     finally:
-        net.T = T
-        net.use(net.fast)
+        net.run_for(T)
 
 
 @contextmanager

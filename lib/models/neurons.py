@@ -46,30 +46,37 @@ def below(h: Tensor, values: Tensor) -> Tensor:
     return torch.ops.aten.threshold_backward(values, -h, -V_THRESHOLD)
 
 
-def potentials(x: Tensor, tau: float | None) -> Tensor:
-    """H of all T steps, at rest before the first; in float32 where x has fewer bits. x: [T, ...]"""
+def precise(x: Tensor) -> Tensor:
+    """In float32 where x has fewer bits."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def potentials(x, tau: float | None) -> list[Tensor]:
+    """H of each of the T steps, at rest before the first. x: the input of each, [T, ...] or T tensors"""
     h = []
-    for current in x if x.dtype == torch.float64 else x.float():
+    for current in x:
         v = below(h[-1], h[-1]) if h else torch.zeros_like(current)
         h.append(charge(v, current, tau))
-    return torch.stack(h)
+    return h
 
 
 def fire(h: Tensor, dtype: torch.dtype) -> Tensor:
     return h.clone().ge_(V_THRESHOLD).to(dtype)  # in place: no mask of bools, which is slow to convert
 
 
-def bptt(grad: Tensor, h: Tensor, tau: float | None) -> Tensor:
-    """dL/dX of all T steps from dL/dS and H."""
-    slope = torch.ops.aten.sigmoid_backward(
-        ALPHA * grad.to(h.dtype), torch.sigmoid(ALPHA * (h - V_THRESHOLD))
-    )
-    steps = [slope[-1]]
-    for t in reversed(range(len(h) - 1)):
-        later = steps[-1] if tau is None else steps[-1] * (1 - 1 / tau)
-        steps.append(slope[t] + below(h[t], later))
-    found = torch.stack(steps[::-1])
-    return (found if tau is None else found / tau).to(grad.dtype)
+def bptt(grad, h: list[Tensor], tau: float | None) -> list[Tensor]:
+    """dL/dX of each of the T steps from dL/dS and H. Lists, not [T, ...]: what is compiled of them takes half
+    the time."""
+    found = []
+    for given, potential in zip(reversed(list(grad)), reversed(h), strict=True):
+        slope = torch.ops.aten.sigmoid_backward(
+            ALPHA * given, torch.sigmoid(ALPHA * (potential - V_THRESHOLD))
+        )
+        if found:
+            later = found[-1] if tau is None else found[-1] * (1 - 1 / tau)
+            slope = slope + below(potential, later)
+        found.append(slope)
+    return [each if tau is None else each / tau for each in reversed(found)]
 
 
 class Fused(torch.autograd.Function):
@@ -78,7 +85,7 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, tau):
-        h = potentials(x, tau)
+        h = torch.stack(potentials(precise(x), tau))
         ctx.save_for_backward(h)
         ctx.mark_non_differentiable(h)
         ctx.tau = tau
@@ -86,7 +93,8 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad, _):
-        return bptt(grad, *ctx.saved_tensors, ctx.tau), None
+        [h] = ctx.saved_tensors
+        return torch.stack(bptt(precise(grad), list(h), ctx.tau)).to(grad.dtype), None
 
 
 class Compiled(torch.autograd.Function):
@@ -100,7 +108,7 @@ class Compiled(torch.autograd.Function):
         ctx.save_for_backward(x)
         ctx.tau = tau
         order = memory_order(x)
-        spikes, seen = kernels(watch, order)[0](x.permute(order).contiguous(), tau)
+        spikes, seen = compiled(node_forward)(x.permute(order).contiguous(), tau, watch, inverse(order))
         if seen is not None:
             ctx.mark_non_differentiable(seen)
         return spikes.permute(inverse(order)), seen
@@ -109,34 +117,34 @@ class Compiled(torch.autograd.Function):
     def backward(ctx, grad, _):
         [x] = ctx.saved_tensors
         order = memory_order(x)
-        found = kernels(None, order)[1](
+        found = compiled(node_backward)(
             grad.permute(order).contiguous(), x.permute(order).contiguous(), ctx.tau
         )
         return found.permute(inverse(order)), None, None
 
 
+def node_forward(x: Tensor, tau: float | None, watch, back: tuple[int, ...]):
+    """back: the order of dimensions in which `watch` takes them"""
+    h = torch.stack(potentials(precise(x), tau))
+    spikes = fire(h, h.dtype)
+    seen = None if watch is None else watch(Activity(spikes.permute(back), h.permute(back)))
+    return spikes.to(x.dtype), seen
+
+
+def node_backward(grad: Tensor, x: Tensor, tau: float | None) -> Tensor:
+    return torch.stack(bptt(precise(grad), potentials(precise(x), tau), tau)).to(grad.dtype)
+
+
 @cache
-def kernels(watch, order: tuple[int, ...]):
-    """Forward and backward for one order of dimensions. Compiling takes ten seconds in each process,
-    more the first time."""
+def compiled(function):
+    """Compiling takes ten seconds in each process, more the first time."""
     # one version each for what is watched, the order and number of dimensions, precision, neuron and T;
     # beyond it, eager
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
     # else those of whichever process compiled and cached it first:
     # two of two threads each halve each other on two cores
     torch._inductor.config.cpp.threads = torch.get_num_threads()
-
-    def forward(x, tau):
-        h = potentials(x, tau)
-        spikes = fire(h, h.dtype)
-        back = inverse(order)
-        seen = None if watch is None else watch(Activity(spikes.permute(back), h.permute(back)))
-        return spikes.to(x.dtype), seen
-
-    def backward(grad, x, tau):
-        return bptt(grad, potentials(x, tau), tau)
-
-    return torch.compile(forward, dynamic=True), torch.compile(backward, dynamic=True)
+    return torch.compile(function, dynamic=True)
 
 
 def memory_order(x: Tensor) -> tuple[int, ...]:
@@ -149,19 +157,23 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(order.index(dim) for dim in range(len(order)))
 
 
-class _Kernels:
+class Switchable:
     """Gives a SpikingJelly node of this file's constants a choice of how all T steps are run.
 
+    analog: a rectified unit instead, for a network that is to spike later
     kernel: "spikingjelly", which goes on from the last potential unless it is reset, or "fused" or
     "compiled", which start from rest; step by step a node is always SpikingJelly's
     watch: called with the Activity of each training pass from rest; seen: what it returned last
     """
 
+    analog = False
     kernel = "fused"
     watch = None
     seen = None
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
+        if self.analog:
+            return x.relu()
         tau = getattr(self, "tau", None)
         watch = self.watch if self.training else None
         if self.kernel == "compiled" and not self.store_v_seq:
@@ -172,7 +184,7 @@ class _Kernels:
             h = None
             if watch is not None:
                 with torch.no_grad():
-                    h = potentials(x, tau)
+                    h = torch.stack(potentials(precise(x), tau))
         else:
             spikes, h = Fused.apply(x, tau)
             if self.store_v_seq:
@@ -182,11 +194,11 @@ class _Kernels:
         return spikes
 
 
-class IFNode(_Kernels, neuron.IFNode):
+class IFNode(Switchable, neuron.IFNode):
     """Integrate-and-fire."""
 
 
-class LIFNode(_Kernels, neuron.LIFNode):
+class LIFNode(Switchable, neuron.LIFNode):
     """Leaky integrate-and-fire."""
 
 

@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
-from lib.models.neurons import NEURONS
+from lib.models import fused
+from lib.models.neurons import NEURONS, Switchable
 from lib.settings import Fast
 
 
 class Site(nn.Module):
-    """BN -> neuron -> gate: one layer of prunable channels, named as figures name it.
+    """BN -> neuron -> gate [-> 2x2 max pooling]: one layer of prunable channels, named as figures name it.
 
     `mask` [C] is True where a channel is kept. The site is
       masked   the spikes of a masked channel are multiplied by 0, forward and backward (the default);
@@ -23,11 +24,12 @@ class Site(nn.Module):
                updates none.
     """
 
-    def __init__(self, name: str, channels: int, neuron: str):
+    def __init__(self, name: str, channels: int, neuron: str, pools: bool = False):
         super().__init__()
         self.name = name
         self.bn = layer.BatchNorm2d(channels, step_mode="m")
         self.node = NEURONS[neuron]()
+        self.pool = layer.MaxPool2d(2, 2, step_mode="m") if pools else nn.Identity()
         self.register_buffer("mask", torch.ones(channels, dtype=torch.bool))
         self.state = "masked"
         self.T = 1  # `SpikingNet.use` sets the network's
@@ -35,7 +37,20 @@ class Site(nn.Module):
         self._looked_at = None, 0, True  # the mask, its version, what `whole` found
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.gate(self.node(repeated(self.normalise(z), self.T)))
+        """[T, N, C, H, W], or [1, N, C, H, W] where each step is the same -> spikes [T, N, C, H, W]"""
+        if self.node.kernel == "compiled" and self.training and self.state != "probing":
+            return self.in_one(z)
+        return self.pool(self.gate(self.node(repeated(self.normalise(z), self.T))))
+
+    def in_one(self, z: Tensor) -> Tensor:
+        """The same in one compiled node of the graph; the gate after the pooling, where it does the same."""
+        pools = not isinstance(self.pool, nn.Identity)
+        whole = pools and z.shape[-1] % 2 == z.shape[-2] % 2 == 0
+        tau = getattr(self.node, "tau", None)
+        spikes, self.node.seen = fused.layer(
+            z, self.bn, self.T, tau, self.node.analog, whole, self.node.watch
+        )
+        return self.gate(self.pool(spikes) if pools and not whole else spikes)
 
     def normalise(self, z: Tensor) -> Tensor:
         """BN; while probing, with batch statistics, and the normalised input of masked channels detached."""
@@ -148,13 +163,23 @@ class SpikingNet(nn.Module):
         functional.set_step_mode(self, mode)
         return self
 
+    def run_for(self, T: int, analog: bool = False) -> "SpikingNet":
+        """The number of time steps of the next forward passes; `build` gives those of `spec`.
+        analog: rectified units in the place of neurons, for a single step"""
+        self.T = T
+        for module in self.modules():
+            if isinstance(module, Site):
+                module.T = T
+            elif isinstance(module, Switchable):
+                module.analog = analog
+        return self
+
     def use(self, fast: Fast) -> "SpikingNet":
         """Chooses how the network is computed, not what (bf16: but for rounding, in training)."""
         self.fast = fast
+        self.run_for(self.T)
         for module in self.modules():
-            if isinstance(module, Site):
-                module.T = self.T
-            elif isinstance(module, neuron.BaseNode):
+            if isinstance(module, neuron.BaseNode):
                 module.kernel = fast.neurons
         return self.to(memory_format=torch.channels_last if fast.channels_last else torch.contiguous_format)
 

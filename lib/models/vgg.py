@@ -12,6 +12,8 @@ from lib.models.sites import Edge, Site, SpikingNet
 M, A, LAST = "M", "A", "LAST"
 # convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
 LAYOUTS = {
+    # airbench's widths (Jordan 2024), its whitening and first convolution in one layer, one less at the end
+    "vgg7": ((64, M, 64, 256, M, 256, 256, M, 256, LAST), ()),
     "vgg9": ((64, 64, M, 128, 128, M, 256, 256, M), (512, 512)),
     "vgg11": ((64, M, 128, M, 256, 256, M, 512, 512, M, 512, 512, M), (512, 512)),
     # LAST: max pooling of all that is left of the map, one position of 32x32 images and four of 64x64; the
@@ -41,14 +43,15 @@ class VGG(SpikingNet):
         self._edges = []
         reads = None
         unit = 1.0 if spec["events"] else None
-        for size in layout:
+        for size, after in zip(layout, (*layout[1:], None), strict=True):
             if size == LAST:
                 if height * width > 1:
                     self.stack.append(layer.MaxPool2d((height, width), step_mode="m"))
                     height = width = 1
                 continue
             if size in (M, A):
-                self.stack.append((layer.MaxPool2d if size == M else layer.AvgPool2d)(2, 2, step_mode="m"))
+                if size == A:
+                    self.stack.append(layer.AvgPool2d(2, 2, step_mode="m"))
                 height = height // 2
                 width = width // 2
                 unit = unit if size == M else unit / 4
@@ -57,7 +60,7 @@ class VGG(SpikingNet):
             size = spec["widths"].get(name, max(1, round(size * spec["width"])))
             self._edges.append(Edge(f"stack.{len(self.stack)}", name, reads, unit))
             self.stack.append(layer.Conv2d(channels, size, 3, padding=1, bias=False, step_mode="m"))
-            self.stack.append(Site(name, size, spec["neuron"]))
+            self.stack.append(Site(name, size, spec["neuron"], pools=after == M))
             channels = size
             reads = name
             unit = 1.0

@@ -112,7 +112,7 @@ class ScoreMeter:
             site.node.watch = ACTIVITY_SCORES[score]
             site.meter = self
         self.hooks = [
-            site.node.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()
+            site.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()
         ]
         self.clear()
 
@@ -123,10 +123,10 @@ class ScoreMeter:
         self.batches = dict.fromkeys(self.sites, 0)
 
     @torch.no_grad()
-    def _add(self, name: str, node: nn.Module, current, spikes) -> None:
-        if node.training and self.sites[name].meter is self:
+    def _add(self, name: str, site: Site, current, spikes) -> None:
+        if site.training and site.meter is self:
             a_channel = spikes[0, 0, :, 0, 0]
-            self.sum[name] += self.sites[name].own(shaped(node.seen, a_channel, whose(self.name, name)))
+            self.sum[name] += site.own(shaped(site.node.seen, a_channel, whose(self.name, name)))
             self.batches[name] += 1
 
     def mean(self) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib.models.spikformer import Spikformer
 from lib.models.tokens import Selector
@@ -50,22 +50,3 @@ def teach(teacher: Spikformer, x: Tensor) -> Tensor:
     """The dense network's logits, in eval mode; its state is reset, as in every forward pass (3.5,
     item 1)."""
     return teacher.eval()(x)
-
-
-@torch.no_grad()
-def recalibrate(net: Spikformer, batches) -> None:
-    """Statistics of batch normalisation, measured anew on the tokens that are left: those of training saw the
-    dropped ones, too (3.5, item 4)."""
-    # differs from the paper: it keeps the running statistics, in which dropped tokens took part
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    kept = [(norm, norm.momentum) for norm in norms]
-    net.eval()
-    for norm in norms:
-        norm.train()
-    for number, (x, _) in enumerate(batches):
-        for norm in norms:
-            norm.momentum = 1 / (number + 1)  # a plain mean over the batches
-        net(x)
-    for norm, momentum in kept:
-        norm.momentum = momentum
-    net.eval()

@@ -165,6 +165,32 @@ def rewinds(where: str, rewind: int, who: str, epochs: int) -> None:
         raise ValueError(f"{where}.rewind: {rewind}: {who} trains {epochs} epochs; rewind to an earlier one")
 
 
+def early_epochs_fit(study) -> None:
+    """Fewer time steps, or none, at first: of a still image, in a network that rectified units can train, and
+    over before its structure changes."""
+    for name, task in study.tasks.items():
+        early = task.train.early
+        if early is None:
+            continue
+        where = f"tasks.{name}.train.early"
+        if DATASETS[task.data].events:
+            raise ValueError(
+                f"{where}: {task.data} has a frame for each of T = {task.T} steps; take early out"
+            )
+        if early.T > task.T:
+            raise ValueError(f"{where}.T: {early.T}: the task has T = {task.T}; give as many or fewer")
+        if early.units == "relu" and task.net.startswith("spikformer"):
+            raise ValueError(f"{where}.units: relu: the attention of {task.net} needs spikes; take spiking")
+        parts = {"prune": task.prune, "rewire": task.rewire}
+        for part, begins in {part: each for part, each in parts.items() if each}.items():
+            listens = begins.warmup - begins.interval
+            if listens < early.epochs:
+                raise ValueError(
+                    f"tasks.{name}.{part}.warmup: {begins.warmup}, interval {begins.interval}: activity is "
+                    f"listened to after epoch {listens}, and the first {early.epochs} are early; raise warmup"
+                )
+
+
 RULES = (
     limits_are_of_data_in_use,
     frames_are_steps,
@@ -176,4 +202,5 @@ RULES = (
     images_suffice,
     something_stays,
     tickets_rewind,
+    early_epochs_fit,
 )

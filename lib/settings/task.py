@@ -7,10 +7,17 @@ from pydantic import Field, model_validator
 from lib.settings.base import LARGEST_SEED, Anywhere, Density, Positive, Ratio, Settings, list_of
 from lib.settings.datasets import DATASETS
 
+
+def unsaid(default):
+    """A setting that no record holds at its default: that is what all were before it could be chosen."""
+    return Field(default, exclude_if=lambda value: value == default)
+
+
 DataName = Literal[tuple(DATASETS)]
 # what the registries of lib.data, lib.models and lib.training hold: a test keeps them equal
-Augment = Literal["none", "crop_flip", "crop_flip_rotate", "roll_flip"]
+Augment = Literal["none", "crop_flip", "crop_flip_rotate", "shift_turn", "roll_flip"]
 Net = Literal[
+    "vgg7",
     "vgg9",
     "vgg11",
     "vgg16",
@@ -30,7 +37,7 @@ Net = Literal[
     "spikformer-digits",
 ]
 Neuron = Literal["if", "lif"]
-LrSchedule = Literal["cosine", "step"]
+LrSchedule = Literal["cosine", "step", "triangular"]
 
 
 class Data(Settings):
@@ -48,12 +55,31 @@ class Data(Settings):
     frames: dict[DataName, Positive] = {}
 
 
+class Early(Settings):
+    """The first epochs at fewer time steps than the network has in the end.
+
+    units: 'relu' puts rectified units in the place of the neurons, which then take over what those have
+    learned (hybrid training, Rathi et al., ICLR 2020)
+    """
+
+    T: Positive
+    epochs: Positive
+    units: Literal["spiking", "relu"] = "spiking"
+
+    @model_validator(mode="after")
+    def _has_one_step(self):
+        if self.units == "relu" and self.T != 1:
+            raise ValueError(f"early.T: {self.T} with units relu: they have no time; set it to 1")
+        return self
+
+
 class Train(Settings):
-    """optimizer: 'adamw' takes `momentum` as its first beta; warmup: epochs in which the rate of learning
-    rises; smoothing: of labels
+    """optimizer: 'adamw' takes `momentum` as its first beta; 'muon' moves the convolutions at the rate
+    `lr_convolutions` and the rest by SGD at `lr`; warmup: epochs in which the rate of learning
+    rises; smoothing: of labels; early: fewer time steps at first, null: the task's throughout
 
     devices: GPUs, or processes where there is none, that share each batch; batch normalisation sees each
-    share by itself. No result of one device says so: that is what they all were before there could be more
+    share by itself
     """
 
     epochs: Positive
@@ -63,15 +89,34 @@ class Train(Settings):
     weight_decay: Annotated[float, Field(ge=0, le=100)]
     l1: Annotated[float, Field(ge=0, le=100)]
     lr_schedule: LrSchedule
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adamw", "muon"] = "sgd"
+    lr_convolutions: Annotated[float, Field(gt=0, le=100)] | None = unsaid(None)
     warmup: Annotated[int, Field(ge=0)] = 0
     smoothing: Ratio = 0.0
-    devices: Annotated[int, Field(ge=1, le=1000, exclude_if=lambda devices: devices == 1)] = 1
+    early: Early | None = unsaid(None)
+    devices: Annotated[int, Field(ge=1, le=1000)] = unsaid(1)
 
     @model_validator(mode="after")
     def _rises(self):
         if self.warmup >= self.epochs:
             raise ValueError(f"warmup: {self.warmup}: the training has {self.epochs} epochs; lower it")
+        return self
+
+    @model_validator(mode="after")
+    def _ends_at_all_steps(self):
+        if self.early and self.early.epochs >= self.epochs:
+            raise ValueError(
+                f"early.epochs: {self.early.epochs}: the training has {self.epochs} epochs; lower it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_rates(self):
+        if (self.optimizer == "muon") != (self.lr_convolutions is not None):
+            raise ValueError(
+                f"lr_convolutions: {self.lr_convolutions} with optimizer {self.optimizer}: "
+                "muon needs it, and no other takes it"
+            )
         return self
 
     @model_validator(mode="after")
@@ -109,8 +154,8 @@ class Rewire(Settings):
 class Fast(Settings):
     """How a step is computed, not what; the defaults are fastest on small networks and short runs.
 
-    neurons: SpikingJelly's operators; all T steps in one autograd node (fused);
-    that, compiled: ten seconds in each process
+    neurons: SpikingJelly's operators; all T steps in one autograd node (fused); that, with BN and 2x2 pooling
+    where a layer has them, compiled: ten seconds in each process
     static_once: the first convolution of a still image once instead of T times, which gives the same numbers
     channels_last: the layout that convolutions take without reordering; it pays on VGGs
     bf16: training under autocast; membrane, parameters and BN's statistics stay in float32,
@@ -127,7 +172,10 @@ class Task(Settings):
     """A network on a data set, with its recipe; and what each way of pruning it needs: channels `prune` and
     `ratios` (fraction removed); single weights `rewire` and `densities` (fraction kept); tokens `student`,
     the recipe of a network that starts from the dense one, `rhos` (fraction kept from stage to stage), and
-    `densities` for its lottery tickets."""
+    `densities` for its lottery tickets.
+
+    whiten: the first convolution starts from the principal components of the training images' patches
+    """
 
     data: DataName
     augment: Augment
@@ -135,6 +183,7 @@ class Task(Settings):
     neuron: Neuron
     T: Annotated[int, Field(ge=1, le=1000)]
     width: Annotated[float, Field(gt=0, le=16)]
+    whiten: bool = unsaid(False)
     train: Train
     fast: Fast = Fast()
     prune: Prune | None = None

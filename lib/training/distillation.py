@@ -9,11 +9,10 @@ from lib.core import collectives
 from lib.core.errors import ConfigError
 from lib.data import Splits
 from lib.models import SpikingNet
-from lib.pruning.tokens import recalibrate, teach, token_loss
+from lib.models.start import recalibrate
+from lib.pruning.tokens import teach, token_loss
 from lib.settings import DENSE, Study, Task, Trial
-from lib.training.run import Run
-
-CALIBRATION = 50  # batches that the statistics of batch normalisation are measured on
+from lib.training.run import CALIBRATION, Run
 
 
 def teacher(settings: Study, splits: Splits, task: str, seed: int) -> SpikingNet:
@@ -96,6 +95,8 @@ class Student(Run):
         torch.manual_seed(self.seed)  # random tokens: the same ones for every run that has come as far
         net = models.clone(self.net, next(self.net.parameters()).dtype).eval()
         if not self._untrained:  # where every token goes on, too: a baseline differs in one thing alone
+            # differs from the paper: it keeps the running statistics,
+            # in which dropped tokens took part (3.5, item 4)
             recalibrate(net, self.batches(torch.Generator().manual_seed(self.seed), CALIBRATION))
         return net
 

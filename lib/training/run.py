@@ -12,13 +12,18 @@ from tqdm.auto import tqdm
 from lib import data, models
 from lib.core import collectives
 from lib.core.errors import ConfigError, TrainingError, pick
+from lib.core.memory import keep_freed
 from lib.core.tensors import save_tensors
 from lib.measure import count_correct
 from lib.models import SpikingNet
+from lib.models.start import recalibrate, whiten
 from lib.pruning import make_pruner
 from lib.settings import Method, Task, Trial
 from lib.training import checkpoint
 from lib.training.steps import make_optimizer, seed_everything, set_lr, train_epoch
+
+WHITENED = 5_000  # training images whose patches start the first convolution
+CALIBRATION = 50  # batches that the statistics of batch normalisation are measured on
 
 
 def set_up(threads: int) -> None:
@@ -29,6 +34,7 @@ def set_up(threads: int) -> None:
     hold that. On a GPU it is asked for, not proven: an operation without a deterministic algorithm warns and
     goes on, for there was no GPU to see whether there is one.
     """
+    keep_freed()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products may differ
@@ -56,6 +62,8 @@ class Run:
         self.order = seed_everything(seed)
         self.device = collectives.device()
         self.net = self.build().use(task.fast).to(self.device)
+        if task.whiten:
+            whiten(self.net, splits.train[0][:WHITENED])
         self.optimizer = make_optimizer(self.net, task.train)
         chance = torch.Generator().manual_seed(seed + 1_000_003)  # not the batches of the first epoch again
         self.l1 = trial.method.l1 if isinstance(trial.method, Method) else task.train.l1
@@ -63,7 +71,7 @@ class Run:
             self.net, task, trial, chance, lambda: self.batches(chance, task.prune.probes)
         )
         self.recipe_epochs = self.pruner.recipe_epochs(task.train.epochs)
-        self._follow()
+        self._follow(1)
 
     def making(self) -> tuple:
         """The class and its arguments: what another process needs to make this run, untrained, once more."""
@@ -85,11 +93,20 @@ class Run:
         """The training batches of an epoch, augmented; the first `count` of them.
         Of several devices, each has its share."""
         augment = pick(data.AUGMENT, self.task.augment, "augment")
-        shared = islice(data.batches(*self.splits.train, self.task.train.batch, generator, augment), count)
+        size = self.task.train.batch
+        every = data.batches(*self.splits.train, size, generator, augment, len(self.log))
+        shared = islice(every, count)
         return (
             (collectives.shard(x, -4).to(self.device), collectives.shard(y, 0).to(self.device))
             for x, y in shared
         )
+
+    def paced(self, epoch: int):
+        """The training batches of an epoch of the recipe, the rate of learning set before each."""
+        steps = len(self.splits.train[0]) // self.task.train.batch
+        for number, batch in enumerate(self.batches(self.order)):
+            set_lr(self.optimizer, epoch + number / steps, self.task.train)
+            yield batch
 
     def fit(self, label: str, kept: Path | None = None, until: int | None = None, after=lambda: None) -> None:
         """Trains to the end, or until so many epochs are trained, with a progress bar.
@@ -111,10 +128,11 @@ class Run:
         """
         number = len(self.log) + 1
         recipe = self.task.train
-        set_lr(self.optimizer, self.recipe_epochs[number - 1], recipe)
+        self._begin(number)
+        batches = self.paced(self.recipe_epochs[number - 1])
         net = self.parallel(self.net)
         try:
-            loss = train_epoch(net, self.batches(self.order), self.optimizer, self.l1, self.pruner, self.loss)
+            loss = train_epoch(net, batches, self.optimizer, self.l1, self.pruner, self.loss)
         except FloatingPointError as error:
             advice = f"lower the task's learning rate in params.yaml (lr: {recipe.lr}) and run again"
             raise TrainingError(f"epoch {number}: {error}; {advice}; the epochs before it are kept") from None
@@ -124,7 +142,7 @@ class Run:
         if number in self.pruner.updates:  # what the stretch that ends here has reached, before its cut
             line["before_update"] = self.validate()
         self.pruner.after_epoch(number)
-        self._follow()
+        self._follow(number)
         self.log.append({**line, "validation": self.validate()})
         collectives.check_same(self.state(), f"epoch {number}")
 
@@ -201,7 +219,7 @@ class Run:
         last = self.log[-1]
         self.pruner.after_epoch(last["epoch"])
         if last["epoch"] in self.pruner.updates:
-            self._follow()
+            self._follow(last["epoch"])
             self.log[-1] = {**last, "before_update": last["validation"], "validation": self.validate()}
 
     def finish(self) -> SpikingNet:
@@ -213,7 +231,22 @@ class Run:
         the same one if nothing was pruned."""
         return self.pruner.net
 
-    def _follow(self) -> None:
-        """Trains on with the network that the pruner leaves."""
+    def _follow(self, epoch: int) -> None:
+        """Trains on with the network that the pruner leaves, at the time steps of an epoch."""
         self.net = self.pruner.trained
+        self._set_steps(epoch)
         self.optimizer = self.pruner.carry(self.optimizer)
+
+    def _set_steps(self, epoch: int) -> None:
+        early = self.task.train.early
+        if early and epoch <= early.epochs:
+            self.net.run_for(early.T, early.units == "relu")
+        else:
+            self.net.run_for(self.task.T)
+
+    def _begin(self, epoch: int) -> None:
+        """The time steps of an epoch; where they become more, statistics of BN are measured anew."""
+        self._set_steps(epoch)
+        early = self.task.train.early
+        if early and epoch == early.epochs + 1:
+            recalibrate(self.net, self.batches(torch.Generator().manual_seed(self.seed), CALIBRATION))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lib.core.errors import pick
 from lib.settings import Train
+from lib.training.muon import MuonSGD
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -22,7 +23,16 @@ def seed_everything(seed: int) -> torch.Generator:
 
 def make_optimizer(net: nn.Module, recipe: Train) -> torch.optim.Optimizer:
     """The recipe's optimiser. AdamW decays no biases, and no scales and shifts of BN, as timm's, which trains
-    Spikformer, decays no tensor of one dimension (methods C17). SGD decays all, as TET's does (B15)."""
+    Spikformer, decays no tensor of one dimension (methods C17). SGD decays all, as TET's does (B15). Muon
+    decays nothing that it moves: all convolutions but the first, which is short of rows."""
+    if recipe.optimizer == "muon":
+        filters = [module.weight for module in net.modules() if isinstance(module, nn.Conv2d)][1:]
+        moved = {id(weight) for weight in filters}
+        groups = [
+            {"params": [parameter for parameter in net.parameters() if id(parameter) not in moved]},
+            {"params": filters, "muon": True, "times": recipe.lr_convolutions / recipe.lr, "momentum": 0.6},
+        ]
+        return MuonSGD(groups, recipe.lr, recipe.momentum, nesterov=True, weight_decay=recipe.weight_decay)
     if recipe.optimizer == "adamw":
         decayed = [parameter for parameter in net.parameters() if parameter.dim() > 1]
         others = [parameter for parameter in net.parameters() if parameter.dim() <= 1]
@@ -34,24 +44,40 @@ def make_optimizer(net: nn.Module, recipe: Train) -> torch.optim.Optimizer:
     )
 
 
-def cosine(epoch: int, recipe: Train) -> float:
-    """From lr to 0 over the epochs. epoch counts from 0."""
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * epoch / recipe.epochs))
+def cosine(epoch: float, recipe: Train) -> float:
+    """From lr to 0 over the epochs, from epoch to epoch; during the warm-up the share of it that the epoch
+    has come to. epoch counts from 0."""
+    whole = math.floor(epoch)
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * whole / recipe.epochs)) * warmed(whole, recipe)
 
 
-def step(epoch: int, recipe: Train) -> float:
+def step(epoch: float, recipe: Train) -> float:
     """A tenth every third of the epochs: the published decay every 100 of 300 epochs (A26)."""
-    return recipe.lr * 0.1 ** (3 * epoch // recipe.epochs)
+    whole = math.floor(epoch)
+    return recipe.lr * 0.1 ** (3 * whole // recipe.epochs) * warmed(whole, recipe)
 
 
-LR_SCHEDULES = {"cosine": cosine, "step": step}
+def warmed(epoch: int, recipe: Train) -> float:
+    return min(1.0, (epoch + 1) / (recipe.warmup + 1))
 
 
-def set_lr(optimizer: torch.optim.Optimizer, epoch: int, recipe: Train) -> None:
-    """The schedule's rate; during the warm-up the share of it that the epoch (from 0) has come to."""
+def triangular(epoch: float, recipe: Train) -> float:
+    """In a line from a fifth of lr to lr at the end of the warm-up, then in a line to 0, from step to
+    step."""
+    if epoch < recipe.warmup:
+        return recipe.lr * (0.2 + 0.8 * epoch / recipe.warmup)
+    return recipe.lr * (recipe.epochs - epoch) / (recipe.epochs - recipe.warmup)
+
+
+LR_SCHEDULES = {"cosine": cosine, "step": step, "triangular": triangular}
+
+
+def set_lr(optimizer: torch.optim.Optimizer, epoch: float, recipe: Train) -> None:
+    """The schedule's rate, times what a group of parameters has of its own.
+    epoch: from 0, with the share of it that has been trained"""
     rate = pick(LR_SCHEDULES, recipe.lr_schedule, "lr_schedule")(epoch, recipe)
     for group in optimizer.param_groups:
-        group["lr"] = rate * min(1.0, (epoch + 1) / (recipe.warmup + 1))
+        group["lr"] = rate * group.get("times", 1.0)
 
 
 def cross_entropy(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from lib.settings.given import Job
 from lib.training import checkpoint, distillation
 from lib.training.run import Run
 
-RECIPE = {"data", "augment", "net", "neuron", "T", "width", "train", "fast"}  # of a task
+RECIPE = {"data", "augment", "net", "neuron", "T", "width", "whiten", "train", "fast"}  # of a task
 
 
 class WarmUp(NamedTuple):

@@ -22,8 +22,8 @@ from lib import models, training
 from lib.core import collectives
 from lib.core.errors import ConfigError
 from lib.measure import count_correct, firing
+from lib.models.start import recalibrate
 from lib.pruning import channels
-from lib.pruning.tokens import recalibrate
 from lib.settings import DENSE, Fast, Rewire, Select, TokenTickets, Trial
 from lib.training import distillation, distributed
 from lib.training import run as loop

@@ -99,7 +99,7 @@ def test_the_membrane_stays_in_32_bits_when_the_input_has_16(kernel):
         x.grad.dtype == torch.bfloat16
         and act.spikes.dtype == act.h_pre.dtype == act.v_post.dtype == torch.float32
     )
-    assert torch.equal(fire(potentials(x, None), torch.float32), act.spikes)
+    assert torch.equal(fire(torch.stack(potentials(x.float(), None)), torch.float32), act.spikes)
     assert (act.h_pre != act.h_pre.bfloat16()).any()
 
 

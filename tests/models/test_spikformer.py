@@ -8,6 +8,7 @@ from helpers import digits_net, images, labels
 from lib import measure, models
 from lib.core.errors import ConfigError
 from lib.models.spikformer import Attention
+from lib.models.start import recalibrate
 from lib.models.tokens import (
     RULES,
     Selector,
@@ -18,7 +19,7 @@ from lib.models.tokens import (
     kept_tokens,
     make_selector,
 )
-from lib.pruning.tokens import ratio_loss, recalibrate, teach, token_loss, worked_on
+from lib.pruning.tokens import ratio_loss, teach, token_loss, worked_on
 
 C8 = {
     0.9: [57, 51, 46],

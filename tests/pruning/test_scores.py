@@ -17,7 +17,7 @@ CURRENT = [
 def activity(neuron, current):
     """current: [T, N, C, H, W]"""
     tau = getattr(NEURONS[neuron](), "tau", None)
-    return Activity(NEURONS[neuron]()(current), potentials(current, tau))
+    return Activity(NEURONS[neuron]()(current), torch.stack(potentials(current, tau)))
 
 
 def two_steps(neuron="if"):
@@ -85,7 +85,7 @@ def test_a_silent_inhibited_channel_counts_for_abs_v_but_not_for_relu_h_and_firi
 
 def test_weight_scores_by_hand():
     net = make_net()
-    site, conv = net.sites["conv3"], net.stack[5]
+    site, conv = net.sites["conv3"], net.stack[4]
     assert torch.equal(WEIGHT_SCORES["bn_gamma"](site, conv, None), site.bn.weight.detach().abs())
     nn.init.constant_(site.bn.weight, -2.0)
     assert WEIGHT_SCORES["bn_gamma"](site, conv, None).tolist() == [2.0] * 8

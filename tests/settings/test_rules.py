@@ -9,6 +9,24 @@ from lib.settings import rules
 EVENTS = {"digits-dvs-sim": 4}
 REFUSED = [
     (
+        rules.early_epochs_fit,
+        "tasks.digits-vgg.train.early",
+        {"T": 5, "epochs": 1},
+        ["tasks.digits-vgg.train.early.T: 5", "T = 4", "as many or fewer"],
+    ),
+    (
+        rules.early_epochs_fit,
+        "tasks.spikformer.train.early",
+        {"T": 1, "epochs": 1, "units": "relu"},
+        ["tasks.spikformer.train.early.units: relu", "attention", "take spiking"],
+    ),
+    (
+        rules.early_epochs_fit,
+        "tasks.digits-vgg.train.early",
+        {"T": 1, "epochs": 15},
+        ["tasks.digits-vgg.prune.warmup", "the first 15 are early", "raise warmup"],
+    ),
+    (
         rules.limits_are_of_data_in_use,
         "data.images",
         {"cifar10": 10},

@@ -1,6 +1,7 @@
 """A student: it starts as its teacher, learns on fewer tokens, is measured without the others;
 its lottery tickets."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from lib import measure, models, training
 from lib.core.errors import ConfigError
-from lib.pruning.tokens import recalibrate
+from lib.models.start import recalibrate
 from lib.pruning.weights import density
 from lib.settings import Select, Task, TokenTickets, Train, Trial, config
 from lib.training import distillation
@@ -246,8 +247,6 @@ def test_the_rate_of_learning_rises_and_falls():
     for epoch in range(6):
         training.set_lr(optimizer, epoch, recipe)
         rates.append(optimizer.param_groups[0]["lr"])
-    assert rates[:2] == pytest.approx([training.cosine(0, recipe) / 3, training.cosine(1, recipe) * 2 / 3])
-    assert (
-        rates[2:] == pytest.approx([training.cosine(epoch, recipe) for epoch in range(2, 6)])
-        and rates[0] < rates[1]
-    )
+    whole = [0.1 * 0.5 * (1 + math.cos(math.pi * epoch / 6)) for epoch in range(6)]
+    assert rates[:2] == pytest.approx([whole[0] / 3, whole[1] * 2 / 3])
+    assert rates[2:] == pytest.approx(whole[2:]) and rates[0] < rates[1]

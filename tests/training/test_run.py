@@ -23,7 +23,7 @@ def test_cosine_falls_from_lr_towards_0():
 def test_step_is_a_tenth_every_third():
     rates = [training.LR_SCHEDULES["step"](epoch, RECIPE) for epoch in range(30)]
     assert rates == pytest.approx([0.2] * 10 + [0.02] * 10 + [0.002] * 10)
-    published = SimpleNamespace(lr=0.01, epochs=300)
+    published = SimpleNamespace(lr=0.01, epochs=300, warmup=0)
     found = [training.LR_SCHEDULES["step"](epoch, published) for epoch in (0, 99, 100, 199, 200, 299)]
     assert found == pytest.approx([1e-2] * 2 + [1e-3] * 2 + [1e-4] * 2)
 
@@ -184,7 +184,7 @@ def test_methods_of_a_seed_share_initial_weights_and_batches(few_digits):
 def test_the_network_learns_the_digits_in_a_few_epochs(digits):
     run, _ = run_of(digits, "dense", 0, epochs=4)
     losses = [line["loss"] for line in run.log]
-    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.5 * losses[0]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.6 * losses[0]
     assert run.log[-1]["validation"] > 0.6 and run.log[-1]["validation"] == accuracy(
         run.net, *digits.validation
     )

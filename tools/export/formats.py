@@ -124,7 +124,8 @@ def chain(net: SpikingNet) -> nn.Sequential:
     parts = [
         part
         for module in net.stack
-        for part in ((module.bn, module.node) if isinstance(module, Site) else (module,))
+        for part in ((module.bn, module.node, module.pool) if isinstance(module, Site) else (module,))
+        if not isinstance(part, nn.Identity)
     ]
     for part in [*parts, net.head]:
         if isinstance(part, nn.BatchNorm2d):

@@ -1,0 +1,99 @@
+"""One training of a task of the cifar study, timed: a line of results/benchmarks/speedrun.csv.
+
+usage: python benchmarks/speedrun.py vgg7-cifar10 [seed=0] [train.epochs=6 ...]
+
+As params.yaml says, test images are read; with something else tried, validation images alone.
+A stopped one goes on from its last epoch.
+"""
+
+import csv
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+from ruamel.yaml import YAML
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+from evidence import commit, processor
+
+from lib import data, measure, models, training
+from lib.core.files import ROOT, write_text
+from lib.settings import DENSE, Task, config
+
+LOG = ROOT / "results" / "benchmarks" / "speedrun.csv"
+KEPT = ROOT / "build" / "speedrun"
+
+
+def replaced(task: Task, changes: dict) -> Task:
+    """changes: {"field" or "part.field": value}"""
+    settings = task.model_dump()
+    for name, value in changes.items():
+        *parts, last = name.split(".")
+        inner = settings
+        for part in parts:
+            inner = inner[part]
+        inner[last] = value
+    return Task.model_validate(settings)
+
+
+def petaflop(run: training.Run) -> float:
+    """2 operations a multiply-accumulate, 3 passes an image; the first convolution once an image."""
+    net = models.build(**{**run.net.spec, "T": 1})
+    macs = measure.flops(net, torch.zeros(1, *net.in_shape))
+    first = net.get_submodule(net.edges()[0].module).weight.numel() * net.in_shape[1] * net.in_shape[2]
+    early = run.task.train.early
+    steps = [early.T if early and epoch < early.epochs else run.task.T for epoch in run.recipe_epochs]
+    images = len(run.splits.train[0])
+    return sum(6 * images * (first + T * (macs - first)) for T in steps) / 1e15
+
+
+def trained(run: training.Run, label: str, kept: Path) -> float:
+    """Trains to the end; returns the seconds of a core that it took, those before a stop included."""
+    clock = kept.with_suffix(".json")
+    spent = json.loads(clock.read_text()) if run.resume(kept) else 0.0
+    begun = time.process_time()
+    run.fit(label, kept, after=lambda: write_text(clock, json.dumps(spent + time.process_time() - begun)))
+    return json.loads(clock.read_text())
+
+
+def main(name: str, *given: str) -> None:
+    study = config.load("cifar")
+    yaml = YAML(typ="safe")
+    changes = {key: yaml.load(value) for key, value in (one.split("=", 1) for one in given)}
+    seed = changes.pop("seed", 0)
+    task = replaced(study.tasks[name], changes)
+    training.set_up(study.threads)
+    run = training.Run(data.open_or_prepare(study, task.data), task, DENSE, seed)
+    digest = hashlib.sha256(f"{name} {seed} {task.model_dump_json()}".encode()).hexdigest()[:16]
+    seconds = trained(run, f"{name}, seed {seed}", KEPT / f"{digest}.pt")
+    net = run.finish()
+    row = {
+        "task": name,
+        "changed": " ".join(one for one in given if not one.startswith("seed=")),
+        "seed": seed,
+        "epochs": task.train.epochs,
+        "T": task.T,
+        "test (%)": "" if changes else f"{100 * measure.accuracy(net, *run.splits.test):.2f}",
+        "validation (%)": f"{100 * run.log[-1]['validation']:.2f}",
+        "by epoch (%)": " ".join(f"{100 * line['validation']:.1f}" for line in run.log),
+        "core-seconds": round(seconds),
+        "PFLOP": f"{petaflop(run):.3f}",
+        "processor": processor(),
+        "torch": torch.__version__.split("+")[0],
+        "commit": commit(),
+    }
+    fresh = not LOG.exists()
+    with open(LOG, "a", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+    print(row)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

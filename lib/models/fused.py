@@ -1,0 +1,147 @@
+"""One layer in one node of the graph: BN, neuron over all T steps and 2x2 max pooling, compiled.
+
+forward   one pass over the convolution's output z for its mean and variance, one for
+          X = gamma (z - mean) / sqrt(var + eps) + beta, H, S (`lib.models.neurons`) and the maximum of S
+backward  one pass for dL/dX and its sums, in which H is computed again from z, and one for dL/dz
+
+What is kept in between is z and, if the layer pools, which of four neurons the maximum came from: the first
+that fired, or the first of all, as in PyTorch.
+"""
+
+import torch
+from torch import Tensor
+
+from lib.models.neurons import Activity, bptt, compiled, fire, potentials, precise
+
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # of a 2x2 window, in PyTorch's order
+
+
+def statistics(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance [C] of rows [n, C], in one pass: about the first row, lest large means eat the
+    digits of a small variance."""
+    first = precise(z[0])
+    off = precise(z) - first
+    mean = off.mean(0)
+    return first + mean, (off.square().mean(0) - mean.square()).clamp(min=0)
+
+
+def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, analog: bool, pool: bool, watch):
+    """z: [T or 1, N, H, W, C] -> spikes [T, N, H, W, C] of z's type, halved in H and W by pooling, the place
+    of each maximum among CORNERS (None without pooling), and what `watch` makes of the activity."""
+    seen = None
+    h = None
+    if watch is not None or not pool:
+        h = torch.stack(potentials(steps(z, scale, shift, T), tau))
+    if watch is not None:
+        channels_first = (0, 1, 4, 2, 3)
+        seen = watch(Activity(fire(h, h.dtype).permute(channels_first), h.permute(channels_first)))
+    if not pool:
+        return send(h, analog).to(z.dtype), None, seen
+    corners = [potentials(steps(z[:, :, i::2, j::2], scale, shift, T), tau) for i, j in CORNERS]
+    sent = [highest([send(h, analog) for h in four]) for four in zip(*corners, strict=True)]
+    spikes, places = (torch.stack(each).to(z.dtype) for each in zip(*sent, strict=True))
+    return spikes, places, seen
+
+
+def send(h: Tensor, analog: bool) -> Tensor:
+    """What goes on to the next layer: spikes, or as of a rectified unit."""
+    return h.clamp(min=0) if analog else fire(h, h.dtype)
+
+
+def highest(values: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """The maximum and which of them it is, the first of several."""
+    best = values[0]
+    place = torch.zeros_like(best)
+    for number, value in enumerate(values[1:], 1):
+        # in floating point: masks of bools cost three times as much on a CPU
+        better = (value - best).clamp(min=0).sign()
+        place = place + better * (number - place)
+        best = torch.maximum(best, value)
+    return best, place
+
+
+def steps(z: Tensor, scale: Tensor, shift: Tensor, T: int) -> list[Tensor]:
+    """X of each of T steps, of z [T or 1, ...]."""
+    x = precise(z) * scale + shift
+    return list(x) if len(x) == T else [x[0]] * T
+
+
+def backward(
+    grad: Tensor, place, z: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, T: int, tau, analog: bool
+):
+    """dL/dX, summed over T where z is the same at each step, as z's shape and type; and its sums [C], alone
+    and times z - mean."""
+    if place is not None:
+        z = windows(z)
+        corner = torch.arange(4, device=z.device, dtype=place.dtype).view(2, 1, 2, 1)
+        grad = torch.where(spread(place) == corner, spread(grad), 0.0)
+    h = potentials(steps(z, scale, shift, T), tau)
+    found = [precise(grad)[0] * h[0].clamp(min=0).sign()] if analog else bptt(precise(grad), h, tau)
+    found = torch.stack(found) if len(z) == T else sum(found[1:], found[0])[None]
+    all_but_last = tuple(range(z.dim() - 1))
+    sums = found.sum(all_but_last), (found * (precise(z) - mean)).sum(all_but_last)
+    return found.to(z.dtype), *sums
+
+
+def windows(x: Tensor) -> Tensor:
+    """[..., H, W, C] -> [..., H/2, 2, W/2, 2, C]"""
+    return x.unflatten(-2, (-1, 2)).unflatten(-4, (-1, 2))
+
+
+def spread(x: Tensor) -> Tensor:
+    """[..., H/2, W/2, C] -> [..., H/2, 1, W/2, 1, C]"""
+    return x.unsqueeze(-2).unsqueeze(-4)
+
+
+def through_bn(grad: Tensor, z: Tensor, mean: Tensor, along: Tensor, off: Tensor, down: Tensor) -> Tensor:
+    """dL/dz = dL/dX along + (z - mean) off + down, the three [C]."""
+    return (precise(grad) * along + (precise(z) - mean) * off + down).to(z.dtype)
+
+
+class Layer(torch.autograd.Function):
+    """z [T or 1, N, H, W, C], gamma, beta [C] -> spikes, batch mean and variance [C], what `watch` saw."""
+
+    @staticmethod
+    def forward(ctx, z, gamma, beta, eps, T, tau, analog, pool, watch):
+        mean, variance = compiled(statistics)(z.flatten(0, -2))
+        inverse = (variance + eps).rsqrt()
+        scale = gamma * inverse
+        shift = beta - mean * scale
+        spikes, place, seen = compiled(forward)(z, scale, shift, T, tau, analog, pool, watch)
+        ctx.save_for_backward(z, place, mean, inverse, scale, shift)
+        ctx.T = T
+        ctx.tau = tau
+        ctx.analog = analog
+        ctx.mark_non_differentiable(mean, variance, *([] if seen is None else [seen]))
+        return spikes, mean, variance, seen
+
+    @staticmethod
+    def backward(ctx, grad, *_):
+        z, place, mean, inverse, scale, shift = ctx.saved_tensors
+        found, total, with_z = compiled(backward)(
+            grad.contiguous(), place, z, mean, scale, shift, ctx.T, ctx.tau, ctx.analog
+        )
+        found = found.view_as(z)
+        n = z.shape[:-1].numel()
+        dz = compiled(through_bn)(
+            found, z, mean, scale, -scale * inverse.square() * with_z / n, -scale * total / n
+        )
+        return dz, with_z * inverse, total, *[None] * 6
+
+
+def layer(z: Tensor, bn, T: int, tau: float | None, analog: bool, pool: bool, watch=None):
+    """Spikes [T, N, C, H, W] of one layer in training mode, H and W halved if it pools, and what `watch` saw
+    of the activity before pooling. BN's running statistics move on as after T equal steps.
+
+    z: [T or 1, N, C, H, W], its channels best last in memory; bn: nn.BatchNorm2d with running statistics
+    analog: rectified units instead of neurons; T is 1
+    """
+    rows = z.permute(0, 1, 3, 4, 2).contiguous()
+    spikes, mean, variance, seen = Layer.apply(rows, bn.weight, bn.bias, bn.eps, T, tau, analog, pool, watch)
+    with torch.no_grad():
+        n = T * rows.shape[1:-1].numel()
+        bn.num_batches_tracked += 1
+        share = 1 / bn.num_batches_tracked.item() if bn.momentum is None else bn.momentum
+        bn.running_mean.lerp_(mean, share)
+        bn.running_var.lerp_(variance * (n / (n - 1)), share)
+    return spikes.permute(0, 1, 4, 2, 3), seen
