@@ -50,11 +50,15 @@ def test_it_starts_anew_and_not_as_a_part_of_the_dense_network(smoke, splits, fo
     not that of a wide one whose channels were taken out."""
     whole = training.Run(splits, smoke.tasks["digits-vgg"], DENSE, 0)
     run = made(smoke, splits, found, widths="found")
+    narrower = 0
     for name, layer in run.net.named_modules():
         if isinstance(layer, torch.nn.Conv2d) and layer.in_channels > 1:
             wide = whole.net.get_submodule(name)
-            assert layer.weight.std() > wide.weight.std()
+            if layer.out_channels <= 0.7 * wide.out_channels:  # of fewer removed, chance may hide it
+                assert layer.weight.std() > wide.weight.std()
+                narrower += 1
             assert torch.isin(layer.weight, wide.weight).float().mean() < 0.01  # but for chance
+    assert narrower > 1
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
