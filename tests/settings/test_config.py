@@ -12,7 +12,7 @@ REFUSED = [
     ("tasks.digits-vgg.net", "vgg61", ["'vgg61'", "vgg16"]),
     ("tasks.digits-vgg.neuron", "IF", ["'IF'", "'if' or 'lif'"]),
     ("tasks.digits-vgg.augment", "flip", ["'flip'", "'none', 'crop_flip'"]),
-    ("tasks.digits-vgg.train.lr_schedule", "cos", ["'cos'", "'step' or 'triangular'"]),
+    ("tasks.digits-vgg.train.lr_schedule", "cos", ["'cos'", "'cosine', 'step' or 'triangular'"]),
     ("methods.sca.score", "spike", ["'spike'", "spike_abs_v"]),
     ("methods.sca.growth", "bn", ["'bn'", "'bn_grad', 'random' or 'none'"]),
     ("methods.sca.ratio_schedule", "linear", ["'linear'", "'constant' or 'gradual'"]),
@@ -58,7 +58,7 @@ REFUSED = [
         "adam",
         ["tasks.spikformer.student.optimizer: 'adam'", "'sgd', 'adamw' or 'muon'"],
     ),
-    ("tasks.spikformer.student.lr_schedule", "flat", ["'flat'", "'step' or 'triangular'"]),
+    ("tasks.spikformer.student.lr_schedule", "flat", ["'flat'", "'cosine', 'step' or 'triangular'"]),
     ("tasks.spikformer.train.warmup", 9, ["tasks.spikformer.train: warmup: 9", "9 epochs", "lower it"]),
     (
         "tasks.digits-vgg.train.devices",
