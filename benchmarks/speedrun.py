@@ -52,13 +52,27 @@ def petaflop(run: training.Run) -> float:
     return sum(6 * images * (first + T * (macs - first)) for T in steps) / 1e15
 
 
-def trained(run: training.Run, label: str, kept: Path) -> float:
-    """Trains to the end; returns the seconds of a core that it took, those before a stop included."""
-    clock = kept.with_suffix(".json")
-    spent = json.loads(clock.read_text()) if run.resume(kept) else 0.0
-    begun = time.process_time()
-    run.fit(label, kept, after=lambda: write_text(clock, json.dumps(spent + time.process_time() - begun)))
-    return json.loads(clock.read_text())
+def trained(run: training.Run, label: str, kept: Path) -> tuple[float, float]:
+    """Trains to the end; returns the seconds on the clock and of a core that it took, those before a stop
+    included."""
+    file = kept.with_suffix(".json")
+    spent = json.loads(file.read_text()) if run.resume(kept) else (0.0, 0.0)
+    begun = clocks()
+
+    def note() -> None:
+        now = clocks()
+        write_text(file, json.dumps([spent[i] + now[i] - begun[i] for i in range(2)]))
+
+    run.fit(label, kept, after=note)
+    return tuple(json.loads(file.read_text()))
+
+
+def clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
 
 
 def main(name: str, *given: str) -> None:
@@ -72,7 +86,7 @@ def main(name: str, *given: str) -> None:
     made = hashlib.sha256(f"{name} {seed} {task.model_dump_json()}".encode())
     for file in code():  # what another code has kept is never taken up
         made.update(file.read_bytes())
-    seconds = trained(run, f"{name}, seed {seed}", KEPT / f"{made.hexdigest()[:16]}.pt")
+    seconds, of_a_core = trained(run, f"{name}, seed {seed}", KEPT / f"{made.hexdigest()[:16]}.pt")
     net = run.finish()
     row = {
         "task": name,
@@ -83,9 +97,10 @@ def main(name: str, *given: str) -> None:
         "test (%)": "" if changes else f"{100 * measure.accuracy(net, *run.splits.test):.2f}",
         "validation (%)": f"{100 * run.log[-1]['validation']:.2f}",
         "by epoch (%)": " ".join(f"{100 * line['validation']:.1f}" for line in run.log),
-        "core-seconds": round(seconds),
+        "seconds": round(seconds),
+        "core-seconds": "" if torch.cuda.is_available() else round(of_a_core),
         "PFLOP": f"{petaflop(run):.3f}",
-        "processor": processor(),
+        "processor": device(),
         "torch": torch.__version__.split("+")[0],
         "commit": commit(),
     }

@@ -1,5 +1,6 @@
 """What a file that a text cites says of itself: its command, commit, machine and inputs."""
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -8,10 +9,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def commit() -> str:
-    """What the working tree is at; `-dirty` if it holds changes that are not committed."""
+    """What the working tree is at; `-dirty` if it holds changes that are not committed. Where a copy of the
+    tree came without its history, the variable SNN_COMMIT says it."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
     done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+    return done.stdout.strip() or os.environ.get("SNN_COMMIT", "unknown")
 
 
 def processor() -> str:

@@ -12,6 +12,10 @@ from lib.models.sites import Site
 from lib.pruning.scores import spike_abs_v
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="compiled kernels need a C++ compiler")
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
+]
 CASES = {  # the neuron, steps that differ in the input, T, whether it pools, rectified units
     "if, still image, pools": ("if", 1, 3, True, False),
     "if, events": ("if", 3, 3, False, False),
@@ -32,21 +36,23 @@ def site(neuron: str, T: int, pools: bool, analog: bool) -> Site:
     return made
 
 
-def seen(kernel: str, case: tuple, size: tuple[int, int], momentum: float | None = 0.1) -> dict:
+def seen(
+    kernel: str, case: tuple, size: tuple[int, int], momentum: float | None = 0.1, device: str = "cpu"
+) -> dict:
     """What a site sends, its gradients, its statistics and a score of it."""
     neuron, differ, T, pools, analog = case
-    one = site(neuron, T, pools, analog)
+    one = site(neuron, T, pools, analog).to(device)
     one.bn.momentum = momentum
     one.node.kernel = kernel
     one.node.watch = None if analog else spike_abs_v
     functional.reset_net(one)
     chance = torch.Generator().manual_seed(2)
     z = 3 * torch.randn(differ, 4, 5, *size, generator=chance, dtype=torch.float64) + 40
-    z.requires_grad_()
+    z = z.to(device).requires_grad_()
     sent = one(z)
     weights = torch.randn(sent.shape, generator=chance, dtype=torch.float64)
-    (sent * weights).sum().backward()
-    return {
+    (sent * weights.to(device)).sum().backward()
+    found = {
         "sent": sent.detach(),
         "input": z.grad,
         "gamma": one.bn.weight.grad,
@@ -55,6 +61,7 @@ def seen(kernel: str, case: tuple, size: tuple[int, int], momentum: float | None
         "variance": one.bn.running_var,
         "score": torch.zeros(5) if analog else one.node.seen,
     }
+    return {name: value.cpu() for name, value in found.items()}
 
 
 def compare(case: tuple, size: tuple[int, int], **options) -> None:
@@ -64,9 +71,10 @@ def compare(case: tuple, size: tuple[int, int], **options) -> None:
         torch.testing.assert_close(compiled[name], expected, rtol=1e-9, atol=1e-11, msg=name)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("case", CASES)
-def test_a_layer_sends_and_learns_as_its_parts_do_one_after_the_other(case):
-    compare(CASES[case], (6, 8))
+def test_a_layer_sends_and_learns_as_its_parts_do_one_after_the_other(case, device):
+    compare(CASES[case], (6, 8), device=device)
 
 
 def test_statistics_may_be_a_plain_mean_over_the_batches():
