@@ -22,7 +22,7 @@ from evidence import commit, processor
 
 from lib import data, measure, models, training
 from lib.core.files import ROOT, write_text
-from lib.settings import DENSE, Task, config
+from lib.settings import DENSE, Fast, Task, config
 from lib.training.checkpoint import code
 
 LOG = ROOT / "results" / "benchmarks" / "speedrun.csv"
@@ -71,6 +71,13 @@ def clocks() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
+def computed(fast: Fast) -> str:
+    """What the processor was found to compute fastest."""
+    products = ["products on 2x2"] if fast.products else []
+    multiples = [f"channels in {fast.multiple}s"] if fast.multiple > 1 else []
+    return ", ".join(["bf16" if fast.bf16 else "float32", fast.neurons, *products, *multiples])
+
+
 def device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
 
@@ -100,6 +107,7 @@ def main(name: str, *given: str) -> None:
         "seconds": round(seconds),
         "core-seconds": "" if torch.cuda.is_available() else round(of_a_core),
         "PFLOP": f"{petaflop(run):.3f}",
+        "computed in": computed(run.net.fast),
         "processor": device(),
         "torch": torch.__version__.split("+")[0],
         "commit": commit(),

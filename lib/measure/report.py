@@ -50,7 +50,7 @@ def report(trained) -> dict:
 
 
 def numerics(net: SpikingNet) -> dict:
-    """Where and in what precision the network computes; the recipe holds its fast options,
-    `lib.settings.records` adds the versions."""
+    """Where, in what precision and how the network computes; `lib.settings.records` adds the versions."""
     weight = next(net.parameters())
-    return {"device": weight.device.type, "dtype": str(weight.dtype).removeprefix("torch.")}
+    dtype = str(weight.dtype).removeprefix("torch.")
+    return {"device": weight.device.type, "dtype": dtype, "fast": net.fast.model_dump()}

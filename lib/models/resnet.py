@@ -6,6 +6,7 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
+from lib.models.convolution import Conv2d
 from lib.models.neurons import NEURONS
 from lib.models.sites import Edge, Site, SpikingNet, normalised, repeated
 from lib.models.vgg import initialise
@@ -20,8 +21,8 @@ LAYOUTS = {
 }
 
 
-def conv(reads: int, makes: int, size: int = 3, stride: int = 1) -> layer.Conv2d:
-    return layer.Conv2d(reads, makes, size, stride=stride, padding=size // 2, bias=False, step_mode="m")
+def conv(reads: int, makes: int, size: int = 3, stride: int = 1) -> Conv2d:
+    return Conv2d(reads, makes, size, stride=stride, padding=size // 2, bias=False, step_mode="m")
 
 
 class StreamSite(Site):

@@ -9,6 +9,7 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
 from lib.models import fused
+from lib.models.convolution import Conv2d
 from lib.models.neurons import NEURONS, Switchable
 from lib.settings import Fast
 
@@ -181,6 +182,9 @@ class SpikingNet(nn.Module):
         for module in self.modules():
             if isinstance(module, neuron.BaseNode):
                 module.kernel = fast.neurons
+            elif isinstance(module, Conv2d):
+                module.products = fast.products
+                module.multiple = fast.multiple
         return self.to(memory_format=torch.channels_last if fast.channels_last else torch.contiguous_format)
 
     def forward(self, x: Tensor) -> Tensor:

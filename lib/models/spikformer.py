@@ -9,6 +9,7 @@ import torch
 from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 
+from lib.models.convolution import Conv2d
 from lib.models.neurons import ALPHA, NEURONS, TAU, V_RESET
 from lib.models.sites import Edge, SpikingNet, normalised, repeated
 
@@ -139,7 +140,7 @@ class Spikformer(SpikingNet):
         name = name or f"stem.{len(self.stem)}"
         self._edges.append(Edge(f"{name}.conv", None, None, unit))
         parts = {
-            "conv": layer.Conv2d(reads, makes, 3, padding=1, bias=False, step_mode="m"),
+            "conv": Conv2d(reads, makes, 3, padding=1, bias=False, step_mode="m"),
             "bn": layer.BatchNorm2d(makes, step_mode="m"),
             "node": NEURONS[self.spec["neuron"]](),
         }

@@ -6,18 +6,20 @@ import math
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from lib.models.convolution import Conv2d
 from lib.models.neurons import NEURONS
 from lib.models.sites import Edge, Site, SpikingNet
 
-M, A, LAST = "M", "A", "LAST"
-# convolution widths, M / A = 2x2 max / average pooling | widths of the hidden fully connected layers
+M, A, LAST, MEAN = "M", "A", "LAST", "MEAN"
+# convolution widths, M / A = 2x2 max / average pooling, LAST / MEAN = max / average pooling of all that is
+# left of the map | widths of the hidden fully connected layers
 LAYOUTS = {
     # airbench's widths (Jordan 2024), its whitening and first convolution in one layer, one less at the end
-    "vgg7": ((64, M, 64, 256, M, 256, 256, M, 256, LAST), ()),
+    "vgg7": ((64, M, 64, 256, M, 256, 256, M, 256, MEAN), ()),
     "vgg9": ((64, 64, M, 128, 128, M, 256, 256, M), (512, 512)),
     "vgg11": ((64, M, 128, M, 256, 256, M, 512, 512, M, 512, 512, M), (512, 512)),
-    # LAST: max pooling of all that is left of the map, one position of 32x32 images and four of 64x64; the
-    # published count for Tiny-ImageNet has 512 inputs of the first fully connected layer, too (A6)
+    # LAST: one position of 32x32 images and four of 64x64; the published count for Tiny-ImageNet has 512
+    # inputs of the first fully connected layer, too (A6)
     "vgg16": (
         (64, 64, M, 128, 128, M, 256, 256, 256, M, 512, 512, 512, M, 512, 512, 512, M, LAST),
         (512, 512),
@@ -35,7 +37,7 @@ class VGG(SpikingNet):
     def __init__(self, spec: dict):
         super().__init__(spec)
         layout, hidden = LAYOUTS[spec["name"]]
-        widths = [size for size in (*layout, *hidden) if size not in (M, A, LAST)]
+        widths = [size for size in (*layout, *hidden) if size not in (M, A, LAST, MEAN)]
         if wrong := [size for size in widths if not isinstance(size, int) or size < 1]:
             raise ValueError(f"network {spec['name']}: width {wrong[0]!r}: give a whole number of 1 or more")
         channels, height, width = self.in_shape
@@ -44,9 +46,11 @@ class VGG(SpikingNet):
         reads = None
         unit = 1.0 if spec["events"] else None
         for size, after in zip(layout, (*layout[1:], None), strict=True):
-            if size == LAST:
+            if size in (LAST, MEAN):
+                pool = layer.MaxPool2d if size == LAST else layer.AvgPool2d
                 if height * width > 1:
-                    self.stack.append(layer.MaxPool2d((height, width), step_mode="m"))
+                    self.stack.append(pool((height, width), step_mode="m"))
+                    unit = unit if size == LAST else unit / (height * width)
                     height = width = 1
                 continue
             if size in (M, A):
@@ -59,7 +63,7 @@ class VGG(SpikingNet):
             name = f"conv{len(self._edges) + 1}"
             size = spec["widths"].get(name, max(1, round(size * spec["width"])))
             self._edges.append(Edge(f"stack.{len(self.stack)}", name, reads, unit))
-            self.stack.append(layer.Conv2d(channels, size, 3, padding=1, bias=False, step_mode="m"))
+            self.stack.append(Conv2d(channels, size, 3, padding=1, bias=False, step_mode="m"))
             self.stack.append(Site(name, size, spec["neuron"], pools=after == M))
             channels = size
             reads = name

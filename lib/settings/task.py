@@ -160,12 +160,16 @@ class Fast(Settings):
     channels_last: the layout that convolutions take without reordering; it pays on VGGs
     bf16: training under autocast; membrane, parameters and BN's statistics stay in float32,
     and so do validation and test
+    products: convolutions on maps of 2x2 as matrix products; multiple: numbers of channels are filled up to
+    multiples of it with zeros while a convolution is computed; both in training alone
     """
 
     neurons: Literal["spikingjelly", "fused", "compiled"] = "fused"
     static_once: bool = True
     channels_last: bool = False
     bf16: bool = False
+    products: bool = unsaid(False)
+    multiple: Positive = unsaid(1)
 
 
 class Task(Settings):
@@ -174,6 +178,7 @@ class Task(Settings):
     the recipe of a network that starts from the dense one, `rhos` (fraction kept from stage to stage), and
     `densities` for its lottery tickets.
 
+    fast: measured: what this processor computes fastest, found at start (lib/training/fastest.py)
     whiten: the first convolution starts from the principal components of the training images' patches
     """
 
@@ -185,7 +190,7 @@ class Task(Settings):
     width: Annotated[float, Field(gt=0, le=16)]
     whiten: bool = unsaid(False)
     train: Train
-    fast: Fast = Fast()
+    fast: Fast | Literal["measured"] = Fast()
     prune: Prune | None = None
     ratios: list_of(Ratio, least=0) = ()
     rewire: Rewire | None = None

@@ -12,6 +12,7 @@ from lib.models import SpikingNet
 from lib.models.start import recalibrate
 from lib.pruning.tokens import teach, token_loss
 from lib.settings import DENSE, Study, Task, Trial
+from lib.training.fastest import chosen
 from lib.training.run import CALIBRATION, Run
 
 
@@ -49,7 +50,7 @@ class Student(Run):
     """
 
     def __init__(self, splits: Splits, task: Task, trial: Trial, seed: int, teacher: SpikingNet):
-        self.teacher = teacher.use(task.fast).to(collectives.device())
+        self.teacher = teacher.use(chosen(task.fast)).to(collectives.device())
         self.finished = None, None  # how many epochs it was trained when it was finished, and what came of it
         super().__init__(splits, task.model_copy(update={"train": task.student}), trial, seed)
         if self._untrained:

@@ -16,13 +16,15 @@ from lib.core.memory import keep_freed
 from lib.core.tensors import save_tensors
 from lib.measure import count_correct
 from lib.models import SpikingNet
-from lib.models.start import recalibrate, whiten
+from lib.models.start import recalibrate, rescale, whiten
 from lib.pruning import make_pruner
-from lib.settings import Method, Task, Trial
+from lib.settings import Fast, Method, Task, Trial
 from lib.training import checkpoint
+from lib.training.fastest import chosen
 from lib.training.steps import make_optimizer, seed_everything, set_lr, train_epoch
 
 WHITENED = 5_000  # training images whose patches start the first convolution
+SCALING = 4  # batches that the scale of neurons after rectified units is chosen on
 CALIBRATION = 50  # batches that the statistics of batch normalisation are measured on
 
 
@@ -59,9 +61,10 @@ class Run:
         self.trial = trial
         self.seed = seed
         self.log = []
+        fast = chosen(task.fast)
         self.order = seed_everything(seed)
         self.device = collectives.device()
-        self.net = self.build().use(task.fast).to(self.device)
+        self.net = self.build().use(fast).to(self.device)
         if task.whiten:
             whiten(self.net, splits.train[0][:WHITENED])
         self.optimizer = make_optimizer(self.net, task.train)
@@ -155,6 +158,7 @@ class Run:
     def state(self) -> dict:
         """Everything that the next epoch depends on."""
         return {
+            "fast": self.net.fast.model_dump(),
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "order": self.order.get_state(),
@@ -178,7 +182,7 @@ class Run:
             return False
         try:
             self.pruner.restore(state["pruner"])
-            self.net = self.pruner.trained
+            self.net = self.pruner.trained.use(Fast(**state["fast"]))
             self.net.load_state_dict(state["net"])
             self.optimizer = make_optimizer(self.net, self.task.train)
             self.optimizer.load_state_dict(state["optimizer"])
@@ -245,8 +249,17 @@ class Run:
             self.net.run_for(self.task.T)
 
     def _begin(self, epoch: int) -> None:
-        """The time steps of an epoch; where they become more, statistics of BN are measured anew."""
+        """The time steps of an epoch; where they become more, statistics of BN are measured anew, and neurons
+        that follow rectified units take up a scale that suits them."""
         self._set_steps(epoch)
         early = self.task.train.early
         if early and epoch == early.epochs + 1:
-            recalibrate(self.net, self.batches(torch.Generator().manual_seed(self.seed), CALIBRATION))
+            chance = torch.Generator().manual_seed(self.seed)
+            if early.units == "relu":
+                rescale(self.net, list(self.batches(chance, SCALING)), self._calibration_loss)
+            recalibrate(self.net, self.batches(chance, CALIBRATION))
+
+    @torch.no_grad()
+    def _calibration_loss(self, batches) -> float:
+        """Mean over batches and devices, in eval mode."""
+        return collectives.all_sum(sum(self.loss(self.net, x, y).item() for x, y in batches)) / len(batches)

@@ -24,12 +24,16 @@ def seed_everything(seed: int) -> torch.Generator:
 def make_optimizer(net: nn.Module, recipe: Train) -> torch.optim.Optimizer:
     """The recipe's optimiser. AdamW decays no biases, and no scales and shifts of BN, as timm's, which trains
     Spikformer, decays no tensor of one dimension (methods C17). SGD decays all, as TET's does (B15). Muon
-    decays nothing that it moves: all convolutions but the first, which is short of rows."""
+    moves all convolutions but the first, which is short of rows, and decays none of them; nor is a tensor of
+    one dimension decayed: before rectified units nothing would hold up the fall of BN's scale.
+    """
     if recipe.optimizer == "muon":
         filters = [module.weight for module in net.modules() if isinstance(module, nn.Conv2d)][1:]
         moved = {id(weight) for weight in filters}
+        others = [parameter for parameter in net.parameters() if id(parameter) not in moved]
         groups = [
-            {"params": [parameter for parameter in net.parameters() if id(parameter) not in moved]},
+            {"params": [parameter for parameter in others if parameter.dim() > 1]},
+            {"params": [parameter for parameter in others if parameter.dim() <= 1], "weight_decay": 0.0},
             {"params": filters, "muon": True, "times": recipe.lr_convolutions / recipe.lr, "momentum": 0.6},
         ]
         return MuonSGD(groups, recipe.lr, recipe.momentum, nesterov=True, weight_decay=recipe.weight_decay)

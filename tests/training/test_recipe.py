@@ -8,7 +8,7 @@ from helpers import make_net, task_of, trial_of
 
 from lib import data, models
 from lib.data.augmentation import shift_turn
-from lib.models.start import whiten
+from lib.models.start import SCALES, recalibrate, rescale, whiten
 from lib.pruning import compact, compact_optimizer
 from lib.settings import DENSE, Train
 from lib.settings.task import Early
@@ -38,7 +38,11 @@ def test_muon_moves_convolutions_by_an_orthogonal_step_and_the_rest_as_sgd_does(
     nets = [with_gradients(make_net()) for _ in range(2)]
     muon = make_optimizer(nets[0], recipe(weight_decay=0.01))
     others = [p for p in nets[1].parameters() if not any(p is weight for weight in convolutions(nets[1])[1:])]
-    sgd = torch.optim.SGD(others, 0.05, momentum=0.9, nesterov=True, weight_decay=0.01)
+    groups = [
+        {"params": [p for p in others if p.dim() > 1], "weight_decay": 0.01},
+        {"params": [p for p in others if p.dim() == 1]},
+    ]
+    sgd = torch.optim.SGD(groups, 0.05, momentum=0.9, nesterov=True)
     before = [weight.detach().flatten(1).clone() for weight in convolutions(nets[0])[1:]]
     muon.step()
     sgd.step()
@@ -50,7 +54,7 @@ def test_muon_moves_convolutions_by_an_orthogonal_step_and_the_rest_as_sgd_does(
         step = old * (len(old) ** 0.5 / old.norm()) - weight.detach().flatten(1)
         # at the rate given, whatever the gradient's size: three steps of Newton and Schulz leave singular
         # values of 0.3 to 1.3
-        values = torch.linalg.svdvals(step) / muon.param_groups[1]["lr"]
+        values = torch.linalg.svdvals(step) / muon.param_groups[-1]["lr"]
         assert values.min() > 0.2 and values.max() < 1.4
 
 
@@ -88,7 +92,7 @@ def test_the_rate_rises_from_a_fifth_and_falls_to_0_from_step_to_step():
     assert rates == pytest.approx([0.08, 0.24, 0.4, 0.2, 0.0])
     optimizer = make_optimizer(make_net(), recipe(lr=0.4, lr_convolutions=0.1, warmup=2))
     set_lr(optimizer, 3.5, given)
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.2, 0.05])
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.2, 0.2, 0.05])
 
 
 def test_other_schedules_stand_still_within_an_epoch():
@@ -113,7 +117,39 @@ def test_early_epochs_have_fewer_steps_and_send_no_spikes(few_digits):
         binary = bool(((sent[-1] == 0) | (sent[-1] == 1)).all())
         assert (len(sent[-1]), binary) == ((1, False) if len(run.log) <= 2 else (4, True))
         sent.clear()
-    assert run.finish().T == 4 and run.log[-1]["validation"] > 0.15
+    assert run.finish().T == 4
+
+
+def test_epochs_with_rectified_units_teach_what_spikes_take_over(digits):
+    run = early_run(digits)
+    run.fit("early")
+    assert run.log[-1]["validation"] > 0.6
+
+
+def multiply(net, factor: float):
+    """Scale and shift of every BN."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.weight.data *= factor
+            module.bias.data *= factor
+    return net
+
+
+@pytest.mark.parametrize("shrunk", [0.3, 1.0, 3.0])
+def test_neurons_take_up_the_scale_with_the_lowest_loss(digits, shrunk):
+    run = Run(digits, task_of(epochs=8, **MUON, early=Early(T=1, epochs=6, units="relu")), DENSE, 0)
+    run.fit("rectified", until=6)
+    multiply(run.net, shrunk).run_for(4)
+    batches = list(run.batches(torch.Generator().manual_seed(0), 4))
+    tried = {}
+    for factor in SCALES:
+        other = multiply(models.clone(run.net, torch.float32), factor)
+        recalibrate(other, batches)
+        with torch.no_grad():
+            tried[factor] = sum(run.loss(other, x, y).item() for x, y in batches)
+    best = rescale(run.net, batches, run._calibration_loss)
+    assert best == min(tried, key=tried.get)
+    assert (best > 1) == (shrunk == 0.3) and (best < 0.5) == (shrunk == 3.0)
 
 
 def test_statistics_are_measured_anew_where_steps_become_more(few_digits):

@@ -1,0 +1,74 @@
+"""What this processor computes a training step with fastest: measured once a process, in a second or two."""
+
+import os
+import shutil
+import statistics
+import time
+from functools import cache
+
+import torch
+
+from lib.core import collectives
+from lib.models.convolution import Conv2d
+from lib.settings import Fast
+
+GAIN = 0.8  # a choice must take at most this share of the other's time: it is not to hang on noise
+IMAGES = 64
+# channels read and made, side of the map: what a network is mostly made of, the end of VGG16, what SCA leaves
+TYPICAL = (256, 256, 8)
+SMALL = (512, 512, 2)
+ODD = (157, 133, 4)
+
+
+def chosen(asked: Fast | str) -> Fast:
+    """A task's `fast`; if it says "measured", what is fastest here."""
+    return fastest() if asked == "measured" else asked
+
+
+@cache
+def fastest() -> Fast:
+    """bf16, if it is faster than float32; matrix products and padding, if they are with the precision chosen.
+    Several devices of one training choose alike."""
+    bf16 = pays(TYPICAL, {"bf16": True}, {})
+    precision = {"bf16": bf16}
+    return Fast(
+        neurons="compiled" if compiles() else "fused",
+        channels_last=True,
+        bf16=bf16,
+        products=pays(SMALL, {**precision, "products": True}, precision),
+        multiple=16 if pays(ODD, {**precision, "multiple": 16}, precision) else 1,
+    )
+
+
+def compiles() -> bool:
+    """Whether anything here compiles kernels: a C++ compiler for the CPU, Triton, which torch brings, for a
+    GPU."""
+    found = any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++")))
+    return found or collectives.device().type == "cuda"
+
+
+def pays(shape: tuple[int, int, int], option: dict, without: dict) -> bool:
+    ours = seconds(*shape, **option)
+    theirs = seconds(*shape, **without)
+    return collectives.all_sum(ours) < GAIN * collectives.all_sum(theirs)
+
+
+def seconds(
+    reads: int, makes: int, side: int, bf16: bool = False, products: bool = False, multiple: int = 1
+) -> float:
+    """Of one convolution, forward and backward, with as many images as fill the kernels; median of 5."""
+    device = collectives.device()
+    conv = Conv2d(reads, makes, 3, padding=1, bias=False).to(device, memory_format=torch.channels_last)
+    conv.products = products
+    conv.multiple = multiple
+    x = torch.rand(IMAGES, reads, side, side, device=device).to(memory_format=torch.channels_last)
+    x.requires_grad_()
+    found = []
+    for _ in range(6):
+        begun = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            out = conv(x)
+        out.sum().backward()
+        conv.weight.grad.sum().item()  # waits for a GPU
+        found.append(time.perf_counter() - begun)
+    return statistics.median(found[1:])
