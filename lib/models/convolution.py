@@ -46,9 +46,7 @@ class Conv2d(layer.Conv2d):
 def product(x: Tensor, weight: Tensor) -> Tensor:
     """[N, C, 2, 2] and [O, C, 3, 3] -> [N, O, 2, 2]"""
     makes = len(weight)
-    taps = [
-        weight[:, :, rows, columns] for rows in REACH for columns in REACH
-    ]  # one a position
+    taps = [weight[:, :, rows, columns] for rows in REACH for columns in REACH]  # one a position
     matrix = torch.cat(taps).permute(0, 2, 3, 1).flatten(1)  # [4 O, 4 C], channels last as in x
     found = F.linear(x.permute(0, 2, 3, 1).flatten(1), matrix)
     return found.view(-1, 2, 2, makes).permute(0, 3, 1, 2)
