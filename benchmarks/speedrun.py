@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 
 from evidence import commit, processor
 
-from lib import data, measure, models, training
+from lib import data, measure, training
 from lib.core.files import ROOT, write_text
 from lib.settings import DENSE, Fast, Task, config
 from lib.training.checkpoint import code
@@ -39,17 +39,6 @@ def replaced(task: Task, changes: dict) -> Task:
             inner = inner[part]
         inner[last] = value
     return Task.model_validate(settings)
-
-
-def petaflop(run: training.Run) -> float:
-    """2 operations a multiply-accumulate, 3 passes an image; the first convolution once an image."""
-    net = models.build(**{**run.net.spec, "T": 1})
-    macs = measure.flops(net, torch.zeros(1, *net.in_shape))
-    first = net.get_submodule(net.edges()[0].module).weight.numel() * net.in_shape[1] * net.in_shape[2]
-    early = run.task.train.early
-    steps = [early.T if early and epoch < early.epochs else run.task.T for epoch in run.recipe_epochs]
-    images = len(run.splits.train[0])
-    return sum(6 * images * (first + T * (macs - first)) for T in steps) / 1e15
 
 
 def trained(run: training.Run, label: str, kept: Path) -> tuple[float, float]:
@@ -106,7 +95,7 @@ def main(name: str, *given: str) -> None:
         "by epoch (%)": " ".join(f"{100 * line['validation']:.1f}" for line in run.log),
         "seconds": round(seconds),
         "core-seconds": "" if torch.cuda.is_available() else round(of_a_core),
-        "PFLOP": f"{petaflop(run):.3f}",
+        "PFLOP": f"{measure.training_flops(run) / 1e15:.3f}",
         "computed in": computed(run.net.fast),
         "processor": device(),
         "torch": torch.__version__.split("+")[0],

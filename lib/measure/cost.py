@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from lib import models
 from lib.measure.choosing import choices_of
 from lib.measure.evaluate import predict
 from lib.measure.synapses import inputs_of, products_of, reached, synapses_left
@@ -86,3 +87,15 @@ def flops(net: SpikingNet, batch: Tensor) -> float:
     finally:
         net.use(fast)
     return counter.get_total_flops() / 2 / batch.shape[-4]
+
+
+def training_flops(trained) -> float:
+    """Floating-point operations of all epochs of a dense `lib.training.Run` at their time steps: two a
+    multiply-accumulate, three passes an image (one forward, two backward), the first layer once an image."""
+    net = models.build(**{**trained.net.spec, "T": 1})
+    macs = flops(net, torch.zeros(1, *net.in_shape))
+    first = net.get_submodule(net.edges()[0].module).weight.numel() * net.in_shape[1] * net.in_shape[2]
+    early = trained.task.train.early
+    steps = [early.T if early and epoch < early.epochs else trained.task.T for epoch in trained.recipe_epochs]
+    images = len(trained.splits.train[0])
+    return sum(6 * images * (first + T * (macs - first)) for T in steps)

@@ -9,7 +9,8 @@ from torch import nn
 from lib import measure, pruning, training
 from lib.measure import synops
 from lib.models import Edge, Site, SpikingNet
-from lib.settings import Fast
+from lib.settings import DENSE, Fast
+from lib.settings.task import Early
 
 T, ON, OFF = 3, 2.0, -1.0  # currents that always and never fire
 
@@ -340,13 +341,24 @@ def test_the_report_of_a_run_is_that_of_its_compact_network(few_digits):
     rates = torch.cat(list(report["firing"].values()))
     assert report["silent"] == pytest.approx((rates == 0).double().mean().item()) and len(rates) == 60
     assert [line["epoch"] for line in report["log"]] == [1, 2] and len(report["updates"]) == 1
-    assert report["numerics"] == {"device": "cpu", "dtype": "float32"}
+    assert report["numerics"] == {"device": "cpu", "dtype": "float32", "fast": Fast().model_dump()}
 
 
 def test_numerics_are_read_off_the_network():
-    """Device and precision alone: the fast options stand in the recipe, see test_results."""
+    """The fast options, too: a recipe may leave them to what is measured."""
     net = make_net("if", "vgg16", (3, 32, 32), 1 / 16, 1)
-    assert measure.numerics(net) == {"device": "cpu", "dtype": "float64"}
-    assert measure.numerics(net.use(Fast(channels_last=True))) == {"device": "cpu", "dtype": "float64"}
+    assert measure.numerics(net) == {"device": "cpu", "dtype": "float64", "fast": Fast().model_dump()}
+    other = Fast(channels_last=True, products=True)
+    assert measure.numerics(net.use(other))["fast"] == other.model_dump()
     assert measure.numerics(net.float())["dtype"] == "float32"
     assert measure.numerics(net.to("meta"))["device"] == "meta"
+
+
+def test_a_trainings_operations_are_those_of_its_epochs_at_their_steps(few_digits):
+    """vgg-digits at half width by hand: 3x3 taps x channels read and made x positions."""
+    task = task_of(epochs=3, lr_schedule="triangular", early=Early(T=1, epochs=2))
+    run = training.Run(few_digits, task, DENSE, 0)
+    first = 9 * 1 * 4 * 64
+    convs = 9 * (4 * 4 * 64 + (4 * 8 + 8 * 8) * 16 + (8 * 32 + 32 * 32 + 32 * 32) * 4)
+    rest = convs + 32 * 4 * 24 + 24 * 10
+    assert measure.training_flops(run) == 6 * 125 * (2 * (first + rest) + first + 4 * rest)
