@@ -15,7 +15,7 @@ import pandas as pd
 import parity
 import steps
 import torch
-from timing import load, spread
+from timing import amx, load, spread
 from tqdm import tqdm
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
@@ -25,6 +25,7 @@ from evidence import commit, made_by, processor
 from lib.core.files import ROOT, write_text
 from lib.settings.records import provenance, rounded
 from lib.training import set_up
+from lib.training.fastest import fastest
 
 FOLDER = ROOT / "results" / "benchmarks"
 
@@ -42,7 +43,7 @@ def main() -> None:
 
     rows = done(steps.training_rows()) | done(steps.inference_rows())
     epoch, parts = done(epochs.sca_epoch())
-    rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.2
+    rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.1
     peaks = {what: memory.in_process(what) for what in ("plain", "compact")}
     rows["peak memory of a compact epoch at 0.7 / plain dense"] = (
         spread([peaks["compact"] / peaks["plain"]]),
@@ -57,6 +58,8 @@ def main() -> None:
         "processor": processor(),
         "loads": loads,
         "batch": nets.BATCH,
+        "steps of batch": nets.LARGE,
+        "fast": fastest().model_dump(),
         "T": nets.T,
     }
     table = [{"row": name, "at most": target, **value} for name, (value, target) in rows.items()]
@@ -81,9 +84,11 @@ def text(table: list[dict], parts: dict, peaks: dict, same: list[dict], made: di
         "" if pd.isna(row["at most"]) else "yes" if row["median"] <= row["at most"] else "no" for row in table
     ]
     return (
-        f"VGG16, T = {made['T']}, batch {made['batch']}, {made['threads']} threads, {made['processor']}, "
-        f"torch {made['torch']}; load of the last minute, after each part: "
-        f"{', '.join(map(str, made['loads']))}.\n\n"
+        f"VGG16, T = {made['T']}, train steps of {made['steps of batch']} images, the SCA epoch's of "
+        f"{made['batch']}; {made['threads']} threads, {made['processor']}, "
+        f"{'with' if amx() else 'without'} AMX, torch {made['torch']}.\n"
+        f"Fastest here: {', '.join(f'{name}: {value}' for name, value in made['fast'].items())}.\n"
+        f"Load of the last minute, after each part: {', '.join(map(str, made['loads']))}.\n\n"
         f"{rows.to_markdown(index=False, floatfmt='.3f')}\n\n"
         f"The SCA epoch: {epochs.STEPS} steps in {parts['epoch']:.1f} s, of it the update with its probes "
         f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; "

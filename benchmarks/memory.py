@@ -39,7 +39,7 @@ def plain_epoch():
 
 def compact_epoch():
     from epochs import splits
-    from nets import task, uniform_masks
+    from nets import odd_masks, task
     from steps import our_step
 
     from lib import training
@@ -54,7 +54,7 @@ def compact_epoch():
     run = training.Run(
         data, task(SIZE, 3), Trial(ratio=0.7, method=Method(label="SCA", l1=3e-5, interval=1)), seed=0
     )
-    run.pruner.restore({**run.pruner.state(), "masks": uniform_masks(run.net, 0.7), "meter": None})
+    run.pruner.restore({**run.pruner.state(), "masks": odd_masks(run.net, 0.7), "meter": None})
     run.net = run.pruner.trained
     run.optimizer = training.make_optimizer(run.net, run.task.train)
     run.epoch()

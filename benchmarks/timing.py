@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +30,12 @@ def spread(values) -> dict[str, float]:
 def ratio(seconds: dict[str, list[float]], ours: str, theirs: str, by: float = 1.0) -> dict[str, float]:
     """Of one variant's time to another's, round by round, divided by `by`."""
     return spread([a / b / by for a, b in zip(seconds[ours], seconds[theirs], strict=True)])
+
+
+def amx() -> bool:
+    """Whether the processor multiplies matrices of bf16 in hardware of their own."""
+    cpus = Path("/proc/cpuinfo")  # Linux
+    return cpus.exists() and "amx_bf16" in cpus.read_text()
 
 
 def load() -> float:

@@ -23,6 +23,7 @@ settings/     params.yaml as frozen types
 models/       spiking networks, built from SpikingJelly's neurons and layers
   neurons, sites, vgg, resnet, spikformer, tokens; sparse: files of few weights
   fused         BN, neuron and pooling of a layer in one compiled node
+  convolution   a convolution as a matrix product, and among channels of zeros
   start         what a network takes from data: first filters, statistics of BN
 pruning/      what goes, what comes back, how many and when; removal
   scores, growth, schedules, masks, channels, shrinking, compact     channels
@@ -37,8 +38,9 @@ measure/      what a network is and costs, read off the network itself
   activity, synapses, choosing, cost, size, evaluate; report: all of it
 training/     one loop for every method
   steps, muon, run, fit, warmup, checkpoint, distributed, distillation, baselines
+  fastest       what this processor computes a step with fastest
 report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch
-  results, stats, equal_size, questions, claims, findings, published; plots, draw, pictures
+  results, stats, equal_size, speedrun, questions, claims, findings, published; plots, draw, pictures
 """
 
 import sys

@@ -1,0 +1,27 @@
+"""results/benchmarks/speedrun.csv -> speedrun.md beside it, and figures/benchmarks/speedrun*.svg."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+from evidence import made_by
+
+from lib.core.files import ROOT, write_text
+from lib.report import plots, speedrun
+
+
+def main() -> None:
+    table = speedrun.rows()
+    head = made_by("python benchmarks/draw_speedrun.py", "results/benchmarks/speedrun.csv")
+    found = speedrun.summary(table).to_markdown(index=False, floatfmt=".2f")
+    text = f"{head}{found}\n\n± half of the 95 % interval over seeds (Student's t); {speedrun.SHARED}.\n"
+    write_text(ROOT / "results" / "benchmarks" / "speedrun.md", text)
+    figures = ROOT / "figures" / "benchmarks"
+    plots.save(speedrun.budgets(table), figures, "speedrun")
+    plots.save(speedrun.curves(table), figures, "speedrun_curves")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

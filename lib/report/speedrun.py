@@ -1,0 +1,113 @@
+"""What `benchmarks/speedrun.py` has measured: results/benchmarks/speedrun.csv as a table, and its figures."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.core.files import ROOT
+from lib.report import plots
+from lib.report.stats import interval
+
+LOG = ROOT / "results" / "benchmarks" / "speedrun.csv"
+PUBLISHED = ROOT / "results" / "published_cost.csv"
+TEST = "test (%)"
+VALIDATION = "validation (%)"
+MINUTES = "minutes"
+PFLOP = "PFLOP"
+CHANGED = "changed"
+SHARED = "minutes: of two cores, each with a training of its own"
+LOOKS = {"spiking": (plots.GREY, "x"), "rectified": (plots.GREY, "+")}
+
+
+def rows() -> pd.DataFrame:
+    """A row a training; accuracy in percent, minutes of two cores (a core's seconds / 120; none on a GPU)."""
+    table = pd.read_csv(LOG, keep_default_na=False)
+    for name in (TEST, VALIDATION, PFLOP, "core-seconds"):
+        table[name] = pd.to_numeric(table[name])
+    table[MINUTES] = table["core-seconds"] / 120
+    return table
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a task as params.yaml has it: n seeds, mean test accuracy, half of its 95 % interval."""
+    found = []
+    for (task, commit), seeds in table[table[CHANGED] == ""].groupby(["task", "commit"], sort=False):
+        mean, half = interval(seeds[TEST])
+        found.append(
+            {
+                "task": task,
+                "n": len(seeds),
+                "T": seeds["T"].iloc[0],
+                "epochs": seeds["epochs"].iloc[0],
+                TEST: mean,
+                "±": half,
+                MINUTES: seeds[MINUTES].mean(),
+                PFLOP: seeds[PFLOP].mean(),
+                "processor": seeds["processor"].iloc[0],
+                "commit": commit,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def curve(row: pd.Series) -> list[float]:
+    """Validation accuracy after each epoch, percent."""
+    return [float(value) for value in row["by epoch (%)"].split()]
+
+
+def budgets(table: pd.DataFrame) -> Figure:
+    """Test accuracy against what a training costs: operations, with what others published, and minutes."""
+    published = pd.read_csv(PUBLISHED)
+    final = table[table[CHANGED] == ""]
+    fig, axes = plots.figure(180, 80, 1, 2, sharey=True)
+    for units, (color, marker) in LOOKS.items():
+        others = published[published["units"] == units]
+        label = f"published, {units} units"
+        axes[0].plot(others["PFLOP"], others["accuracy"], marker, color=color, label=label)
+        for _, one in others.iterrows():
+            name = f"{one['name']}, {one['network'].split(',')[0]}"
+            axes[0].annotate(
+                name, (one["PFLOP"], one["accuracy"]), (4, -9), textcoords="offset points", size=6
+            )
+    for number, (task, seeds) in enumerate(final.groupby("task", sort=False)):
+        look = {**plots.in_turn(number + 1), "linestyle": "", "label": f"{task} (n = {len(seeds)})"}
+        axes[0].plot(seeds[PFLOP], seeds[TEST], **look)
+        axes[1].plot(seeds[MINUTES], seeds[TEST], **look)
+    axes[0].set(xscale="log", xlabel="operations of the whole training (PFLOP)", ylabel="test accuracy (%)")
+    axes[1].set(xlabel="minutes of two cores")
+    plots.legend_above(fig)
+    fig.supxlabel(f"CIFAR-10; one mark a seed; {SHARED}; published marks: one printed value each", size=6)
+    return fig
+
+
+def curves(table: pd.DataFrame) -> Figure:
+    """Validation accuracy after each epoch, against the share of the training's cost spent by then."""
+    final = table[table[CHANGED] == ""]
+    fig, [ax] = plots.figure(120, 75)
+    for number, (task, seeds) in enumerate(final.groupby("task", sort=False)):
+        for place, (_, row) in enumerate(seeds.iterrows()):
+            values = curve(row)
+            label = f"{task} (n = {len(seeds)})" if not place else None
+            ax.plot(range(1, len(values) + 1), values, **plots.in_turn(number + 1), label=label, markersize=3)
+    ax.set(xlabel="epoch", ylabel="validation accuracy (%)")
+    plots.legend(ax)
+    return fig
+
+
+def tricks(table: pd.DataFrame, task: str) -> Figure:
+    """What validation accuracy a task lost or won with one thing changed, seed by seed."""
+    of_task = table[table["task"] == task]
+    plain = of_task[of_task[CHANGED] == ""].groupby("seed")[VALIDATION].mean()
+    changed = of_task[(of_task[CHANGED] != "") & of_task["seed"].isin(plain.index)]
+    names = list(dict.fromkeys(changed[CHANGED]))
+    fig, [ax] = plots.figure(180, 20 + 7 * len(names))
+    for place, name in enumerate(names):
+        rows = changed[changed[CHANGED] == name]
+        gained = rows[VALIDATION] - rows["seed"].map(plain)
+        ax.plot(gained, [place] * len(gained), "o", color=plots.BLUE, alpha=0.6)
+        ax.plot(gained.mean(), place, "|", color=plots.BLACK, markersize=12)
+    ax.axvline(0, color=plots.BLACK, linewidth=0.8)
+    ax.set(
+        yticks=range(len(names)), yticklabels=names, xlabel=f"{task}: points of validation accuracy gained"
+    )
+    ax.invert_yaxis()
+    return fig

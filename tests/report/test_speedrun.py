@@ -1,0 +1,54 @@
+"""The table and figures of the speedrun, of a few rows written out."""
+
+import pytest
+
+from lib.report import speedrun
+
+HEAD = (
+    "task,changed,seed,epochs,T,test (%),validation (%),by epoch (%),seconds,core-seconds,PFLOP,"
+    "computed in,processor,torch,commit"
+)
+ROWS = (
+    "short,,0,2,4,86.0,85.5,70.0 85.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "short,,1,2,4,88.0,87.5,72.0 87.5,1300,2400,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "short,whiten=false,0,2,4,,84.5,60.0 84.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "short,whiten=false,2,2,4,,99.0,60.0 99.0,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "long,,0,3,4,90.0,90.5,80.0 85.0 90.5,60,,1.2,bf16,GPU,2.11.0,bbbbbbb",
+)
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    (tmp_path / "speedrun.csv").write_text("\n".join((HEAD, *ROWS)) + "\n")
+    monkeypatch.setattr(speedrun, "LOG", tmp_path / "speedrun.csv")
+    return speedrun.rows()
+
+
+def test_minutes_are_a_cores_seconds_over_two_cores(table):
+    assert table["minutes"].tolist()[:2] == [10.0, 20.0] and table["minutes"].isna().tolist()[4]
+
+
+def test_a_tasks_row_is_of_its_own_settings_alone(table):
+    found = speedrun.summary(table).set_index("task")
+    assert list(found.index) == ["short", "long"] and found["n"].tolist() == [2, 1]
+    assert found.loc["short", "test (%)"] == 87.0 and found.loc["short", "minutes"] == 15.0
+    assert found.loc["short", "±"] == pytest.approx(12.706, abs=1e-3)  # t of one degree of freedom
+
+
+def test_both_panels_hold_a_mark_a_seed_and_the_first_what_is_published(table):
+    left, right = speedrun.budgets(table).axes
+    ours = [line for line in right.lines if len(line.get_xdata())]
+    assert [list(line.get_ydata()) for line in ours] == [[86.0, 88.0], [90.0]]
+    assert sum(len(line.get_xdata()) for line in left.lines) == 3 + 4
+
+
+def test_a_curve_has_a_value_an_epoch(table):
+    [ax] = speedrun.curves(table).axes
+    assert [list(line.get_ydata()) for line in ax.lines] == [[70.0, 85.5], [72.0, 87.5], [80.0, 85.0, 90.5]]
+
+
+def test_a_trick_is_compared_within_its_seed(table):
+    [ax] = speedrun.tricks(table, "short").axes
+    seeds, mean, zero = ax.lines
+    assert list(seeds.get_xdata()) == [-1.0] and list(mean.get_xdata()) == [-1.0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["whiten=false"]
