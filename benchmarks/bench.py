@@ -13,6 +13,7 @@ import memory
 import nets
 import pandas as pd
 import parity
+import processes
 import steps
 import torch
 from timing import amx, load, spread
@@ -34,14 +35,14 @@ def main() -> None:
     torch.manual_seed(0)
     set_up(torch.get_num_threads())
     loads = [load()]
-    bar = tqdm(total=6, desc="bench", unit="part")
+    bar = tqdm(total=7, desc="bench", unit="part")
 
     def done(found):
         loads.append(load())
         bar.update()
         return found
 
-    rows = done(steps.training_rows()) | done(steps.inference_rows())
+    rows = done(steps.training_rows()) | done(steps.inference_rows()) | done(processes.rows())
     epoch, parts = done(epochs.sca_epoch())
     rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.1
     peaks = {what: memory.in_process(what) for what in ("plain", "compact")}

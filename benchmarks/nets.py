@@ -86,6 +86,6 @@ def task(size: int, epochs: int) -> Task:
         width=1.0,
         train=recipe,
         prune=prune,
-        fast="measured",
+        fast=Fast(measured=True),
         ratios=(0.7,),
     )

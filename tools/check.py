@@ -139,7 +139,7 @@ def compiler(study: Study) -> None:
     if any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
         return
     for name, task in study.tasks.items():
-        if task.fast != "measured" and task.fast.neurons == "compiled":
+        if task.fast.neurons == "compiled":
             raise ConfigError(
                 f"tasks.{name}.fast.neurons: compiled needs a C++ compiler; install g++, or take fused"
             )

@@ -83,6 +83,9 @@ def _explain(error: dict) -> str:
         return f"{place}.kind: {error['ctx']['tag']!r}: known are {', '.join(KINDS[loc[0]])}"
     if kind == "missing":
         return f"{place}: missing; add it"
+    if kind == "literal_error":
+        known = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        return f"{place}: {shown(value)} is not known; known are {known}"
     text = isinstance(value, str) and kind in ("float_type", "int_type", "bool_type")
     allowed = ALLOWED.get(kind, message[0].lower() + message[1:]) + (", without quotes" if text else "")
     return f"{place}: {shown(value)}: {allowed}"

@@ -9,9 +9,9 @@ NEVER = 2**31 - 1  # bytes: the largest that mallopt takes
 
 def keep_freed() -> bool:
     """Asks glibc to keep freed blocks of any size for the next request, in this process alone. Else each
-    training step has its activations faulted in page by page anew, a quarter of its time on the machine
-    that results/benchmarks names. Peak memory stays what it was but for fragmentation; it is
-    not given back before the process ends.
+    training step has its activations faulted in page by page anew; what that costs stands in
+    results/benchmarks/cost.md. Peak memory stays what it was but for fragmentation; it is not given back
+    before the process ends.
 
     Returns whether the C library heeds it: others than glibc are left as they are.
     """

@@ -99,7 +99,8 @@ def normalised(bn: layer.BatchNorm2d, z: Tensor, T: int) -> Tensor:
     before = bn.running_var.clone()
     n = z.shape[1] * z.shape[3] * z.shape[4]
     out = bn(z)
-    kept = before * (1 - bn.momentum)
+    share = 1 / bn.num_batches_tracked.item() if bn.momentum is None else bn.momentum
+    kept = before * (1 - share)
     variance = bn.running_var.data  # .data: autograd holds it, and reads it no more
     variance.sub_(kept).mul_(T * (n - 1) / (T * n - 1)).add_(kept)
     return out

@@ -162,6 +162,7 @@ class Fast(Settings):
     and so do validation and test
     products: convolutions on maps of 2x2 as matrix products; multiple: numbers of channels are filled up to
     multiples of it with zeros while a convolution is computed; both in training alone
+    measured: all of these as this processor is found to compute them fastest, when a training starts
     """
 
     neurons: Literal["spikingjelly", "fused", "compiled"] = "fused"
@@ -170,6 +171,14 @@ class Fast(Settings):
     bf16: bool = False
     products: bool = unsaid(False)
     multiple: Positive = unsaid(1)
+    measured: bool = unsaid(False)
+
+    @model_validator(mode="after")
+    def _is_alone(self):
+        if self.measured and self.model_fields_set != {"measured"}:
+            others = ", ".join(sorted(self.model_fields_set - {"measured"}))
+            raise ValueError(f"measured: it chooses {others}, too; leave them out, or measured")
+        return self
 
 
 class Task(Settings):
@@ -178,7 +187,6 @@ class Task(Settings):
     the recipe of a network that starts from the dense one, `rhos` (fraction kept from stage to stage), and
     `densities` for its lottery tickets.
 
-    fast: measured: what this processor computes fastest, found at start (lib/training/fastest.py)
     whiten: the first convolution starts from the principal components of the training images' patches
     """
 
@@ -190,7 +198,7 @@ class Task(Settings):
     width: Annotated[float, Field(gt=0, le=16)]
     whiten: bool = unsaid(False)
     train: Train
-    fast: Fast | Literal["measured"] = Fast()
+    fast: Fast = Fast()
     prune: Prune | None = None
     ratios: list_of(Ratio, least=0) = ()
     rewire: Rewire | None = None

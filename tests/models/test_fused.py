@@ -77,8 +77,9 @@ def test_a_layer_sends_and_learns_as_its_parts_do_one_after_the_other(case, devi
     compare(CASES[case], (6, 8), device=device)
 
 
-def test_statistics_may_be_a_plain_mean_over_the_batches():
-    compare(CASES["if, events"], (6, 8), momentum=None)
+@pytest.mark.parametrize("case", ["if, events", "if, still image, pools"])
+def test_statistics_may_be_a_plain_mean_over_the_batches(case):
+    compare(CASES[case], (6, 8), momentum=None)
 
 
 def test_a_map_of_odd_size_is_pooled_by_pytorch():

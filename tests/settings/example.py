@@ -86,5 +86,5 @@ def read(folder, content) -> Study:
 
 def assert_one_line(line: str) -> None:
     """What a user is told: no newline, and nothing that only a programmer would say."""
-    assert "\n" not in line and len(line) < 420, line
+    assert "\n" not in line and len(line) < 400, line
     assert not [word for word in ("Traceback", "pydantic", "instance of", "tuple") if word in line], line

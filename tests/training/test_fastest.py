@@ -57,7 +57,7 @@ def test_a_convolution_is_timed_here_in_every_way():
 
 
 def measured_task():
-    return task_of(epochs=2).model_copy(update={"fast": "measured"})
+    return task_of(epochs=2).model_copy(update={"fast": Fast(measured=True)})
 
 
 def test_a_stopped_training_goes_on_as_it_was_computed_before(few_digits, tmp_path, monkeypatch):

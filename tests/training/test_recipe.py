@@ -179,12 +179,13 @@ def test_a_run_stopped_in_or_after_its_early_epochs_ends_with_the_same_bits(
         assert torch.equal(ours, theirs)
 
 
-def test_a_pruned_run_counts_steps_in_what_is_left_too(few_digits):
-    task = task_of(epochs=4, **MUON, early=Early(T=1, epochs=1))
-    prune = task.prune.model_copy(update={"warmup": 2, "compact": True})
-    run = Run(few_digits, task.model_copy(update={"prune": prune}), trial_of(0.5), 0)
+def test_a_pruned_run_counts_steps_in_what_is_left_and_learns_on(digits):
+    task = task_of(epochs=8, **MUON, early=Early(T=1, epochs=1))
+    prune = task.prune.model_copy(update={"warmup": 4, "compact": True})
+    run = Run(digits, task.model_copy(update={"prune": prune}), trial_of(0.5), 0)
     run.fit("pruned")
-    assert run.net.T == 4 and len(run.net.sites["conv4"].mask) < 8
+    assert run.net.T == 4 and sum(len(site.mask) for site in run.net.sites.values()) == 60
+    assert run.log[-1]["validation"] > 0.5
 
 
 def test_filters_start_from_the_patches_components_each_once_negated():

@@ -184,6 +184,8 @@ def test_methods_of_a_seed_share_initial_weights_and_batches(few_digits):
 def test_the_network_learns_the_digits_in_a_few_epochs(digits):
     run, _ = run_of(digits, "dense", 0, epochs=4)
     losses = [line["loss"] for line in run.log]
+    # seeds 0 to 7 end at 0.44 to 0.54 of the first epoch's, and at 0.41 to 0.56 where gradients are rounded
+    # otherwise in their last bit
     assert losses == sorted(losses, reverse=True) and losses[-1] < 0.6 * losses[0]
     assert run.log[-1]["validation"] > 0.6 and run.log[-1]["validation"] == accuracy(
         run.net, *digits.validation
