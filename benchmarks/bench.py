@@ -42,6 +42,7 @@ def main() -> None:
         bar.update()
         return found
 
+    same = done(parity.pairs())
     rows = done(steps.training_rows()) | done(steps.inference_rows()) | done(processes.rows())
     epoch, parts = done(epochs.sca_epoch())
     rows["SCA epoch at 0.7, own masks / (dense epoch x expected)"] = epoch, 1.1
@@ -52,7 +53,6 @@ def main() -> None:
     )
     profile = done(steps.profiled())
     against = done(steps.against())
-    same = done(parity.pairs())
     made = {
         **provenance(torch.get_num_threads()),
         "commit": commit(),

@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from lib import data, measure, training
 from lib.report.stats import interval
-from lib.settings import Fast, config
+from lib.settings import DENSE, Fast, config
 
 SEEDS = range(6)
 RATIO = 0.5
@@ -24,7 +24,7 @@ def accuracy(asked: tuple[Fast, bool, int]) -> float:
     name = settings.grid.tasks[0]
     task = settings.tasks[name].model_copy(update={"fast": fast})
     training.set_up(settings.threads)
-    trial = next(p for p in settings.trials(name, "sca") if p.ratio == RATIO) if pruned else None
+    trial = next(p for p in settings.trials(name, "sca") if p.ratio == RATIO) if pruned else DENSE
     run = training.Run(data.open_or_prepare(settings, task.data), task, trial, seed)
     for _ in range(task.train.epochs):
         run.epoch()
