@@ -31,7 +31,7 @@ KEPT = ROOT / "build" / "speedrun"
 
 def replaced(task: Task, changes: dict) -> Task:
     """changes: {"field" or "part.field": value}"""
-    settings = task.model_dump()
+    settings = task.model_dump(exclude_unset=True)  # what is unset stays so: `fast.measured` stands alone
     for name, value in changes.items():
         *parts, last = name.split(".")
         inner = settings

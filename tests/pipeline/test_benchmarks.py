@@ -10,12 +10,13 @@ import torch
 from helpers import settle
 
 from lib.models import build
-from lib.settings import Fast
+from lib.settings import Fast, config
 from lib.settings.config import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
 import nets
 import plain
+import speedrun
 import steps
 import timing
 
@@ -78,3 +79,11 @@ def test_the_expected_cost_of_half_the_channels():
     assert all(len(site.mask) % 2 for site in half.sites.values())
     assert nets.neurons(half) / nets.neurons(whole) == pytest.approx(0.5, abs=0.05)
     assert steps.expected(half, whole) == pytest.approx(0.75 * 0.25 + 0.25 * 0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("name", list(config.load("cifar").tasks))
+def test_a_timed_training_may_change_one_thing_and_keeps_the_rest(name):
+    task = config.load("cifar").tasks[name]
+    assert speedrun.replaced(task, {}) == task
+    changed = speedrun.replaced(task, {"train.epochs": 30, "whiten": False})
+    assert changed.train.epochs == 30 and not changed.whiten and changed.fast == task.fast
