@@ -1,5 +1,5 @@
-"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly. About a quarter of an hour on
-a quiet machine.
+"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly. About 35 minutes on a quiet
+machine.
 
 Writes results/benchmarks/cost.json, cost.md and profile.txt; `draw.py` makes the figure of them.
 """

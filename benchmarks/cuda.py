@@ -17,6 +17,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 from evidence import made_by
 
 from lib import training
+from lib.core import collectives
 from lib.core.files import ROOT, write_text
 from lib.settings import Fast
 
@@ -34,7 +35,7 @@ OURS = {
 
 def placed(net):
     """On the card if there is one, with an optimiser."""
-    net.to("cuda" if torch.cuda.is_available() else "cpu")
+    net.to(collectives.device())
     return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 
 
@@ -45,9 +46,8 @@ def plain_step():
 
 
 def our_step(fast: Fast):
-    net, optimizer = placed(vgg16(steps=T))
+    net, optimizer = placed(vgg16(steps=T, fast=fast))
     x, y = (each.to(net.head.weight.device) for each in batch(SIZE))
-    net.use(fast)
     return lambda: training.train_epoch(net, [(x, y)], optimizer)
 
 

@@ -41,7 +41,7 @@ def vgg16(width: float = 1.0, steps: int = T, fast: Fast | None = None) -> Spiki
 
 
 def odd_masks(net: SpikingNet, ratio: float) -> Masks:
-    """The same share of each layer's channels removed, at random; an odd number left, as pruning does."""
+    """The same share of each layer's channels removed, at random; an odd number left."""
     chance = torch.Generator().manual_seed(0)
     masks = {}
     for name, site in net.sites.items():
