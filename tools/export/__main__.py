@@ -23,8 +23,7 @@ from lib.core.errors import ConfigError
 from lib.core.files import atomic_write, write_text
 from lib.data import Images
 from lib.models import SpikingNet
-from lib.settings import config, records
-from lib.training.fastest import chosen
+from lib.settings import Fast, config, records
 from tools.export import formats
 from tools.export.agreement import agreement, share
 from tools.export.origin import LAYOUT, Origin, belong, locate, read_network, record_of
@@ -82,7 +81,7 @@ def known(net: SpikingNet, origin: Origin) -> tuple[dict, Images, Tensor]:
     record = record_of(origin)
     settings, stage, task, _ = origin.job
     images, labels = data.open_or_prepare(settings, origin.job.recipe.data).test
-    net.use(chosen(origin.job.recipe.fast))
+    net.use(Fast.model_validate(record["numerics"]["fast"]))
     right = share(logits_of(net, images).argmax(1), labels)
     belong(net, images[: measure.COST_IMAGES], right, origin, record)
     asked = ("ratio", "target_density", "rho", "variant", "settings")

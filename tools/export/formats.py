@@ -30,7 +30,7 @@ DT = 1e-4
 OPSET = 18  # of ONNX; tried with onnxruntime 1.15, 1.17, 1.18, 1.19 and what constraints.txt pins
 IR_VERSION = 8  # that which came with it; onnxruntime 1.17 refuses the one that the exporter writes
 NO_LEAK = 2.0**64  # time constant, in steps: v / NO_LEAK is below the rounding of v, so that nothing leaks
-CHAIN = (layer.Conv2d, layer.Linear, layer.Flatten, nn.Linear)  # NIR has nodes for them, pools and neurons
+CHAIN = (layer.Linear, layer.Flatten, nn.Linear)  # NIR has nodes for them, convolutions, pools and neurons
 
 
 class NoForm(ConfigError):
@@ -136,6 +136,8 @@ def chain(net: SpikingNet) -> nn.Sequential:
             layers.append(node(part))
         elif isinstance(part, layer.AvgPool2d):
             layers.append(pool(part))
+        elif isinstance(part, layer.Conv2d):
+            layers.append(conv(part))
         elif isinstance(part, layer.Flatten):
             layers.append(layer.Flatten(-3, -1, step_mode="m"))
         elif isinstance(part, CHAIN):
@@ -143,6 +145,14 @@ def chain(net: SpikingNet) -> nn.Sequential:
         else:
             raise NoForm(f"{name}: NIR has no node for {type(part).__name__}; take ONNX")
     return nn.Sequential(*layers).eval()
+
+
+def conv(mine: layer.Conv2d) -> layer.Conv2d:
+    """SpikingJelly's own class, the one that its exporter looks up; a subclass computes the same."""
+    keys = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    copy = layer.Conv2d(**{key: getattr(mine, key) for key in keys}, bias=mine.bias is not None, step_mode="m")
+    copy.load_state_dict(mine.state_dict())
+    return copy.to(mine.weight.dtype).train(mine.training)
 
 
 def pool(mine: layer.AvgPool2d) -> layer.AvgPool2d:
