@@ -18,6 +18,7 @@ from processes import (
     caught,
     checkpoint,
     copied,
+    ended,
     finish,
     go_on,
     killed,
@@ -128,9 +129,8 @@ def test_two_runs_of_a_stage_at_once_make_what_one_makes(delay, prepared, tmp_pa
         first = start(folder, "channels", "first")
         time.sleep(delay)
         second = start(folder, "channels", "second")
-        assert [one.wait(PATIENCE) for one in (first, second)] == [0, 0], said(folder, "first") + said(
-            folder, "second"
-        )
+        codes = [ended(run, folder, "channels", name) for run, name in ((first, "first"), (second, "second"))]
+        assert codes == [0, 0], said(folder, "first") + said(folder, "second")
         assert_whole(folder)
         assert made(folder) == prepared and not leftovers(folder)
         assert not list(folder.glob("build/resume/*"))

@@ -150,7 +150,9 @@ def chain(net: SpikingNet) -> nn.Sequential:
 def conv(mine: layer.Conv2d) -> layer.Conv2d:
     """SpikingJelly's own class, the one that its exporter looks up; a subclass computes the same."""
     keys = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-    copy = layer.Conv2d(**{key: getattr(mine, key) for key in keys}, bias=mine.bias is not None, step_mode="m")
+    copy = layer.Conv2d(
+        **{key: getattr(mine, key) for key in keys}, bias=mine.bias is not None, step_mode="m"
+    )
     copy.load_state_dict(mine.state_dict())
     return copy.to(mine.weight.dtype).train(mine.training)
 
