@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import plain
 import torch
-from nets import batch, vgg16
+from steps import our_step, plain_step
 from timing import interleaved, ratio, spread
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
@@ -17,7 +16,6 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 from evidence import made_by
 
 from lib import training
-from lib.core import collectives
 from lib.core.files import ROOT, write_text
 from lib.settings import Fast
 
@@ -33,28 +31,12 @@ OURS = {
 }
 
 
-def placed(net):
-    """On the card if there is one, with an optimiser."""
-    net.to(collectives.device())
-    return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
-
-
-def plain_step():
-    net, optimizer = placed(plain.vgg16())
-    x, y = (each.to(net[0].weight.device) for each in batch(SIZE))
-    return lambda: plain.train_step(net, x, y, T, optimizer)
-
-
-def our_step(fast: Fast):
-    net, optimizer = placed(vgg16(steps=T, fast=fast))
-    x, y = (each.to(net.head.weight.device) for each in batch(SIZE))
-    return lambda: training.train_epoch(net, [(x, y)], optimizer)
-
-
 def main() -> None:
     training.set_up(1)
     torch.manual_seed(0)
-    seconds = interleaved({PLAIN: plain_step()} | {name: our_step(fast) for name, fast in OURS.items()})
+    shape = {"size": SIZE, "steps": T}
+    variants = {PLAIN: plain_step(**shape)}
+    seconds = interleaved(variants | {name: our_step(**shape, fast=fast) for name, fast in OURS.items()})
     rows = []
     for name, each in seconds.items():
         found = spread([1000 * value for value in each])

@@ -8,6 +8,7 @@ from timing import amx, interleaved, ratio
 from torch.profiler import ProfilerActivity, profile
 
 from lib import measure, training
+from lib.core.collectives import device
 from lib.pruning import ScoreMeter
 from lib.settings import Fast
 
@@ -24,8 +25,8 @@ LADDER = {  # what each option adds
 
 
 def plain_step(size: int = BATCH, steps: int = T, width: float = 1.0):
-    net = plain.vgg16(width)
-    x, y = batch(size)
+    net = plain.vgg16(width).to(device())
+    x, y = (each.to(device()) for each in batch(size))
     optimizer = torch.optim.SGD(net.parameters(), **SGD)
     return lambda: plain.train_step(net, x, y, steps, optimizer)
 
@@ -38,8 +39,8 @@ def our_step(
     fast: Fast | None = None,
     scored: bool = False,
 ):
-    net = net or vgg16(width, steps, fast)
-    one = batch(size)
+    net = (net or vgg16(width, steps, fast)).to(device())
+    one = tuple(each.to(device()) for each in batch(size))
     optimizer = torch.optim.SGD(net.parameters(), **SGD)
     meter = ScoreMeter(net, "spike_abs_v") if scored else None
     return lambda kept=meter: training.train_epoch(net, [one], optimizer)

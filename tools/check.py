@@ -4,8 +4,6 @@
 network, the arithmetic of `lib.pruning`, this machine or this repository.
 """
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from lib.pruning import kept_count, prunable_channels
 from lib.pruning.schedules import exchanges, update_epochs
 from lib.settings import DATASETS, STAGES, Grid, Rewiring, Study, Task, config
 from lib.settings.rules import grids
+from lib.training.fastest import compiles
 
 
 def trainable(study: Study) -> None:
@@ -136,7 +135,7 @@ def rewired(where: str, method: Rewiring, task: str, asked: Task, densities: tup
 
 def compiler(study: Study) -> None:
     """Raises ConfigError if a task asks for compiled neurons where nothing compiles them."""
-    if any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+    if compiles():
         return
     for name, task in study.tasks.items():
         if task.fast.neurons == "compiled":

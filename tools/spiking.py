@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib import models, pruning
 from lib.measure import firing, predict
+from lib.models.start import norms
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 EVENTS = ("dvs5conv", "vggsnn", "dvs-digits")  # networks that their papers give event frames
 
 
@@ -38,14 +38,14 @@ def spiking_net(name, shape, neuron="if", width=1.0, T=4, seed=0, dtype=torch.fl
     layer fires."""
     torch.manual_seed(seed)
     net = models.build(name, 10, shape, T, neuron, width, events=name in EVENTS).to(dtype)
+    normed = set(norms(net))
     gain = 2.0 if neuron == "lif" else 1.0
     for module in net.modules():
-        if isinstance(module, BATCH_NORMS):
+        if module in normed:
             nn.init.uniform_(module.weight, 0.5 * gain, 1.5 * gain)
             nn.init.uniform_(module.bias, 0.1 * gain, 0.6 * gain)
-        elif isinstance(
-            module, nn.Conv2d | nn.Linear
-        ):  # or sums of float32 weights over spikes would be exact in float64
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            # or sums of float32 weights over spikes would be exact in float64
             module.weight.data *= 1 + 0.1 * torch.rand_like(module.weight)
     nn.init.normal_(net.head.weight)
     return settle(net)
@@ -54,11 +54,10 @@ def spiking_net(name, shape, neuron="if", width=1.0, T=4, seed=0, dtype=torch.fl
 @torch.no_grad()
 def settle(net, n=32):
     """Sets the BN running statistics to those of n random images, under the masks that the net has."""
-    norms = [m for m in net.modules() if isinstance(m, BATCH_NORMS)]
-    for norm in norms:
+    for norm in norms(net):
         norm.momentum = 1.0
     net.train()(images(net, n, seed=9))
-    for norm in norms:
+    for norm in norms(net):
         norm.momentum = 0.1
     return net.eval()
 

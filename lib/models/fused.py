@@ -25,7 +25,7 @@ def statistics(z: Tensor) -> tuple[Tensor, Tensor]:
     return first + mean, (off.square().mean(0) - mean.square()).clamp(min=0)
 
 
-def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, analog: bool, pool: bool, watch):
+def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, rectified: bool, pool: bool, watch):
     """z: [T or 1, N, H, W, C] -> spikes [T, N, H, W, C] of z's type, halved in H and W by pooling, the place
     of each maximum among CORNERS (None without pooling), and what `watch` makes of the activity."""
     seen = None
@@ -36,16 +36,16 @@ def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, analog: bool, 
         channels_first = (0, 1, 4, 2, 3)
         seen = watch(Activity(fire(h, h.dtype).permute(channels_first), h.permute(channels_first)))
     if not pool:
-        return send(h, analog).to(z.dtype), None, seen
+        return output(h, rectified).to(z.dtype), None, seen
     corners = [potentials(steps(z[:, :, i::2, j::2], scale, shift, T), tau) for i, j in CORNERS]
-    sent = [highest([send(h, analog) for h in four]) for four in zip(*corners, strict=True)]
-    spikes, places = (torch.stack(each).to(z.dtype) for each in zip(*sent, strict=True))
+    found = [highest([output(h, rectified) for h in four]) for four in zip(*corners, strict=True)]
+    spikes, places = (torch.stack(each).to(z.dtype) for each in zip(*found, strict=True))
     return spikes, places, seen
 
 
-def send(h: Tensor, analog: bool) -> Tensor:
-    """What goes on to the next layer: spikes, or as of a rectified unit."""
-    return h.clamp(min=0) if analog else fire(h, h.dtype)
+def output(h: Tensor, rectified: bool) -> Tensor:
+    """What the next layer reads: spikes, or the value of a rectified unit."""
+    return h.clamp(min=0) if rectified else fire(h, h.dtype)
 
 
 def highest(values: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -67,7 +67,7 @@ def steps(z: Tensor, scale: Tensor, shift: Tensor, T: int) -> list[Tensor]:
 
 
 def backward(
-    grad: Tensor, place, z: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, T: int, tau, analog: bool
+    grad: Tensor, place, z: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, T: int, tau, rectified: bool
 ):
     """dL/dX, summed over T where z is the same at each step, as z's shape and type; and its sums [C], alone
     and times z - mean."""
@@ -76,7 +76,7 @@ def backward(
         corner = torch.arange(4, device=z.device, dtype=place.dtype).view(2, 1, 2, 1)
         grad = torch.where(spread(place) == corner, spread(grad), 0.0)
     h = potentials(steps(z, scale, shift, T), tau)
-    found = [precise(grad)[0] * h[0].clamp(min=0).sign()] if analog else bptt(precise(grad), h, tau)
+    found = [precise(grad)[0] * h[0].clamp(min=0).sign()] if rectified else bptt(precise(grad), h, tau)
     found = torch.stack(found) if len(z) == T else sum(found[1:], found[0])[None]
     all_but_last = tuple(range(z.dim() - 1))
     sums = found.sum(all_but_last), (found * (precise(z) - mean)).sum(all_but_last)
@@ -102,16 +102,16 @@ class Layer(torch.autograd.Function):
     """z [T or 1, N, H, W, C], gamma, beta [C] -> spikes, batch mean and variance [C], what `watch` saw."""
 
     @staticmethod
-    def forward(ctx, z, gamma, beta, eps, T, tau, analog, pool, watch):
+    def forward(ctx, z, gamma, beta, eps, T, tau, rectified, pool, watch):
         mean, variance = compiled(statistics)(z.flatten(0, -2))
         inverse = (variance + eps).rsqrt()
         scale = gamma * inverse
         shift = beta - mean * scale
-        spikes, place, seen = compiled(forward)(z, scale, shift, T, tau, analog, pool, watch)
+        spikes, place, seen = compiled(forward)(z, scale, shift, T, tau, rectified, pool, watch)
         ctx.save_for_backward(z, place, mean, inverse, scale, shift)
         ctx.T = T
         ctx.tau = tau
-        ctx.analog = analog
+        ctx.rectified = rectified
         ctx.mark_non_differentiable(mean, variance, *([] if seen is None else [seen]))
         return spikes, mean, variance, seen
 
@@ -119,7 +119,7 @@ class Layer(torch.autograd.Function):
     def backward(ctx, grad, *_):
         z, place, mean, inverse, scale, shift = ctx.saved_tensors
         found, total, with_z = compiled(backward)(
-            grad.contiguous(), place, z, mean, scale, shift, ctx.T, ctx.tau, ctx.analog
+            grad.contiguous(), place, z, mean, scale, shift, ctx.T, ctx.tau, ctx.rectified
         )
         found = found.view_as(z)
         n = z.shape[:-1].numel()
@@ -129,15 +129,17 @@ class Layer(torch.autograd.Function):
         return dz, with_z * inverse, total, *[None] * 6
 
 
-def layer(z: Tensor, bn, T: int, tau: float | None, analog: bool, pool: bool, watch=None):
+def layer(z: Tensor, bn, T: int, tau: float | None, rectified: bool, pool: bool, watch=None):
     """Spikes [T, N, C, H, W] of one layer in training mode, H and W halved if it pools, and what `watch` saw
     of the activity before pooling. BN's running statistics move on as after T equal steps.
 
     z: [T or 1, N, C, H, W], its channels best last in memory; bn: nn.BatchNorm2d with running statistics
-    analog: rectified units instead of neurons; T is 1
+    rectified: rectified units instead of neurons; T is 1
     """
     rows = z.permute(0, 1, 3, 4, 2).contiguous()
-    spikes, mean, variance, seen = Layer.apply(rows, bn.weight, bn.bias, bn.eps, T, tau, analog, pool, watch)
+    spikes, mean, variance, seen = Layer.apply(
+        rows, bn.weight, bn.bias, bn.eps, T, tau, rectified, pool, watch
+    )
     with torch.no_grad():
         n = T * rows.shape[1:-1].numel()
         bn.num_batches_tracked += 1

@@ -160,19 +160,19 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 class Switchable:
     """Gives a SpikingJelly node of this file's constants a choice of how all T steps are run.
 
-    analog: a rectified unit instead, for a network that is to spike later
+    rectified: a rectified unit instead, for a network that is to spike later
     kernel: "spikingjelly", which goes on from the last potential unless it is reset, or "fused" or
     "compiled", which start from rest; step by step a node is always SpikingJelly's
     watch: called with the Activity of each training pass from rest; seen: what it returned last
     """
 
-    analog = False
+    rectified = False
     kernel = "fused"
     watch = None
     seen = None
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
-        if self.analog:
+        if self.rectified:
             return x.relu()
         tau = getattr(self, "tau", None)
         watch = self.watch if self.training else None

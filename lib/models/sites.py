@@ -49,7 +49,7 @@ class Site(nn.Module):
         whole = pools and z.shape[-1] % 2 == z.shape[-2] % 2 == 0
         tau = getattr(self.node, "tau", None)
         spikes, self.node.seen = fused.layer(
-            z, self.bn, self.T, tau, self.node.analog, whole, self.node.watch
+            z, self.bn, self.T, tau, self.node.rectified, whole, self.node.watch
         )
         return self.gate(self.pool(spikes) if pools and not whole else spikes)
 
@@ -165,15 +165,15 @@ class SpikingNet(nn.Module):
         functional.set_step_mode(self, mode)
         return self
 
-    def run_for(self, T: int, analog: bool = False) -> "SpikingNet":
+    def run_for(self, T: int, rectified: bool = False) -> "SpikingNet":
         """The number of time steps of the next forward passes; `build` gives those of `spec`.
-        analog: rectified units in the place of neurons, for a single step"""
+        rectified: rectified units in the place of neurons, for a single step"""
         self.T = T
         for module in self.modules():
             if isinstance(module, Site):
                 module.T = T
             elif isinstance(module, Switchable):
-                module.analog = analog
+                module.rectified = rectified
         return self
 
     def use(self, fast: Fast) -> "SpikingNet":

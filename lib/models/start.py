@@ -27,6 +27,11 @@ def whiten(net: SpikingNet, images: Tensor) -> None:
     weight[: len(both)] = both.to(weight)
 
 
+def norms(net: nn.Module) -> list[nn.Module]:
+    """Its batch normalisations, of any number of dimensions."""
+    return [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
 SCALES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2)
 
 
@@ -38,8 +43,7 @@ def rescale(net: SpikingNet, batches: list, loss) -> float:
 
     batches: of (x, y); loss: batches -> a number, in eval mode. Statistics are left to be measured anew.
     """
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    learned = [parameter for norm in norms for parameter in (norm.weight, norm.bias)]
+    learned = [parameter for norm in norms(net) for parameter in (norm.weight, norm.bias)]
     before = [parameter.clone() for parameter in learned]
 
     def multiply(factor: float) -> None:
@@ -60,13 +64,12 @@ def rescale(net: SpikingNet, batches: list, loss) -> float:
 def recalibrate(net: nn.Module, batches) -> None:
     """Statistics of batch normalisation, measured anew: a plain mean over `batches` of (x, y), the network
     otherwise in eval mode. It stays there."""
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    kept = [(norm, norm.momentum) for norm in norms]
+    kept = [(norm, norm.momentum) for norm in norms(net)]
     net.eval()
-    for norm in norms:
+    for norm, _ in kept:
         norm.train()
     for number, (x, _) in enumerate(batches):
-        for norm in norms:
+        for norm, _ in kept:
             norm.momentum = 1 / (number + 1)
         net(x)
     for norm, momentum in kept:

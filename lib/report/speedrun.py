@@ -80,7 +80,7 @@ def budgets(table: pd.DataFrame) -> Figure:
 
 
 def curves(table: pd.DataFrame) -> Figure:
-    """Validation accuracy after each epoch, against the share of the training's cost spent by then."""
+    """Validation accuracy after each epoch, a line a training."""
     final = table[table[CHANGED] == ""]
     fig, [ax] = plots.figure(120, 75)
     for number, (task, seeds) in enumerate(final.groupby("task", sort=False)):

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+MOMENTUM = 0.6  # of the convolutions: airbench96's
+
 
 class MuonSGD(torch.optim.SGD):
     """torch.optim.Muon (Jordan et al. 2024) for the parameters of the groups marked `muon`, SGD for the rest;

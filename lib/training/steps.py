@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lib.core.errors import pick
 from lib.settings import Train
-from lib.training.muon import MuonSGD
+from lib.training.muon import MOMENTUM, MuonSGD
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -34,7 +34,12 @@ def make_optimizer(net: nn.Module, recipe: Train) -> torch.optim.Optimizer:
         groups = [
             {"params": [parameter for parameter in others if parameter.dim() > 1]},
             {"params": [parameter for parameter in others if parameter.dim() <= 1], "weight_decay": 0.0},
-            {"params": filters, "muon": True, "times": recipe.lr_convolutions / recipe.lr, "momentum": 0.6},
+            {
+                "params": filters,
+                "muon": True,
+                "times": recipe.lr_convolutions / recipe.lr,
+                "momentum": MOMENTUM,
+            },
         ]
         return MuonSGD(groups, recipe.lr, recipe.momentum, nesterov=True, weight_decay=recipe.weight_decay)
     if recipe.optimizer == "adamw":

@@ -26,13 +26,13 @@ CASES = {  # the neuron, steps that differ in the input, T, whether it pools, re
 }
 
 
-def site(neuron: str, T: int, pools: bool, analog: bool) -> Site:
+def site(neuron: str, T: int, pools: bool, rectified: bool) -> Site:
     made = Site("conv1", 5, neuron, pools).double().train()
     chance = torch.Generator().manual_seed(1)
     torch.nn.init.uniform_(made.bn.weight, 0.5, 2.0, generator=chance)
     torch.nn.init.uniform_(made.bn.bias, -0.5, 1.0, generator=chance)
     made.T = T
-    made.node.analog = analog
+    made.node.rectified = rectified
     return made
 
 
@@ -40,11 +40,11 @@ def seen(
     kernel: str, case: tuple, size: tuple[int, int], momentum: float | None = 0.1, device: str = "cpu"
 ) -> dict:
     """What a site sends, its gradients, its statistics and a score of it."""
-    neuron, differ, T, pools, analog = case
-    one = site(neuron, T, pools, analog).to(device)
+    neuron, differ, T, pools, rectified = case
+    one = site(neuron, T, pools, rectified).to(device)
     one.bn.momentum = momentum
     one.node.kernel = kernel
-    one.node.watch = None if analog else spike_abs_v
+    one.node.watch = None if rectified else spike_abs_v
     functional.reset_net(one)
     chance = torch.Generator().manual_seed(2)
     z = 3 * torch.randn(differ, 4, 5, *size, generator=chance, dtype=torch.float64) + 40
@@ -59,7 +59,7 @@ def seen(
         "beta": one.bn.bias.grad,
         "mean": one.bn.running_mean,
         "variance": one.bn.running_var,
-        "score": torch.zeros(5) if analog else one.node.seen,
+        "score": torch.zeros(5) if rectified else one.node.seen,
     }
     return {name: value.cpu() for name, value in found.items()}
 

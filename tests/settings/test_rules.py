@@ -7,6 +7,11 @@ from lib.core.errors import ConfigError
 from lib.settings import rules
 
 EVENTS = {"digits-dvs-sim": 4}
+EVENT_TASK = {
+    **document()["tasks"]["digits-vgg"],
+    "data": "digits-dvs-sim",
+    "train": {**document()["tasks"]["digits-vgg"]["train"], "early": {"T": 1, "epochs": 1}},
+}
 REFUSED = [
     (
         rules.early_epochs_fit,
@@ -25,6 +30,18 @@ REFUSED = [
         "tasks.digits-vgg.train.early",
         {"T": 1, "epochs": 15},
         ["tasks.digits-vgg.prune.warmup", "the first 15 are early", "raise warmup"],
+    ),
+    (
+        rules.early_epochs_fit,
+        "tasks.digits-vgg.train.early",
+        {"T": 2, "epochs": 2},
+        ["tasks.digits-vgg.rewire.warmup: 2", "after epoch 0", "the first 2 are early", "raise warmup"],
+    ),
+    (
+        rules.early_epochs_fit,
+        "tasks.events",
+        EVENT_TASK,
+        ["tasks.events.train.early", "digits-dvs-sim has a frame for each of T = 4 steps", "take early out"],
     ),
     (
         rules.limits_are_of_data_in_use,
