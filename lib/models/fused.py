@@ -25,27 +25,40 @@ def statistics(z: Tensor) -> tuple[Tensor, Tensor]:
     return first + mean, (off.square().mean(0) - mean.square()).clamp(min=0)
 
 
-def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, rectified: bool, pool: bool, watch):
+def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str, pool: bool, watch):
     """z: [T or 1, N, H, W, C] -> spikes [T, N, H, W, C] of z's type, halved in H and W by pooling, the place
     of each maximum among CORNERS (None without pooling), and what `watch` makes of the activity."""
     seen = None
     h = None
     if watch is not None or not pool:
-        h = torch.stack(potentials(steps(z, scale, shift, T), tau))
+        h = potentials(steps(z, scale, shift, T), tau)
     if watch is not None:
         channels_first = (0, 1, 4, 2, 3)
-        seen = watch(Activity(fire(h, h.dtype).permute(channels_first), h.permute(channels_first)))
+        stacked = torch.stack(h)
+        fired = fire(stacked, stacked.dtype)
+        seen = watch(Activity(fired.permute(channels_first), stacked.permute(channels_first)))
     if not pool:
-        return output(h, rectified).to(z.dtype), None, seen
+        return torch.stack(outputs(h, units)).to(z.dtype), None, seen
     corners = [potentials(steps(z[:, :, i::2, j::2], scale, shift, T), tau) for i, j in CORNERS]
-    found = [highest([output(h, rectified) for h in four]) for four in zip(*corners, strict=True)]
+    four = [outputs(h, units) for h in corners]
+    found = [highest(list(each)) for each in zip(*four, strict=True)]
     spikes, places = (torch.stack(each).to(z.dtype) for each in zip(*found, strict=True))
     return spikes, places, seen
 
 
-def output(h: Tensor, rectified: bool) -> Tensor:
-    """What the next layer reads: spikes, or the value of a rectified unit."""
-    return h.clamp(min=0) if rectified else fire(h, h.dtype)
+def outputs(h: list[Tensor], units: str) -> list[Tensor]:
+    """What the next layer reads: the spikes of each step, or one value in their place (`Switchable`)."""
+    if units == "relu":
+        return [h[0].clamp(min=0)]
+    spikes = [fire(each, each.dtype) for each in h]
+    return [sum(spikes) / len(h)] if units == "rate" else spikes
+
+
+def inputs(grad: Tensor, h: list[Tensor], tau: float | None, units: str) -> list[Tensor]:
+    """dL/dX of each step from dL/d(what the next layer reads)."""
+    if units == "relu":
+        return [grad[0] * h[0].clamp(min=0).sign()]
+    return bptt([grad[0] / len(h)] * len(h) if units == "rate" else grad, h, tau)
 
 
 def highest(values: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -67,7 +80,7 @@ def steps(z: Tensor, scale: Tensor, shift: Tensor, T: int) -> list[Tensor]:
 
 
 def backward(
-    grad: Tensor, place, z: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, T: int, tau, rectified: bool
+    grad: Tensor, place, z: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str
 ):
     """dL/dX, summed over T where z is the same at each step, as z's shape and type; and its sums [C], alone
     and times z - mean."""
@@ -76,7 +89,7 @@ def backward(
         corner = torch.arange(4, device=z.device, dtype=place.dtype).view(2, 1, 2, 1)
         grad = torch.where(spread(place) == corner, spread(grad), 0.0)
     h = potentials(steps(z, scale, shift, T), tau)
-    found = [precise(grad)[0] * h[0].clamp(min=0).sign()] if rectified else bptt(precise(grad), h, tau)
+    found = inputs(precise(grad), h, tau, units)
     found = torch.stack(found) if len(z) == T else sum(found[1:], found[0])[None]
     all_but_last = tuple(range(z.dim() - 1))
     sums = found.sum(all_but_last), (found * (precise(z) - mean)).sum(all_but_last)
@@ -102,16 +115,16 @@ class Layer(torch.autograd.Function):
     """z [T or 1, N, H, W, C], gamma, beta [C] -> spikes, batch mean and variance [C], what `watch` saw."""
 
     @staticmethod
-    def forward(ctx, z, gamma, beta, eps, T, tau, rectified, pool, watch):
+    def forward(ctx, z, gamma, beta, eps, T, tau, units, pool, watch):
         mean, variance = compiled(statistics)(z.flatten(0, -2))
         inverse = (variance + eps).rsqrt()
         scale = gamma * inverse
         shift = beta - mean * scale
-        spikes, place, seen = compiled(forward)(z, scale, shift, T, tau, rectified, pool, watch)
+        spikes, place, seen = compiled(forward)(z, scale, shift, T, tau, units, pool, watch)
         ctx.save_for_backward(z, place, mean, inverse, scale, shift)
         ctx.T = T
         ctx.tau = tau
-        ctx.rectified = rectified
+        ctx.units = units
         ctx.mark_non_differentiable(mean, variance, *([] if seen is None else [seen]))
         return spikes, mean, variance, seen
 
@@ -119,7 +132,7 @@ class Layer(torch.autograd.Function):
     def backward(ctx, grad, *_):
         z, place, mean, inverse, scale, shift = ctx.saved_tensors
         found, total, with_z = compiled(backward)(
-            grad.contiguous(), place, z, mean, scale, shift, ctx.T, ctx.tau, ctx.rectified
+            grad.contiguous(), place, z, mean, scale, shift, ctx.T, ctx.tau, ctx.units
         )
         found = found.view_as(z)
         n = z.shape[:-1].numel()
@@ -129,19 +142,17 @@ class Layer(torch.autograd.Function):
         return dz, with_z * inverse, total, *[None] * 6
 
 
-def layer(z: Tensor, bn, T: int, tau: float | None, rectified: bool, pool: bool, watch=None):
+def layer(z: Tensor, bn, T: int, tau: float | None, units: str, pool: bool, watch=None):
     """Spikes [T, N, C, H, W] of one layer in training mode, H and W halved if it pools, and what `watch` saw
     of the activity before pooling. BN's running statistics move on as after T equal steps.
 
     z: [T or 1, N, C, H, W], its channels best last in memory; bn: nn.BatchNorm2d with running statistics
-    rectified: rectified units instead of neurons; T is 1
+    units: of `Switchable`; of rates T is the number of steps that they are taken over, and one step comes out
     """
     rows = z.permute(0, 1, 3, 4, 2).contiguous()
-    spikes, mean, variance, seen = Layer.apply(
-        rows, bn.weight, bn.bias, bn.eps, T, tau, rectified, pool, watch
-    )
+    spikes, mean, variance, seen = Layer.apply(rows, bn.weight, bn.bias, bn.eps, T, tau, units, pool, watch)
     with torch.no_grad():
-        n = T * rows.shape[1:-1].numel()
+        n = len(spikes) * rows.shape[1:-1].numel()
         bn.num_batches_tracked += 1
         share = 1 / bn.num_batches_tracked.item() if bn.momentum is None else bn.momentum
         bn.running_mean.lerp_(mean, share)

@@ -160,20 +160,29 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 class Switchable:
     """Gives a SpikingJelly node of this file's constants a choice of how all T steps are run.
 
-    rectified: a rectified unit instead, for a network that is to spike later
+    units: what stands in its place, for a network that is to spike later: "relu", a rectified unit; "rate",
+    the neuron itself under its input at each of `steps` steps, the share of them with a spike passed on as
+    one value; "spiking": nothing does
     kernel: "spikingjelly", which goes on from the last potential unless it is reset, or "fused" or
     "compiled", which start from rest; step by step a node is always SpikingJelly's
     watch: called with the Activity of each training pass from rest; seen: what it returned last
     """
 
-    rectified = False
+    units = "spiking"
+    steps = 1
     kernel = "fused"
     watch = None
     seen = None
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
-        if self.rectified:
+        if self.units == "relu":
             return x.relu()
+        if self.units == "rate":
+            return self.spikes(x.expand(self.steps, *x.shape[1:])).mean(0, keepdim=True)
+        return self.spikes(x)
+
+    def spikes(self, x: Tensor) -> Tensor:
+        """Of all T steps; x: [T, ...]"""
         tau = getattr(self, "tau", None)
         watch = self.watch if self.training else None
         if self.kernel == "compiled" and not self.store_v_seq:

@@ -48,9 +48,8 @@ class Site(nn.Module):
         pools = not isinstance(self.pool, nn.Identity)
         whole = pools and z.shape[-1] % 2 == z.shape[-2] % 2 == 0
         tau = getattr(self.node, "tau", None)
-        spikes, self.node.seen = fused.layer(
-            z, self.bn, self.T, tau, self.node.rectified, whole, self.node.watch
-        )
+        T = self.node.steps if self.node.units == "rate" else self.T
+        spikes, self.node.seen = fused.layer(z, self.bn, T, tau, self.node.units, whole, self.node.watch)
         return self.gate(self.pool(spikes) if pools and not whole else spikes)
 
     def normalise(self, z: Tensor) -> Tensor:
@@ -165,15 +164,16 @@ class SpikingNet(nn.Module):
         functional.set_step_mode(self, mode)
         return self
 
-    def run_for(self, T: int, rectified: bool = False) -> "SpikingNet":
+    def run_for(self, T: int, units: str = "spiking", steps: int = 1) -> "SpikingNet":
         """The number of time steps of the next forward passes; `build` gives those of `spec`.
-        rectified: rectified units in the place of neurons, for a single step"""
+        units, steps: of `Switchable`; others than spiking take a single step"""
         self.T = T
         for module in self.modules():
             if isinstance(module, Site):
                 module.T = T
             elif isinstance(module, Switchable):
-                module.rectified = rectified
+                module.units = units
+                module.steps = steps
         return self
 
     def use(self, fast: Fast) -> "SpikingNet":

@@ -43,7 +43,7 @@ COLUMNS = [
 
 
 class PublishedError(ConfigError):
-    """results/published.csv does not hold what it should; the message names the line and the value."""
+    """A file of published values does not hold what it should; the message names the line and the value."""
 
 
 def _known(kind: type, **limits) -> object:
@@ -91,13 +91,21 @@ def read(path: Path = PATH) -> pd.DataFrame:
 
     raises: PublishedError, one line with every wrong value
     """
+    return table(path, Row).astype({"T": "Int64"})
+
+
+def table(path: Path, kind: type[BaseModel]) -> pd.DataFrame:
+    """The lines of a csv file, each checked as a `kind`, whose fields are the columns.
+
+    raises: PublishedError, one line with every wrong value
+    """
     try:
         lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
     except FileNotFoundError:
         raise PublishedError(
             f"{path.name} is missing; `git checkout {path.parent.name}/{path.name}` brings it back"
         ) from None
-    columns = list(Row.model_fields)
+    columns = list(kind.model_fields)
     if not lines or lines[0] != columns:
         raise PublishedError(f"{path.name}: its first line must be {','.join(columns)}")
     rows = {}
@@ -109,7 +117,7 @@ def read(path: Path = PATH) -> pd.DataFrame:
             )
             continue
         try:
-            row = Row.model_validate(dict(zip(columns, cells, strict=True)))
+            row = kind.model_validate(dict(zip(columns, cells, strict=True)))
         except ValidationError as error:
             wrong.append(f"line {number}: {explain(error)}")
             continue
@@ -118,7 +126,7 @@ def read(path: Path = PATH) -> pd.DataFrame:
             wrong.append(f"line {number}: the same as line {same}; remove one")
     if wrong:
         raise PublishedError(f"{path.name}: {'; '.join(wrong)}")
-    return pd.DataFrame([row.model_dump() for row in rows], columns=columns).astype({"T": "Int64"})
+    return pd.DataFrame([row.model_dump() for row in rows], columns=columns)
 
 
 def granularity(study: Study, stage: str, method: str) -> str:

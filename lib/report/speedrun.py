@@ -1,10 +1,13 @@
 """What `benchmarks/speedrun.py` has measured: results/benchmarks/speedrun.csv as a table, and its figures."""
 
+from typing import Annotated, Literal
+
 import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict, Field
 
 from lib.core.files import ROOT
-from lib.report import plots
+from lib.report import plots, published
 from lib.report.stats import interval
 
 LOG = ROOT / "results" / "benchmarks" / "speedrun.csv"
@@ -16,6 +19,21 @@ PFLOP = "PFLOP"
 CHANGED = "changed"
 SHARED = "minutes: of two cores, each with a training of its own"
 LOOKS = {"spiking": (plots.GREY, "x"), "rectified": (plots.GREY, "+")}
+
+
+class Cost(BaseModel):
+    """A line of results/published_cost.csv: what a published training costs in all, and its test accuracy in
+    percent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    name: published.Text
+    units: Literal["spiking", "rectified"]
+    network: published.Text
+    accuracy: Annotated[float, Field(gt=0, le=100)]
+    PFLOP: Annotated[float, Field(gt=0)]
+    kind: Literal["primary", "secondary"]
+    note: published.Text
 
 
 def rows() -> pd.DataFrame:
@@ -56,11 +74,11 @@ def curve(row: pd.Series) -> list[float]:
 
 def budgets(table: pd.DataFrame) -> Figure:
     """Test accuracy against what a training costs: operations, with what others published, and minutes."""
-    published = pd.read_csv(PUBLISHED)
+    known = published.table(PUBLISHED, Cost)
     final = table[table[CHANGED] == ""]
     fig, axes = plots.figure(180, 80, 1, 2, sharey=True)
     for units, (color, marker) in LOOKS.items():
-        others = published[published["units"] == units]
+        others = known[known["units"] == units]
         label = f"published, {units} units"
         axes[0].plot(others["PFLOP"], others["accuracy"], marker, color=color, label=label)
         for _, one in others.iterrows():

@@ -179,7 +179,7 @@ def early_epochs_fit(study) -> None:
             )
         if early.T > task.T:
             raise ValueError(f"{where}.T: {early.T}: the task has T = {task.T}; give as many or fewer")
-        if early.units == "relu" and task.net.startswith("spikformer"):
+        if (early.units == "relu" or early.rates) and task.net.startswith("spikformer"):
             raise ValueError(f"{where}.units: relu: the attention of {task.net} needs spikes; take spiking")
         parts = {"prune": task.prune, "rewire": task.rewire}
         for part, begins in {part: each for part, each in parts.items() if each}.items():

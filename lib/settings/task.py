@@ -60,16 +60,24 @@ class Early(Settings):
 
     units: 'relu' puts rectified units in the place of the neurons, which then take over what those have
     learned (hybrid training, Rathi et al., ICLR 2020)
+    rates: in so many of them, the last, each neuron runs for the task's T steps on one input and passes on
+    one value, its firing rate, so that a layer above is computed once (after rate-based backpropagation, Yu
+    et al., NeurIPS 2024)
     """
 
     T: Positive
     epochs: Positive
     units: Literal["spiking", "relu"] = "spiking"
+    rates: Annotated[int, Field(ge=0)] = unsaid(0)
 
     @model_validator(mode="after")
     def _has_one_step(self):
         if self.units == "relu" and self.T != 1:
             raise ValueError(f"early.T: {self.T} with units relu: they have no time; set it to 1")
+        if self.rates and self.T != 1:
+            raise ValueError(f"early.T: {self.T} with rates: one value is passed on; set it to 1")
+        if self.rates > self.epochs:
+            raise ValueError(f"early.rates: {self.rates}: there are {self.epochs} early epochs; lower it")
         return self
 
 

@@ -241,23 +241,30 @@ class Run:
         self._set_steps(epoch)
         self.optimizer = self.pruner.carry(self.optimizer)
 
+    def _units(self, epoch: int) -> str:
+        """What the network computes with in an epoch (`Switchable`)."""
+        early = self.task.train.early
+        if early is None or epoch > early.epochs:
+            return "spiking"
+        return "rate" if epoch > early.epochs - early.rates else early.units
+
     def _set_steps(self, epoch: int) -> None:
         early = self.task.train.early
-        if early and epoch <= early.epochs:
-            self.net.run_for(early.T, early.units == "relu")
-        else:
-            self.net.run_for(self.task.T)
+        T = early.T if early and epoch <= early.epochs else self.task.T
+        self.net.run_for(T, self._units(epoch), self.task.T)
 
     def _begin(self, epoch: int) -> None:
-        """The time steps of an epoch; where they become more, statistics of BN are measured anew, and neurons
-        that follow rectified units take up a scale that suits them."""
+        """The time steps of an epoch; where they or the units change, statistics of BN are measured anew, and
+        neurons that follow rectified units take up a scale that suits them."""
+        was = self._units(epoch - 1)
         self._set_steps(epoch)
         early = self.task.train.early
-        if early and epoch == early.epochs + 1:
-            chance = torch.Generator().manual_seed(self.seed)
-            if early.units == "relu":
-                rescale(self.net, list(self.batches(chance, SCALING)), self._calibration_loss)
-            recalibrate(self.net, self.batches(chance, CALIBRATION))
+        if epoch == 1 or early is None or was == self._units(epoch) and epoch != early.epochs + 1:
+            return
+        chance = torch.Generator().manual_seed(self.seed)
+        if was == "relu":
+            rescale(self.net, list(self.batches(chance, SCALING)), self._calibration_loss)
+        recalibrate(self.net, self.batches(chance, CALIBRATION))
 
     @torch.no_grad()
     def _calibration_loss(self, batches) -> float:

@@ -16,23 +16,26 @@ DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
 ]
-CASES = {  # the neuron, steps that differ in the input, T, whether it pools, rectified units
-    "if, still image, pools": ("if", 1, 3, True, False),
-    "if, events": ("if", 3, 3, False, False),
-    "lif, events, pools": ("lif", 2, 2, True, False),
-    "lif, still image": ("lif", 1, 2, False, False),
-    "rectified, pools": ("if", 1, 1, True, True),
-    "rectified": ("if", 1, 1, False, True),
+CASES = {  # the neuron, steps that differ in the input, T, whether it pools, its units
+    "if, still image, pools": ("if", 1, 3, True, "spiking"),
+    "if, events": ("if", 3, 3, False, "spiking"),
+    "lif, events, pools": ("lif", 2, 2, True, "spiking"),
+    "lif, still image": ("lif", 1, 2, False, "spiking"),
+    "rectified, pools": ("if", 1, 1, True, "relu"),
+    "rectified": ("if", 1, 1, False, "relu"),
+    "rates, pools": ("if", 1, 4, True, "rate"),
+    "rates, lif": ("lif", 1, 4, False, "rate"),
 }
 
 
-def site(neuron: str, T: int, pools: bool, rectified: bool) -> Site:
+def site(neuron: str, T: int, pools: bool, units: str) -> Site:
     made = Site("conv1", 5, neuron, pools).double().train()
     chance = torch.Generator().manual_seed(1)
     torch.nn.init.uniform_(made.bn.weight, 0.5, 2.0, generator=chance)
     torch.nn.init.uniform_(made.bn.bias, -0.5, 1.0, generator=chance)
-    made.T = T
-    made.node.rectified = rectified
+    made.T = 1 if units == "rate" else T
+    made.node.units = units
+    made.node.steps = T
     return made
 
 
@@ -40,11 +43,11 @@ def seen(
     kernel: str, case: tuple, size: tuple[int, int], momentum: float | None = 0.1, device: str = "cpu"
 ) -> dict:
     """What a site sends, its gradients, its statistics and a score of it."""
-    neuron, differ, T, pools, rectified = case
-    one = site(neuron, T, pools, rectified).to(device)
+    neuron, differ, T, pools, units = case
+    one = site(neuron, T, pools, units).to(device)
     one.bn.momentum = momentum
     one.node.kernel = kernel
-    one.node.watch = None if rectified else spike_abs_v
+    one.node.watch = spike_abs_v if units == "spiking" else None
     functional.reset_net(one)
     chance = torch.Generator().manual_seed(2)
     z = 3 * torch.randn(differ, 4, 5, *size, generator=chance, dtype=torch.float64) + 40
@@ -59,7 +62,7 @@ def seen(
         "beta": one.bn.bias.grad,
         "mean": one.bn.running_mean,
         "variance": one.bn.running_var,
-        "score": torch.zeros(5) if rectified else one.node.seen,
+        "score": one.node.seen if units == "spiking" else torch.zeros(5),
     }
     return {name: value.cpu() for name, value in found.items()}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.report import speedrun
+from lib.report import published, speedrun
 
 HEAD = (
     "task,changed,seed,epochs,T,test (%),validation (%),by epoch (%),seconds,core-seconds,PFLOP,"
@@ -52,3 +52,10 @@ def test_a_trick_is_compared_within_its_seed(table):
     seeds, mean, zero = ax.lines
     assert list(seeds.get_xdata()) == [-1.0] and list(mean.get_xdata()) == [-1.0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["whiten=false"]
+
+
+def test_a_published_cost_below_0_is_refused_with_its_line(tmp_path):
+    text = speedrun.PUBLISHED.read_text().replace("112.5", "-1")
+    (tmp_path / "published_cost.csv").write_text(text)
+    with pytest.raises(published.PublishedError, match="published_cost.csv: line 2: PFLOP: '-1'"):
+        published.table(tmp_path / "published_cost.csv", speedrun.Cost)

@@ -17,6 +17,7 @@ from lib.training.steps import triangular
 
 MUON = {"optimizer": "muon", "lr_convolutions": 0.02, "lr_schedule": "triangular", "warmup": 1}
 ANALOG = Early(T=1, epochs=2, units="relu")
+RATES = Early(T=1, epochs=2, units="relu", rates=1)
 
 
 def recipe(**settings) -> Train:
@@ -120,6 +121,42 @@ def test_early_epochs_have_fewer_steps_and_send_no_spikes(few_digits):
     assert run.finish().T == 4
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"T": 2, "epochs": 2, "units": "relu"}, "early.T: 2 with units relu"),
+        ({"T": 2, "epochs": 2, "rates": 1}, "early.T: 2 with rates"),
+        ({"T": 1, "epochs": 2, "rates": 3}, "early.rates: 3: there are 2"),
+    ],
+)
+def test_early_epochs_that_cannot_be_are_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        Early(**given)
+
+
+def test_rates_come_between_rectified_units_and_spikes(few_digits):
+    run = early_run(few_digits, RATES)
+    sent = []
+    run.net.sites["conv3"].register_forward_hook(lambda _, __, out: sent.append(out.detach()))
+    for steps, values in ((1, None), (1, {0, 0.25, 0.5, 1}), (4, {0, 1}), (4, {0, 1})):
+        run.epoch()
+        seen = set(sent[-1].unique().tolist())
+        assert len(sent[-1]) == steps and (seen == values if values else not seen < {0, 0.25, 0.5, 1})
+        sent.clear()
+
+
+def test_rates_are_those_of_neurons_under_the_same_input_at_each_step(few_digits):
+    """The first layer's input is the same at each step: it fires at the rates that it would pass on."""
+    net = make_net().eval()
+    images = few_digits.train[0][:8].double()
+    sent = []
+    net.sites["conv1"].register_forward_hook(lambda _, __, out: sent.append(out.detach().mean(0)))
+    with torch.no_grad():
+        net.run_for(4)(images)
+        net.run_for(1, "rate", 4)(images)
+    assert torch.equal(*sent) and 0 < sent[0].mean() < 1
+
+
 def test_epochs_with_rectified_units_teach_what_spikes_take_over(digits):
     run = early_run(digits)
     run.fit("early")
@@ -163,7 +200,7 @@ def test_statistics_are_measured_anew_where_steps_become_more(few_digits):
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])
-@pytest.mark.parametrize("early", [ANALOG, Early(T=2, epochs=2)], ids=["relu", "spiking"])
+@pytest.mark.parametrize("early", [ANALOG, RATES, Early(T=2, epochs=2)], ids=["relu", "rate", "spiking"])
 def test_a_run_stopped_in_or_after_its_early_epochs_ends_with_the_same_bits(
     few_digits, tmp_path, stop, early
 ):
