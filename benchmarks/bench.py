@@ -1,4 +1,4 @@
-"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly. About 35 minutes on a quiet
+"""`make bench`: what a step costs, fast and pruned, against plain SpikingJelly. About half an hour on a quiet
 machine.
 
 Writes results/benchmarks/cost.json, cost.md and profile.txt; `draw.py` makes the figure of them.
@@ -72,8 +72,9 @@ def main() -> None:
         "against": against,
         "parity": same,
     }
-    write_text(FOLDER / "cost.json", json.dumps(rounded(record), indent=1) + "\n")
+    # asked before anything is written: a file changed would make the commit a dirty one
     head = made_by("python benchmarks/bench.py", "params.yaml and scikit-learn's digits")
+    write_text(FOLDER / "cost.json", json.dumps(rounded(record), indent=1) + "\n")
     write_text(FOLDER / "cost.md", head + text(table, parts, peaks, same, made))
     write_text(FOLDER / "profile.txt", head + profile)
     print((FOLDER / "cost.md").read_text())
