@@ -66,6 +66,7 @@ evidence: .venv/.ready
 bench: .venv/.ready
 	python benchmarks/bench.py
 	python benchmarks/draw.py
+	python benchmarks/profiles.py
 
 # CIFAR-10 is downloaded if neither SNN_DATA nor data/raw holds it
 speedrun: .venv/.ready

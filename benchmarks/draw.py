@@ -1,18 +1,56 @@
-"""results/benchmarks/cost.json -> figures/benchmarks/cost.svg: seconds a dense step against T, batch, width;
-their slopes."""
+"""results/benchmarks/cost.json -> cost.md beside it, and figures/benchmarks/cost.svg: seconds a dense step
+against T, batch, width; their slopes."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from epochs import STEPS
+from memory import SIZE
 from timing import spread
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+from evidence import made_by
+
+from lib.core.files import ROOT, write_text
 from lib.report import plots
-from lib.settings.config import ROOT
 
 LABELS = {"T": "time steps T", "batch": "batch (images)", "width": "width (x VGG16's)"}
 
 
+def table(record: dict) -> str:
+    """The measured rows in markdown, and how they were measured."""
+    made = record["made_with"]
+    parts = record["epoch"]
+    peaks = record["memory (MiB)"]
+    rows = pd.DataFrame(record["rows"]).rename(columns={"low": "quartile", "high": "quartile "})
+    rows["reached"] = [
+        "" if row["at most"] is None else "yes" if row["median"] <= row["at most"] else "no"
+        for row in record["rows"]
+    ]
+    processor = made["processor"] + ", with AMX" * made.get("AMX", False)
+    return (
+        f"Measured by `python benchmarks/bench.py` at commit {made['commit']}.\n"
+        f"VGG16, T = {made['T']}, train steps of {made['steps of batch']} images, the SCA epoch's of "
+        f"{made['batch']}; {made['threads']} threads, {processor}, torch {made['torch']}.\n"
+        f"Fastest here: {', '.join(f'{name}: {value}' for name, value in made['fast'].items())}.\n"
+        f"Load of the last minute, after each part: {', '.join(map(str, made['loads']))}.\n\n"
+        f"{rows.to_markdown(index=False, floatfmt='.3f')}\n\n"
+        f"The SCA epoch: {STEPS} steps in {parts['epoch']:.1f} s, of it the update with its probes "
+        f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; "
+        f"expected share {parts['expected']:.3f}.\n"
+        f"Peak memory at batch {SIZE}: plain {peaks['plain']:.0f} MiB, compact epoch with its update "
+        f"{peaks['compact']:.0f} MiB.\n\n"
+        f"Accuracy on the quick study's first task, against plain options, paired over seeds:\n\n"
+        f"{pd.DataFrame(record['parity']).to_markdown(index=False, floatfmt='.2f')}\n"
+    )
+
+
 def main() -> None:
+    head = made_by("python benchmarks/draw.py", "results/benchmarks/cost.json")
     record = json.loads((ROOT / "results/benchmarks/cost.json").read_text())
     made = record["made_with"]
     fig, axes = plots.figure(180, 75, 1, 3, sharey=True)
@@ -42,6 +80,9 @@ def main() -> None:
         color="0.35",
     )
     plots.save(fig, ROOT / "figures/benchmarks", "cost")
+    text = head + table(record)
+    write_text(ROOT / "results/benchmarks/cost.md", text)
+    print(text)
 
 
 if __name__ == "__main__":
