@@ -1,4 +1,4 @@
-"""Where the time of a dense step goes, plain and ours, and of a compact one: results/benchmarks/profile.txt."""
+"""Where the time of a step goes, plain, ours and compact -> results/benchmarks/profile.txt"""
 
 import sys
 from pathlib import Path
