@@ -38,6 +38,8 @@ measure/      what a network is and costs, read off the network itself
   activity, synapses, choosing, cost, size, evaluate; report: all of it
 training/     one loop for every method
   steps, muon, run, fit, warmup, checkpoint, distributed, distillation, baselines
+  setup         threads, determinism and seeds of a process
+  phases        from rectified units to rates to spikes
   fastest       what this processor computes a step with fastest
 report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch
   results, stats, equal_size, speedrun, questions, claims, findings, published; plots, draw, pictures

@@ -95,7 +95,7 @@ def training_flops(trained) -> float:
     net = models.build(**{**trained.net.spec, "T": 1})
     macs = flops(net, torch.zeros(1, *net.in_shape))
     first = net.get_submodule(net.edges()[0].module).weight.numel() * net.in_shape[1] * net.in_shape[2]
-    early = trained.task.train.early
-    steps = [early.T if early and epoch < early.epochs else trained.task.T for epoch in trained.recipe_epochs]
     images = len(trained.splits.train[0])
+    computed = [trained.task.units_at(epoch + 1) for epoch in trained.recipe_epochs]
+    steps = [T if units == "spiking" else 1 for units, T in computed]  # of a convolution's input
     return sum(6 * images * (first + T * (macs - first)) for T in steps)

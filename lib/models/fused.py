@@ -147,12 +147,12 @@ def layer(z: Tensor, bn, T: int, tau: float | None, units: str, pool: bool, watc
     of the activity before pooling. BN's running statistics move on as after T equal steps.
 
     z: [T or 1, N, C, H, W], its channels best last in memory; bn: nn.BatchNorm2d with running statistics
-    units: of `Switchable`; of rates T is the number of steps that they are taken over, and one step comes out
+    units: of `Switchable`; of rates one step comes out
     """
     rows = z.permute(0, 1, 3, 4, 2).contiguous()
     spikes, mean, variance, seen = Layer.apply(rows, bn.weight, bn.bias, bn.eps, T, tau, units, pool, watch)
     with torch.no_grad():
-        n = len(spikes) * rows.shape[1:-1].numel()
+        n = T * rows.shape[1:-1].numel()
         bn.num_batches_tracked += 1
         share = 1 / bn.num_batches_tracked.item() if bn.momentum is None else bn.momentum
         bn.running_mean.lerp_(mean, share)

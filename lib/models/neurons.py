@@ -161,15 +161,14 @@ class Switchable:
     """Gives a SpikingJelly node of this file's constants a choice of how all T steps are run.
 
     units: what stands in its place, for a network that is to spike later: "relu", a rectified unit; "rate",
-    the neuron itself under its input at each of `steps` steps, the share of them with a spike passed on as
-    one value; "spiking": nothing does
+    the neuron itself, the share of the steps with a spike passed on as one value; "spiking": nothing does
     kernel: "spikingjelly", which goes on from the last potential unless it is reset, or "fused" or
     "compiled", which start from rest; step by step a node is always SpikingJelly's
-    watch: called with the Activity of each training pass from rest; seen: what it returned last
+    watch: called with the Activity of each training pass from rest, but not of rectified units, which have
+    none; seen: what it returned last
     """
 
     units = "spiking"
-    steps = 1
     kernel = "fused"
     watch = None
     seen = None
@@ -178,13 +177,17 @@ class Switchable:
         if self.units == "relu":
             return x.relu()
         if self.units == "rate":
-            return self.spikes(x.expand(self.steps, *x.shape[1:])).mean(0, keepdim=True)
+            return self.spikes(x).mean(0, keepdim=True)
         return self.spikes(x)
+
+    def watching(self):
+        """`watch`, if there is something to be seen."""
+        return self.watch if self.training and self.units != "relu" else None
 
     def spikes(self, x: Tensor) -> Tensor:
         """Of all T steps; x: [T, ...]"""
         tau = getattr(self, "tau", None)
-        watch = self.watch if self.training else None
+        watch = self.watching()
         if self.kernel == "compiled" and not self.store_v_seq:
             spikes, self.seen = Compiled.apply(x, tau, watch)
             return spikes

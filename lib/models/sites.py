@@ -33,12 +33,13 @@ class Site(nn.Module):
         self.pool = layer.MaxPool2d(2, 2, step_mode="m") if pools else nn.Identity()
         self.register_buffer("mask", torch.ones(channels, dtype=torch.bool))
         self.state = "masked"
-        self.T = 1  # `SpikingNet.use` sets the network's
+        self.T = 1  # steps of the neuron: `SpikingNet.run_for` sets them
         self.meter = None  # what listens to the neuron: lib.pruning.scores.ScoreMeter
         self._looked_at = None, 0, True  # the mask, its version, what `whole` found
 
     def forward(self, z: Tensor) -> Tensor:
-        """[T, N, C, H, W], or [1, N, C, H, W] where each step is the same -> spikes [T, N, C, H, W]"""
+        """[T, N, C, H, W], or [1, N, C, H, W] where each step is the same -> spikes [T, N, C, H, W], or
+        [1, N, C, H, W] of units that pass on one value (`Switchable`)"""
         if self.node.kernel == "compiled" and self.training and self.state != "probing":
             return self.in_one(z)
         return self.pool(self.gate(self.node(repeated(self.normalise(z), self.T))))
@@ -48,8 +49,9 @@ class Site(nn.Module):
         pools = not isinstance(self.pool, nn.Identity)
         whole = pools and z.shape[-1] % 2 == z.shape[-2] % 2 == 0
         tau = getattr(self.node, "tau", None)
-        T = self.node.steps if self.node.units == "rate" else self.T
-        spikes, self.node.seen = fused.layer(z, self.bn, T, tau, self.node.units, whole, self.node.watch)
+        spikes, self.node.seen = fused.layer(
+            z, self.bn, self.T, tau, self.node.units, whole, self.node.watching()
+        )
         return self.gate(self.pool(spikes) if pools and not whole else spikes)
 
     def normalise(self, z: Tensor) -> Tensor:
@@ -164,16 +166,15 @@ class SpikingNet(nn.Module):
         functional.set_step_mode(self, mode)
         return self
 
-    def run_for(self, T: int, units: str = "spiking", steps: int = 1) -> "SpikingNet":
-        """The number of time steps of the next forward passes; `build` gives those of `spec`.
-        units, steps: of `Switchable`; others than spiking take a single step"""
-        self.T = T
+    def run_for(self, T: int, units: str = "spiking") -> "SpikingNet":
+        """The number of time steps of the next forward passes, and what takes them (`Switchable`); `build`
+        gives those of `spec`. Rectified units have no time and take one."""
+        self.T = 1 if units == "relu" else T
         for module in self.modules():
             if isinstance(module, Site):
-                module.T = T
+                module.T = self.T
             elif isinstance(module, Switchable):
                 module.units = units
-                module.steps = steps
         return self
 
     def use(self, fast: Fast) -> "SpikingNet":

@@ -124,7 +124,7 @@ class ScoreMeter:
 
     @torch.no_grad()
     def _add(self, name: str, site: Site, current, spikes) -> None:
-        if site.training and site.meter is self:
+        if site.node.watching() and site.meter is self:
             a_channel = spikes[0, 0, :, 0, 0]
             self.sum[name] += site.own(shaped(site.node.seen, a_channel, whose(self.name, name)))
             self.batches[name] += 1

@@ -91,7 +91,7 @@ def budgets(table: pd.DataFrame) -> Figure:
         axes[0].plot(seeds[PFLOP], seeds[TEST], **look)
         axes[1].plot(seeds[MINUTES], seeds[TEST], **look)
     axes[0].set(xscale="log", xlabel="operations of the whole training (PFLOP)", ylabel="test accuracy (%)")
-    axes[1].set(xlabel="minutes of two cores")
+    axes[1].set(xlabel="minutes of two cores", xlim=(0, None))
     plots.legend_above(fig)
     fig.supxlabel(f"CIFAR-10; one mark a seed; {SHARED}; published marks: one printed value each", size=6)
     return fig

@@ -165,29 +165,35 @@ def rewinds(where: str, rewind: int, who: str, epochs: int) -> None:
         raise ValueError(f"{where}.rewind: {rewind}: {who} trains {epochs} epochs; rewind to an earlier one")
 
 
-def early_epochs_fit(study) -> None:
-    """Fewer time steps, or none, at first: of a still image, in a network that rectified units can train, and
-    over before its structure changes."""
+def phases_fit(study) -> None:
+    """Phases are of a still image, in a network that can be trained so, and over before activity is listened
+    to; in a phase of rates there is as much to hear as in the end."""
     for name, task in study.tasks.items():
-        early = task.train.early
-        if early is None:
-            continue
-        where = f"tasks.{name}.train.early"
-        if DATASETS[task.data].events:
+        phases = task.train.phases
+        where = f"tasks.{name}.train.phases"
+        if phases and DATASETS[task.data].events:
             raise ValueError(
-                f"{where}: {task.data} has a frame for each of T = {task.T} steps; take early out"
+                f"{where}: {task.data} has a frame for each of T = {task.T} steps; take phases out"
             )
-        if early.T > task.T:
-            raise ValueError(f"{where}.T: {early.T}: the task has T = {task.T}; give as many or fewer")
-        if (early.units == "relu" or early.rates) and task.net.startswith("spikformer"):
-            raise ValueError(f"{where}.units: relu: the attention of {task.net} needs spikes; take spiking")
+        for phase in phases:
+            if phase.units == "spiking" and phase.T >= task.T:
+                raise ValueError(f"{where}: T: {phase.T}: the task has T = {task.T}; give fewer")
+            if phase.units != "spiking" and task.net.startswith("spikformer"):
+                raise ValueError(
+                    f"{where}: units {phase.units}: the attention of {task.net} needs spikes; take spiking"
+                )
+        quiet = 0
+        for epoch in range(1, sum(phase.epochs for phase in phases) + 1):
+            if task.units_at(epoch) != ("rate", task.T):
+                quiet = epoch
         parts = {"prune": task.prune, "rewire": task.rewire}
         for part, begins in {part: each for part, each in parts.items() if each}.items():
             listens = begins.warmup - begins.interval
-            if listens < early.epochs:
+            if listens < quiet:
                 raise ValueError(
                     f"tasks.{name}.{part}.warmup: {begins.warmup}, interval {begins.interval}: activity is "
-                    f"listened to after epoch {listens}, and the first {early.epochs} are early; raise warmup"
+                    f"listened to after epoch {listens}, and the first {quiet} are without T = {task.T} "
+                    "steps; raise warmup"
                 )
 
 
@@ -202,5 +208,5 @@ RULES = (
     images_suffice,
     something_stays,
     tickets_rewind,
-    early_epochs_fit,
+    phases_fit,
 )

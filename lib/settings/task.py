@@ -55,36 +55,32 @@ class Data(Settings):
     frames: dict[DataName, Positive] = {}
 
 
-class Early(Settings):
-    """The first epochs at fewer time steps than the network has in the end.
+class Phase(Settings):
+    """Epochs in which a network does not yet spike as it does in the end.
 
     units: 'relu' puts rectified units in the place of the neurons, which then take over what those have
-    learned (hybrid training, Rathi et al., ICLR 2020)
-    rates: in so many of them, the last, each neuron runs for the task's T steps on one input and passes on
-    one value, its firing rate, so that a layer above is computed once (after rate-based backpropagation, Yu
-    et al., NeurIPS 2024)
+    learned (hybrid training, Rathi et al., ICLR 2020); of 'rate', each neuron runs for the task's T steps on
+    one input and passes on one value, its firing rate, so that a layer above is computed once (after
+    rate-based backpropagation, Yu et al., NeurIPS 2024); 'spiking' is at T steps, fewer than the task's
     """
 
-    T: Positive
     epochs: Positive
-    units: Literal["spiking", "relu"] = "spiking"
-    rates: Annotated[int, Field(ge=0)] = unsaid(0)
+    units: Literal["relu", "rate", "spiking"]
+    T: Positive | None = unsaid(None)
 
     @model_validator(mode="after")
-    def _has_one_step(self):
-        if self.units == "relu" and self.T != 1:
-            raise ValueError(f"early.T: {self.T} with units relu: they have no time; set it to 1")
-        if self.rates and self.T != 1:
-            raise ValueError(f"early.T: {self.T} with rates: one value is passed on; set it to 1")
-        if self.rates > self.epochs:
-            raise ValueError(f"early.rates: {self.rates}: there are {self.epochs} early epochs; lower it")
+    def _has_steps(self):
+        if self.T is not None and self.units != "spiking":
+            raise ValueError(f"T: {self.T} with units {self.units}: only spiking takes it; leave it out")
+        if self.T is None and self.units == "spiking":
+            raise ValueError("units: spiking without T: say at how many steps, fewer than the task's")
         return self
 
 
 class Train(Settings):
     """optimizer: 'adamw' takes `momentum` as its first beta; 'muon' moves the convolutions at the rate
     `lr_convolutions` and the rest by SGD at `lr`; warmup: epochs in which the rate of learning
-    rises; smoothing: of labels; early: fewer time steps at first, null: the task's throughout
+    rises; smoothing: of labels; phases: how the network begins; the epochs after them spike at all T steps
 
     devices: GPUs, or processes where there is none, that share each batch; batch normalisation sees each
     share by itself
@@ -101,7 +97,7 @@ class Train(Settings):
     lr_convolutions: Annotated[float, Field(gt=0, le=100)] | None = unsaid(None)
     warmup: Annotated[int, Field(ge=0)] = 0
     smoothing: Ratio = 0.0
-    early: Early | None = unsaid(None)
+    phases: list_of(Phase, least=0) = unsaid(())
     devices: Annotated[int, Field(ge=1, le=1000)] = unsaid(1)
 
     @model_validator(mode="after")
@@ -111,10 +107,12 @@ class Train(Settings):
         return self
 
     @model_validator(mode="after")
-    def _ends_at_all_steps(self):
-        if self.early and self.early.epochs >= self.epochs:
+    def _ends_in_spikes(self):
+        taken = sum(phase.epochs for phase in self.phases)
+        if self.phases and taken >= self.epochs:
             raise ValueError(
-                f"early.epochs: {self.early.epochs}: the training has {self.epochs} epochs; lower it"
+                f"phases: {taken} epochs in all: the training has {self.epochs}, and the last must spike at "
+                "all steps; shorten a phase"
             )
         return self
 
@@ -213,3 +211,12 @@ class Task(Settings):
     densities: list_of(Density, least=0) = ()
     student: Train | None = None
     rhos: list_of(Density, least=0) = ()
+
+    def units_at(self, epoch: int) -> tuple[str, int]:
+        """What the network computes with in an epoch of its training, counted from 1 (before it, 0: as in the
+        first), and at how many steps: as `lib.models.SpikingNet.run_for` takes them."""
+        for phase in self.train.phases:
+            if epoch <= phase.epochs:
+                return phase.units, phase.T or self.T
+            epoch -= phase.epochs
+        return "spiking", self.T

@@ -13,7 +13,8 @@ from lib.models.start import recalibrate
 from lib.pruning.tokens import teach, token_loss
 from lib.settings import DENSE, Study, Task, Trial
 from lib.training.fastest import chosen
-from lib.training.run import CALIBRATION, Run
+from lib.training.phases import CALIBRATION
+from lib.training.run import Run
 
 
 def teacher(settings: Study, splits: Splits, task: str, seed: int) -> SpikingNet:

@@ -16,7 +16,8 @@ import torch
 from torch import multiprocessing
 
 from lib.core.errors import ConfigError
-from lib.training.run import Run, set_up
+from lib.training.run import Run
+from lib.training.setup import set_up
 
 
 def fit(run: Run, kept: Path) -> None:

@@ -8,7 +8,8 @@ from lib.models import sparse
 from lib.settings import records
 from lib.settings.given import Job
 from lib.training import checkpoint, distributed, warmup
-from lib.training.run import Run, set_up
+from lib.training.run import Run
+from lib.training.setup import set_up
 
 Runs = dict[tuple[int, int], Run]  # {(seed, number of the trial): its training}
 

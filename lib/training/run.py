@@ -1,6 +1,5 @@
 """One loop: train an epoch, let the pruner change the structure, validate, keep."""
 
-import os
 from itertools import islice
 from pathlib import Path
 
@@ -12,37 +11,19 @@ from tqdm.auto import tqdm
 from lib import data, models
 from lib.core import collectives
 from lib.core.errors import ConfigError, TrainingError, pick
-from lib.core.memory import keep_freed
 from lib.core.tensors import save_tensors
 from lib.measure import count_correct
 from lib.models import SpikingNet
-from lib.models.start import recalibrate, rescale, whiten
+from lib.models.start import whiten
 from lib.pruning import make_pruner
 from lib.settings import Fast, Method, Task, Trial
 from lib.training import checkpoint
 from lib.training.fastest import chosen
-from lib.training.steps import make_optimizer, seed_everything, set_lr, train_epoch
+from lib.training.phases import fit_to_units
+from lib.training.setup import seed_everything
+from lib.training.steps import make_optimizer, set_lr, train_epoch
 
 WHITENED = 5_000  # training images whose patches start the first convolution
-SCALING = 4  # batches that the scale of neurons after rectified units is chosen on
-CALIBRATION = 50  # batches that the statistics of batch normalisation are measured on
-
-
-def set_up(threads: int) -> None:
-    """Threads a process; denormal numbers to 0 (L1 makes many, and they are slow); SIGTERM heeded;
-    deterministic algorithms. Call it before anything is computed: cuBLAS reads its setting at its first use.
-
-    On a CPU the same code, settings and threads give the same bits, stopped and taken up again or not: tests
-    hold that. On a GPU it is asked for, not proven: an operation without a deterministic algorithm warns and
-    goes on, for there was no GPU to see whether there is one.
-    """
-    keep_freed()
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products may differ
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads it, and filling it costs
-    checkpoint.install_sigterm()
 
 
 class Run:
@@ -219,8 +200,9 @@ class Run:
 
     def _note(self) -> None:
         """The pruner's part of an epoch that another run has trained."""
-        self.pruner.after_step(self.optimizer)
         last = self.log[-1]
+        self._set_units(last["epoch"])
+        self.pruner.after_step(self.optimizer)
         self.pruner.after_epoch(last["epoch"])
         if last["epoch"] in self.pruner.updates:
             self._follow(last["epoch"])
@@ -236,37 +218,20 @@ class Run:
         return self.pruner.net
 
     def _follow(self, epoch: int) -> None:
-        """Trains on with the network that the pruner leaves, at the time steps of an epoch."""
+        """Trains on with the network that the pruner leaves, in the units of an epoch."""
         self.net = self.pruner.trained
-        self._set_steps(epoch)
+        self._set_units(epoch)
         self.optimizer = self.pruner.carry(self.optimizer)
 
-    def _units(self, epoch: int) -> str:
-        """What the network computes with in an epoch (`Switchable`)."""
-        early = self.task.train.early
-        if early is None or epoch > early.epochs:
-            return "spiking"
-        return "rate" if epoch > early.epochs - early.rates else early.units
-
-    def _set_steps(self, epoch: int) -> None:
-        early = self.task.train.early
-        T = early.T if early and epoch <= early.epochs else self.task.T
-        self.net.run_for(T, self._units(epoch), self.task.T)
+    def _set_units(self, epoch: int) -> None:
+        units, T = self.task.units_at(epoch)
+        for net in (self.net, self.pruner.net):
+            net.run_for(T, units)
 
     def _begin(self, epoch: int) -> None:
-        """The time steps of an epoch; where they or the units change, statistics of BN are measured anew, and
-        neurons that follow rectified units take up a scale that suits them."""
-        was = self._units(epoch - 1)
-        self._set_steps(epoch)
-        early = self.task.train.early
-        if epoch == 1 or early is None or was == self._units(epoch) and epoch != early.epochs + 1:
-            return
-        chance = torch.Generator().manual_seed(self.seed)
-        if was == "relu":
-            rescale(self.net, list(self.batches(chance, SCALING)), self._calibration_loss)
-        recalibrate(self.net, self.batches(chance, CALIBRATION))
-
-    @torch.no_grad()
-    def _calibration_loss(self, batches) -> float:
-        """Mean over batches and devices, in eval mode."""
-        return collectives.all_sum(sum(self.loss(self.net, x, y).item() for x, y in batches)) / len(batches)
+        """The units of an epoch; the network is fitted to them where they are others than before."""
+        self._set_units(epoch)
+        before = self.task.units_at(epoch - 1)
+        if before != self.task.units_at(epoch):
+            chance = torch.Generator().manual_seed(self.seed)
+            fit_to_units(self.net, before[0], lambda count: self.batches(chance, count), self.loss)

@@ -1,9 +1,7 @@
 """One epoch of steps: the optimiser, its learning rate, the loss."""
 
 import math
-import random
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,14 +9,6 @@ from torch import Tensor, nn
 from lib.core.errors import pick
 from lib.settings import Train
 from lib.training.muon import MOMENTUM, MuonSGD
-
-
-def seed_everything(seed: int) -> torch.Generator:
-    """Seeds Python, NumPy and torch; returns the generator that orders and augments the batches."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    return torch.Generator().manual_seed(seed)
 
 
 def make_optimizer(net: nn.Module, recipe: Train) -> torch.optim.Optimizer:

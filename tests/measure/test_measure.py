@@ -10,7 +10,7 @@ from lib import measure, pruning, training
 from lib.measure import synops
 from lib.models import Edge, Site, SpikingNet
 from lib.settings import DENSE, Fast
-from lib.settings.task import Early
+from lib.settings.task import Phase
 
 T, ON, OFF = 3, 2.0, -1.0  # currents that always and never fire
 
@@ -356,9 +356,10 @@ def test_numerics_are_read_off_the_network():
 
 def test_a_trainings_operations_are_those_of_its_epochs_at_their_steps(few_digits):
     """vgg-digits at half width by hand: 3x3 taps x channels read and made x positions."""
-    task = task_of(epochs=3, lr_schedule="triangular", early=Early(T=1, epochs=2))
+    phases = (Phase(epochs=1, units="rate"), Phase(epochs=1, units="spiking", T=2))
+    task = task_of(epochs=3, lr_schedule="triangular", phases=phases)
     run = training.Run(few_digits, task, DENSE, 0)
     first = 9 * 1 * 4 * 64
     convs = 9 * (4 * 4 * 64 + (4 * 8 + 8 * 8) * 16 + (8 * 32 + 32 * 32 + 32 * 32) * 4)
     rest = convs + 32 * 4 * 24 + 24 * 10
-    assert measure.training_flops(run) == 6 * 125 * (2 * (first + rest) + first + 4 * rest)
+    assert measure.training_flops(run) == 6 * 125 * (3 * first + (1 + 2 + 4) * rest)

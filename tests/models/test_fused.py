@@ -33,9 +33,8 @@ def site(neuron: str, T: int, pools: bool, units: str) -> Site:
     chance = torch.Generator().manual_seed(1)
     torch.nn.init.uniform_(made.bn.weight, 0.5, 2.0, generator=chance)
     torch.nn.init.uniform_(made.bn.bias, -0.5, 1.0, generator=chance)
-    made.T = 1 if units == "rate" else T
+    made.T = T
     made.node.units = units
-    made.node.steps = T
     return made
 
 
@@ -47,7 +46,7 @@ def seen(
     one = site(neuron, T, pools, units).to(device)
     one.bn.momentum = momentum
     one.node.kernel = kernel
-    one.node.watch = spike_abs_v if units == "spiking" else None
+    one.node.watch = spike_abs_v if units != "relu" else None
     functional.reset_net(one)
     chance = torch.Generator().manual_seed(2)
     z = 3 * torch.randn(differ, 4, 5, *size, generator=chance, dtype=torch.float64) + 40
@@ -62,7 +61,7 @@ def seen(
         "beta": one.bn.bias.grad,
         "mean": one.bn.running_mean,
         "variance": one.bn.running_var,
-        "score": one.node.seen if units == "spiking" else torch.zeros(5),
+        "score": one.node.seen if units != "relu" else torch.zeros(5),
     }
     return {name: value.cpu() for name, value in found.items()}
 

@@ -7,7 +7,7 @@ from helpers import images, labels, make_net, task_of, trial_of
 from lib import models
 from lib.measure import max_logit_diff
 from lib.settings import DENSE, Fast
-from lib.settings.task import Early
+from lib.settings.task import Phase
 from lib.training import Run, set_up, train_epoch
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -52,7 +52,7 @@ def test_a_training_learns(digits, kernel, bf16):
 
 @pytest.mark.parametrize("trial", [DENSE, trial_of(0.5)], ids=["dense", "sca"])
 def test_a_stopped_training_ends_with_the_same_bits(few_digits, tmp_path, trial):
-    recipe = {} if trial is not DENSE else {**MUON, "early": Early(T=1, epochs=1, units="relu")}
+    recipe = {} if trial is not DENSE else {**MUON, "phases": (Phase(epochs=1, units="relu"),)}
     whole, first, second = (run_of(few_digits, trial=trial, **recipe) for _ in range(3))
     whole.fit("whole")
     first.fit("first", tmp_path / "kept.pt", until=2)

@@ -1,6 +1,7 @@
 """The recipe of the speedrun: Muon, its rate, fewer steps at first, filters from patches, mirrored turns."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,13 +12,15 @@ from lib.data.augmentation import shift_turn
 from lib.models.start import SCALES, recalibrate, rescale, whiten
 from lib.pruning import compact, compact_optimizer
 from lib.settings import DENSE, Train
-from lib.settings.task import Early
+from lib.settings.task import Phase
 from lib.training import Run, make_optimizer, set_lr
+from lib.training.phases import mean_loss
 from lib.training.steps import triangular
 
 MUON = {"optimizer": "muon", "lr_convolutions": 0.02, "lr_schedule": "triangular", "warmup": 1}
-ANALOG = Early(T=1, epochs=2, units="relu")
-RATES = Early(T=1, epochs=2, units="relu", rates=1)
+RECTIFIED = (Phase(epochs=2, units="relu"),)
+RATES = (Phase(epochs=1, units="relu"), Phase(epochs=1, units="rate"))
+FEWER = (Phase(epochs=2, units="spiking", T=2),)
 
 
 def recipe(**settings) -> Train:
@@ -105,12 +108,12 @@ def test_other_schedules_stand_still_within_an_epoch():
     assert rates[0] == rates[1] == 0.05 * 0.5 * (1 + math.cos(math.pi / 2)) != rates[2]
 
 
-def early_run(few_digits, early=ANALOG) -> Run:
-    return Run(few_digits, task_of(epochs=4, **MUON, early=early), DENSE, 0)
+def phased_run(few_digits, phases=RECTIFIED) -> Run:
+    return Run(few_digits, task_of(epochs=4, **MUON, phases=phases), DENSE, 0)
 
 
-def test_early_epochs_have_fewer_steps_and_send_no_spikes(few_digits):
-    run = early_run(few_digits)
+def test_rectified_units_have_one_step_and_send_no_spikes(few_digits):
+    run = phased_run(few_digits)
     sent = []
     run.net.sites["conv3"].register_forward_hook(lambda _, __, out: sent.append(out.detach()))
     for _ in range(4):
@@ -124,18 +127,23 @@ def test_early_epochs_have_fewer_steps_and_send_no_spikes(few_digits):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"T": 2, "epochs": 2, "units": "relu"}, "early.T: 2 with units relu"),
-        ({"T": 2, "epochs": 2, "rates": 1}, "early.T: 2 with rates"),
-        ({"T": 1, "epochs": 2, "rates": 3}, "early.rates: 3: there are 2"),
+        ({"T": 2, "epochs": 2, "units": "relu"}, "T: 2 with units relu"),
+        ({"T": 2, "epochs": 2, "units": "rate"}, "T: 2 with units rate"),
+        ({"epochs": 2, "units": "spiking"}, "units: spiking without T"),
     ],
 )
-def test_early_epochs_that_cannot_be_are_refused(given, said):
+def test_a_phase_that_cannot_be_is_refused(given, said):
     with pytest.raises(ValueError, match=said):
-        Early(**given)
+        Phase(**given)
+
+
+def test_the_last_epoch_spikes_at_all_steps():
+    with pytest.raises(ValueError, match="phases: 4 epochs in all: the training has 4"):
+        recipe(epochs=4, phases=(*RECTIFIED, *FEWER))
 
 
 def test_rates_come_between_rectified_units_and_spikes(few_digits):
-    run = early_run(few_digits, RATES)
+    run = phased_run(few_digits, RATES)
     sent = []
     run.net.sites["conv3"].register_forward_hook(lambda _, __, out: sent.append(out.detach()))
     for steps, values in ((1, None), (1, {0, 0.25, 0.5, 1}), (4, {0, 1}), (4, {0, 1})):
@@ -153,13 +161,13 @@ def test_rates_are_those_of_neurons_under_the_same_input_at_each_step(few_digits
     net.sites["conv1"].register_forward_hook(lambda _, __, out: sent.append(out.detach().mean(0)))
     with torch.no_grad():
         net.run_for(4)(images)
-        net.run_for(1, "rate", 4)(images)
+        net.run_for(4, "rate")(images)
     assert torch.equal(*sent) and 0 < sent[0].mean() < 1
 
 
 def test_epochs_with_rectified_units_teach_what_spikes_take_over(digits):
-    run = early_run(digits)
-    run.fit("early")
+    run = phased_run(digits)
+    run.fit("phases")
     assert run.log[-1]["validation"] > 0.6
 
 
@@ -174,7 +182,8 @@ def multiply(net, factor: float):
 
 @pytest.mark.parametrize("shrunk", [0.3, 1.0, 3.0])
 def test_neurons_take_up_the_scale_with_the_lowest_loss(digits, shrunk):
-    run = Run(digits, task_of(epochs=8, **MUON, early=Early(T=1, epochs=6, units="relu")), DENSE, 0)
+    task = task_of(epochs=8, **MUON, phases=(Phase(epochs=6, units="relu"),))
+    run = Run(digits, task, DENSE, 0)
     run.fit("rectified", until=6)
     multiply(run.net, shrunk).run_for(4)
     batches = list(run.batches(torch.Generator().manual_seed(0), 4))
@@ -184,13 +193,13 @@ def test_neurons_take_up_the_scale_with_the_lowest_loss(digits, shrunk):
         recalibrate(other, batches)
         with torch.no_grad():
             tried[factor] = sum(run.loss(other, x, y).item() for x, y in batches)
-    best = rescale(run.net, batches, run._calibration_loss)
+    best = rescale(run.net, batches, lambda chosen: mean_loss(run.net, chosen, run.loss))
     assert best == min(tried, key=tried.get)
     assert (best > 1) == (shrunk == 0.3) and (best < 0.5) == (shrunk == 3.0)
 
 
 def test_statistics_are_measured_anew_where_steps_become_more(few_digits):
-    run = early_run(few_digits)
+    run = phased_run(few_digits)
     run.epoch()
     run.epoch()
     before = run.net.sites["conv4"].bn.running_var.clone()
@@ -200,15 +209,13 @@ def test_statistics_are_measured_anew_where_steps_become_more(few_digits):
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])
-@pytest.mark.parametrize("early", [ANALOG, RATES, Early(T=2, epochs=2)], ids=["relu", "rate", "spiking"])
-def test_a_run_stopped_in_or_after_its_early_epochs_ends_with_the_same_bits(
-    few_digits, tmp_path, stop, early
-):
-    whole = early_run(few_digits, early)
+@pytest.mark.parametrize("phases", [RECTIFIED, RATES, FEWER], ids=["relu", "rate", "spiking"])
+def test_a_run_stopped_in_or_after_a_phase_ends_with_the_same_bits(few_digits, tmp_path, stop, phases):
+    whole = phased_run(few_digits, phases)
     whole.fit("whole")
-    first = early_run(few_digits, early)
+    first = phased_run(few_digits, phases)
     first.fit("first", tmp_path / "kept.pt", until=stop)
-    second = early_run(few_digits, early)
+    second = phased_run(few_digits, phases)
     assert second.resume(tmp_path / "kept.pt")
     second.fit("second", tmp_path / "kept.pt")
     assert whole.log == second.log
@@ -217,12 +224,41 @@ def test_a_run_stopped_in_or_after_its_early_epochs_ends_with_the_same_bits(
 
 
 def test_a_pruned_run_counts_steps_in_what_is_left_and_learns_on(digits):
-    task = task_of(epochs=8, **MUON, early=Early(T=1, epochs=1))
+    task = task_of(epochs=8, **MUON, phases=(Phase(epochs=1, units="spiking", T=1),))
     prune = task.prune.model_copy(update={"warmup": 4, "compact": True})
     run = Run(digits, task.model_copy(update={"prune": prune}), trial_of(0.5), 0)
     run.fit("pruned")
     assert run.net.T == 4 and sum(len(site.mask) for site in run.net.sites.values()) == 60
     assert run.log[-1]["validation"] > 0.5
+
+
+def test_channels_change_in_a_phase_of_rates_and_what_is_left_is_the_same_trained_small(few_digits):
+    """Masked and compact training agree through updates in rates, the change to spikes, and one in spikes."""
+    halves = (few_digits.train, few_digits.validation)
+    train, validation = ((x.double(), y) for x, y in halves)
+    splits = replace(few_digits, train=train, validation=validation)
+    phases = (Phase(epochs=1, units="relu"), Phase(epochs=3, units="rate"))
+    task = task_of(epochs=6, phases=phases)
+    runs = []
+    for small in (False, True):
+        prune = task.prune.model_copy(update={"warmup": 3, "compact": small})
+        runs.append(Precise(splits, task.model_copy(update={"prune": prune}), trial_of(0.5, regrow=0.2), 0))
+        runs[-1].fit("pruned")
+        runs[-1].finish()
+    masked, small = (run.pruner for run in runs)
+    assert [update["epoch"] for update in masked.history] == [3, 4, 5] and masked.history == small.history
+    assert any(update["changed"] > 0 for update in masked.history[1:])
+    assert sum(len(site.mask) for site in runs[1].net.sites.values()) == 60
+    theirs = small.net.state_dict()
+    for name, ours in masked.net.state_dict().items():
+        torch.testing.assert_close(ours, theirs[name], rtol=1e-7, atol=1e-9, msg=name)
+
+
+class Precise(Run):
+    """In float64."""
+
+    def build(self):
+        return super().build().double()
 
 
 def test_filters_start_from_the_patches_components_each_once_negated():

@@ -9,6 +9,7 @@ from helpers import task_of, trial_of
 from lib.pruning.prefix import prefix
 from lib.settings import DENSE, Baseline, Rewire, Rewiring, Tickets, Trial, config
 from lib.settings.given import Job
+from lib.settings.task import Phase
 from lib.training import Run, warmup
 from lib.training.baselines import Matched
 
@@ -41,6 +42,7 @@ TRIALS = {  # what is pruned, and after how many epochs it leaves the warm-up
     "tickets": (Trial(density=0.4, method=Tickets(kind="tickets", label="test", share=0.5, rewind=2)), 5),
     "dense": (DENSE, 5),
 }
+RATES = (Phase(epochs=1, units="relu"), Phase(epochs=3, units="rate"))
 
 
 @pytest.fixture
@@ -84,20 +86,25 @@ def bits(run: Run) -> dict:
     return found
 
 
-@pytest.mark.parametrize("name", TRIALS)
-def test_a_fork_is_an_unbroken_run(name, splits, job, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "phases"),
+    [*((name, ()) for name in TRIALS), ("by activity", RATES), ("by weights", RATES), ("PQ", RATES)],
+)
+def test_a_fork_is_an_unbroken_run(name, phases, splits, job, monkeypatch):
     trial, shared = TRIALS[name]
+    task = TASK.model_copy(update={"train": TASK.train.model_copy(update={"phases": phases})})
+    job = job._replace(settings=job.settings.model_copy(update={"tasks": {"tiny": task}}))
     monkeypatch.setattr(warmup.checkpoint, "digest", lambda job, parts, files: str(abs(hash(str(parts)))))
-    begun = prefix(TASK, trial)
+    begun = prefix(task, trial)
     kept = sorted({*begun.marks, begun.epochs})
     assert begun.epochs == shared
-    like = DENSE if begun.start == prefix(TASK, DENSE).start else trial
+    like = DENSE if begun.start == prefix(task, DENSE).start else trial
     files = {epoch: warmup.path(job, begun.start, 0, epoch) for epoch in kept}
     warmup.advance(warmup.begin(job, splits, like, 0), files, name)
-    forked = Run(splits, TASK, trial, 0)
+    forked = Run(splits, task, trial, 0)
     warmup.fork(asking(job, trial), forked, 0, 0)
     assert len(forked.log) == shared
-    unbroken = Run(splits, TASK, trial, 0)
+    unbroken = Run(splits, task, trial, 0)
     for run in (forked, unbroken):
         while len(run.log) < len(run.recipe_epochs):
             run.epoch()
