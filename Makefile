@@ -21,7 +21,7 @@ help:
 	@echo "make evidence  what the texts cite beside the studies: equivalence, updates, tokens, faults"
 	@echo "               (40 minutes on 2 cores)"
 	@echo "make bench     what a training step costs, against plain SpikingJelly"
-	@echo "               (35 minutes, nothing beside it)"
+	@echo "               (half an hour, nothing beside it)"
 	@echo "make speedrun  a spiking network trained on CIFAR-10: accuracy, minutes, operations"
 	@echo "               (40 minutes of one core)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"

@@ -20,6 +20,7 @@ def main() -> None:
     figures = ROOT / "figures" / "benchmarks"
     plots.save(speedrun.budgets(table), figures, "speedrun")
     plots.save(speedrun.curves(table), figures, "speedrun_curves")
+    plots.save(speedrun.tricks(table, "vgg7-cifar10-short", "width=0.5"), figures, "speedrun_tricks")
     print(text)
 
 

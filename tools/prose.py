@@ -1,4 +1,4 @@
-"""Paragraphs of README.md with numbers of the small study, as `tools/readme.py` writes them."""
+"""Paragraphs with numbers of the small study and the speedrun, as `tools/readme.py` writes them."""
 
 import re
 import textwrap
@@ -6,13 +6,15 @@ from statistics import mean, median
 
 import pandas as pd
 
-from lib.report import results
+from lib.report import claims, findings, results, speedrun
+from lib.report.claims import Difference
 from lib.report.stats import span
 from lib.settings import config
 from lib.settings.config import ROOT
 
 STUDY = config.load("small")
 TABLE = results.table(STUDY)
+DIFFERENCES = findings.differences(STUDY, TABLE)
 TASK = STUDY.tasks["vgg9-cifar10"]
 RATIO = 0.7
 SCA = {"epochs": 300, "images": 50_000, "batch": 64, "parameters": 15_250_378}  # methods 0.1 (2), A26
@@ -24,28 +26,106 @@ def wrapped(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), 128, break_on_hyphens=False, break_long_words=False)
 
 
+def size() -> float:
+    """Parameters of the dense vgg9-cifar10."""
+    return TABLE.query("stage == 'dense' and task == 'vgg9-cifar10'")["parameters"].iloc[0]
+
+
+def caption() -> str:
+    """Of the first figure of README.md."""
+    larger = SCA["parameters"] / size()
+    more = SCA["images"] / images(TASK)
+    return wrapped(f"""
+*CIFAR-10, n = {len(STUDY.grid.seeds)} seeds, 95 % intervals: (a) accuracy against the ratio of removed
+channels, (b) against synaptic operations, (c) against parameters. Grey: published, of a network
+{larger:.0f} times as large, trained on {more:.1f} times as many images.*
+""")
+
+
 def setting() -> str:
     """What was trained on real images, and how that compares with SCA's own trainings."""
     longer = STUDY.tasks["vgg9-longer-cifar10"]
     other = STUDY.tasks["vgg9-cifar100"]
-    dense = TABLE.query("stage == 'dense' and task == 'vgg9-cifar10'")
-    size = dense["parameters"].iloc[0]
     return wrapped(f"""
-Test accuracy (%), mean ± half of the 95 % interval over {len(STUDY.grid.seeds)} seeds: CIFAR-10 in the
-figure, CIFAR-100 too in the table. The grey marks in (c) are published, all of a VGG16 of
-{SCA["parameters"] / 1e6:.0f} M parameters; SCA's trained for {SCA["epochs"]} epochs on {SCA["images"]:,}
-images. Ours is a VGG9 of {size / 1e6:.2f} M parameters, trained on {images(TASK):,} images for
-{TASK.train.epochs} epochs of {steps(TASK)} steps, which is what a CPU core trains in a few minutes. Its
-first update comes after epoch {TASK.prune.warmup}, and {TASK.prune.interval * steps(TASK)} steps lie
-between two updates (SCA's own: {SCA["images"] // SCA["batch"]}). So this says who is better *in short
-trainings of small networks*, and not what SCA reaches; between our points and the grey marks lie network,
-data and training. Because time between updates decides much (docs/methods.md, A22), `vgg9-longer-cifar10`
-trains the same network for {longer.train.epochs} epochs, with the first update after epoch
-{longer.prune.warmup} and {longer.prune.interval * steps(longer)} steps between two (at T = {longer.T}),
-and `vgg9-cifar100` on {images(other):,} images ({other.train.epochs} epochs of {steps(other)} steps, T =
-{other.T}). The test set is read once, at the end; SCA's code keeps the epoch that was best on it. The
-numbers are those of an earlier code, with deviations that [studies/small](studies/small/params.yaml) names.
+`vgg9-cifar10` is a VGG9 of {size() / 1e6:.2f} M parameters, trained on {images(TASK):,} images for
+{TASK.train.epochs} epochs of {steps(TASK)} steps, which a CPU core does in a few minutes; its first update
+comes after epoch {TASK.prune.warmup}, with {TASK.prune.interval * steps(TASK)} steps between two updates.
+SCA trains a VGG16 of {SCA["parameters"] / 1e6:.0f} M parameters for {SCA["epochs"]} epochs on
+{SCA["images"]:,} images, with {SCA["images"] // SCA["batch"]} steps between two updates. Because time
+between updates decides much ([A22](methods.md#a22)), `vgg9-longer-cifar10` trains the same network for
+{longer.train.epochs} epochs with {longer.prune.interval * steps(longer)} steps between two updates (T =
+{longer.T}); `vgg9-cifar100` trains on {images(other):,} images ({other.train.epochs} epochs of
+{steps(other)} steps, T = {other.T}). We read the test set once, at the end; SCA's code keeps the epoch that
+was best on it. These results are of earlier code, with the deviations that
+[studies/small](../studies/small/params.yaml) names.
 """)
+
+
+def tried(question: str, ours: str, theirs: str) -> list[Difference]:
+    """The differences of two ways of training under the question that begins so."""
+    [found] = [made for asked, made in DIFFERENCES.items() if asked.startswith(question)]
+    chosen = [each for each in found if (each.ours, each.theirs) == (ours, theirs)]
+    return [each for each in chosen if each.verdict != claims.APART]
+
+
+def lost(found: list[Difference]) -> str:
+    """6.3 to 18.8 points: by how much ours is lower, in every place. raises: ValueError if it is not"""
+    values = sorted(-each.mean for each in found)
+    if values[0] <= 0:
+        raise ValueError(f"{found[0].ours} - {found[0].theirs}: not lower everywhere; write the finding anew")
+    return " to ".join(dict.fromkeys((f"{values[0]:.1f}", f"{values[-1]:.1f}"))) + " points"
+
+
+def decided(found: list[Difference]) -> str:
+    return f"{sum(map(claims.decided, found))} of {len(found)} decided"
+
+
+def in_short() -> str:
+    """Five sentences with numbers, each a line."""
+    dense = tried("What does removing channels cost", "SCA (frozen)", "dense")
+    random = tried("Does prune-and-regrow beat random", "SCA (frozen)", "random")
+    equal = tried("At equal SynOps", "SCA (frozen)", "random")
+    schedule = [each._replace(mean=-each.mean) for each in tried("What does sca+", "sca+", "SCA (frozen)")]
+    longer = tried("Does SCA beat a dense", "SCA (frozen)", "uniform widths, equal training cost")
+    [pq] = tried("What do sparse weights cost", "PQ", "dense")
+    index = tried("Does PQ beat its baselines", "PQ", "PQ, fixed ratio")
+    chosen = tried("Are learned tokens", "learned", "random tokens")
+    fewer = tried("What do dropped tokens cost", "learned", "all tokens, trained on")
+    beaten = [
+        each
+        for question, made in DIFFERENCES.items()
+        if "random channels" in question
+        for each in made
+        if each.theirs == "random" and each.mean > 0 and claims.decided(each)
+    ]
+    if beaten or any(map(claims.decided, [*index, *chosen])):
+        raise ValueError("a comparison with random channels, PQ or tokens is decided now: write it anew")
+    lines = (  # "decided" is explained above them
+        f"**No method beats random channels.** SCA loses {lost(dense)} to the dense network "
+        f"({decided(dense)}) and {lost(random)} to as many random channels ({decided(random)}).",
+        f"**Equal ratios hide unequal cost.** At equal synaptic operations SCA is {lost(equal)} below random "
+        f"channels in every comparison ({decided(equal)}).",
+        f"**When channels change matters.** Pruning step by step and stopping early (*sca+*) gains "
+        f"{lost(schedule)} on SCA ({decided(schedule)}).",
+        f"**A small dense network is better.** One with SCA's parameters, trained for SCA's cost, reaches "
+        f"{lost(longer)} more than SCA ({decided(longer)}).",
+        f"**Choosing finely gains nothing here.** PQ at {pq.at.removeprefix('density ')} of the weights "
+        f"loses {-pq.mean:.1f} ± {pq.half:.1f} points to dense, and its index is not to be told from a fixed "
+        f"ratio (undecided); half of a transformer's tokens cost {lost(fewer)}, and the learned choice is "
+        "not to be told from a random one (undecided).",
+        speed(),
+    )
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def speed() -> str:
+    """What the speedrun reaches: of each task on CIFAR-10 with its seeds."""
+    table = speedrun.summary(speedrun.rows())
+    [row] = table[table["task"].eq("vgg7-cifar10-short")].to_dict("records")
+    return (
+        f"**Two cores are enough to train a spiking network on CIFAR-10**: {row[speedrun.TEST]:.1f} % in "
+        f"{row[speedrun.MINUTES]:.0f} minutes (n = {row['n']}; [speedrun](docs/speedrun.md))."
+    )
 
 
 def images(task) -> int:
@@ -85,16 +165,16 @@ def updates() -> str:
     rows = [[float(number) for number in row] for row in measured]
     gone = [100 * (anew - left) / (whole - left) for _, whole, left, anew in rows]
     return wrapped(f"""
-**What an update takes** (a, `vgg9-cifar10` at ratio {RATIO}). SCA in our frozen reading swaps channels
+**An update takes accuracy to chance** (a, `vgg9-cifar10` at ratio {RATIO}). Frozen SCA swaps channels
 after every epoch. Its {len(after)} updates, of all seeds, take validation accuracy from {span(before)} %
-down to {span(after)} % (median {median(after):.0f} %; chance is 10 %), and the epoch after each brings it
-back. Much of the fall is not lost function: with statistics of batch normalisation measured anew,
-{gone[0]:.0f} % of the fall after epoch {rows[0][0]:.0f} is gone, and {span(gone[1:])} % of the next ones
-([results/benchmarks/update.md](results/benchmarks/update.md)). In the soft reading the updates from
-epoch {late} on still take {span(taken)} points; in *sca+* they fade and stop. After the last update frozen
-SCA trains for one more interval, at a learning rate near 0; soft SCA, as published, is cut once more
-after the last epoch. It is not all of the story: only-prune is cut once, trains on undisturbed, and is
-not to be told apart from frozen SCA.
+down to {span(after)} % (median {median(after):.0f} %; chance is 10 %), and the next epoch brings it
+back. Part of the drop is stale statistics of batch normalisation: measuring them anew removes
+{gone[0]:.0f} % of the drop after epoch {rows[0][0]:.0f}, and {span(gone[1:])} % of the next ones
+([update.md](../results/benchmarks/update.md)). With soft SCA, updates from epoch {late} on still take
+{span(taken)} points; with *sca+* they fade and stop. After its last update frozen SCA trains for one more
+interval, at a learning rate near 0; soft SCA, as published, is cut once more after the last epoch. Updates
+do not explain everything: only-prune is cut once and trains on undisturbed, and the difference to frozen
+SCA is undecided.
 """)
 
 
@@ -106,11 +186,12 @@ def layers() -> str:
         for name in sorted(runs["widths"].iloc[0])
     ]
     return wrapped(f"""
-**Where the channels stay** (b). One ranking over all layers leaves frozen SCA {left[0]} and {left[1]} % of
-its first two layers, and {left[-2]} and {left[-1]} % of the last two, as in SCA's Fig. 3. Early maps are
-large: at equal ratio SCA's networks often have fewer parameters than random ones, but more SynOps. An equal
-ratio is no equal cost; the accuracy that goes with equal cost is below. How thin the thinnest layer is does
-not go with accuracy here (c); on the digits of the quick study it does.
+**Channels stay in the early layers** (b). One ranking over all layers leaves frozen SCA {left[0]} and
+{left[1]} % of its first two layers, and {left[-2]} and {left[-1]} % of the last two, as in SCA's Fig. 3.
+Early maps are large: at equal ratio SCA's networks often have fewer parameters than random ones, but more
+SynOps.
+The width of the thinnest layer does not go with accuracy here (c); on the digits of the quick study it
+does.
 """)
 
 
@@ -118,19 +199,16 @@ def cost() -> str:
     """How long the dense baseline of equal training cost trains."""
     epochs = TABLE.query("method == 'uniform-longer'")["epochs"]
     return wrapped(f"""
-**What helps, and what a dense network of that size reaches.** *Equal training cost* is as many
-multiply-accumulates as SCA's whole training takes, which are {span(epochs)} epochs of so small a network.
+*Equal training cost* is as many multiply-accumulates as SCA's whole training takes: {span(epochs)} epochs of
+so small a network.
 """)
 
 
 def trainings() -> str:
     """How many trainings the small study holds."""
     return wrapped(f"""
-`make repro STUDY=small` draws what was found on real CIFAR-10 and CIFAR-100 at laptop size, from the kept
-results of {len(TABLE)} trainings of a quarter-width VGG9 (channels, with ablations and dense baselines;
-single weights) and a Spikformer (tokens). To train them anew, hours on two cores, move the lists under
-`kept:` in [studies/small](studies/small/params.yaml) up into its grid. Not run: the tasks under
-`planned:` there (VGG16 and ResNet-19 learned too little in this budget, as its comments say;
-PreResNet-18 and the event network for
-lack of time).
+`make repro STUDY=small` draws what was found on real CIFAR-10 and CIFAR-100 from the kept results of
+{len(TABLE)} trainings of a quarter-width VGG9 and a Spikformer. To train them anew, hours on two cores, move
+the lists under `kept:` in `studies/small/params.yaml` up into its grid. Not run: the tasks under `planned:`
+there.
 """)

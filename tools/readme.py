@@ -1,6 +1,6 @@
-"""Fills README.md and the first notebook between `<!-- name -->` and `<!-- end -->`.
+"""Fills README.md, pages of docs/ and the first notebook between `<!-- name -->` and `<!-- end -->`.
 
-They are made of notebooks, tables and results.
+What they are filled with is made of notebooks, tables and results.
 
 `python tools/readme.py` writes them; a test holds that they are up to date.
 """
@@ -18,20 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import prose
 
 from lib.core.files import atomic_write
+from lib.report import findings, results
 from lib.settings.config import ROOT
 
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "data.md"]
 START = ROOT / "notebooks" / "00_start_here.ipynb"
-UNSAID = (
-    "What does dividing scores",
-    "What does another interval",
-    "What does it change if only the last updates",
-    "Are other scores better than S",
-    "Do the weights that pruning leaves",
-    "Does SCA beat a dense network",
-    "At equal parameters",
-    "At equal SynOps",
-)
 ASKED = "target density (%)"
 COLUMNS = ["accuracy (%)", "± (95 %)", "density (%)", ASKED]
 
@@ -44,10 +35,10 @@ def sources() -> str:
         made = {"fig": f"figures/quick/{name}.png", "tab": f"tables/quick/{name}.csv"}[kind]
         rows.append(
             {
-                "what": f"[{name}]({made})",
+                "what": f"[{name}](../{made})",
                 "question": question(path.stem),
                 "stage": f"`show@{name}`",
-                "notebook": f"[{path.stem}](notebooks/{path.name})",
+                "notebook": f"[{path.stem}](../notebooks/{path.name})",
             }
         )
     return pd.DataFrame(rows).to_markdown(index=False)
@@ -113,28 +104,22 @@ def real() -> str:
     return wide(chosen, "ratio", "ratio {:g}", "small")
 
 
-def found() -> str:
-    """What the small study answers: a sentence a question."""
-    return (ROOT / "tables/small/claims.md").read_text().split("## Every number")[0].strip()
+def claims() -> str:
+    """Every difference that the small study tries, and how many are decided."""
+    table = findings.in_one_table(prose.DIFFERENCES, "../figures/small")
+    return f"{findings.counts(prose.DIFFERENCES)}\n\n{results.as_rows(table)}"
 
 
-def verdicts() -> str:
-    """Its differences without the numbers: who was set beside whom, and what the interval says."""
-    return "\n".join(
-        re.sub(r" [+-]\d[^:]*:", ":", line) for line in found().splitlines() if " against " in line
-    )
-
-
-def unsaid() -> str:
-    """Of what the small study answers, with numbers, that on which the papers are silent."""
-    lines = found().splitlines()
-    return "\n".join(
-        next(line for line in lines if line.startswith(f"- **{question}")) for question in UNSAID
-    )
-
-
-TABLES = (sources, numbers, densities, tokens, tickets, real, found, verdicts, unsaid)
-PARAGRAPHS = (prose.setting, prose.updates, prose.layers, prose.cost, prose.trainings)
+TABLES = (sources, numbers, densities, tokens, tickets, real, claims)
+PARAGRAPHS = (
+    prose.caption,
+    prose.in_short,
+    prose.setting,
+    prose.updates,
+    prose.layers,
+    prose.cost,
+    prose.trainings,
+)
 PARTS = {each.__name__: each for each in TABLES + PARAGRAPHS}
 
 
@@ -152,11 +137,12 @@ def filled_notebook(text: str) -> str:
     notebook = json.loads(text)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
-            cell["source"] = filled("".join(cell["source"])).splitlines(keepends=True)
+            text = filled("".join(cell["source"])).replace("](docs/", "](../docs/")
+            cell["source"] = text.splitlines(keepends=True)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    for path, fill in ((README, filled), (START, filled_notebook)):
+    for path, fill in [*((page, filled) for page in PAGES), (START, filled_notebook)]:
         with atomic_write(path) as beside:
             beside.write_text(fill(path.read_text()))

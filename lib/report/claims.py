@@ -1,9 +1,9 @@
 """A claim, tried: two ways of training beside each other, seed by seed, with interval, n and verdict.
 
-A verdict names a paper only where that paper makes the comparison; else it says above or below.
+A verdict names a paper only where that paper makes the comparison; else it says higher or lower.
 """
 
-from collections import Counter
+import math
 from typing import NamedTuple
 
 import pandas as pd
@@ -27,14 +27,17 @@ SCORES = {
     "filter_l1": "filter L1",
     "relu_h": "max(H, 0)",
 }
+LEVEL = 0.05
+UNDECIDED = "undecided"
+APART = "not compared"
 SIZES = {"parameters": "parameters", "SynOps": "AC"}  # what ours has beside theirs, and its column
 
 
 class Difference(NamedTuple):
     """One claim, tried in one place.
 
-    mean, half: of n paired differences, and half the width of its 95 % interval
-    words, more: the verdict, and what else differs
+    mean, half: of n paired differences, and half the width of its 95 % interval; p: of no difference,
+    corrected by `corrected`; note: what else differs
     """
 
     ours: str
@@ -45,8 +48,9 @@ class Difference(NamedTuple):
     half: float
     n: int
     unit: str
-    words: str
-    more: str = ""
+    verdict: str
+    note: str = ""
+    p: float = math.nan
 
 
 def by_variant(table: pd.DataFrame) -> pd.DataFrame:
@@ -62,13 +66,27 @@ def label(name: str, labels: dict[str, str]) -> str:
     return "SCA" + "".join(VARIED[key].format(SCORES.get(value, value)) for key, _, value in settings)
 
 
-def verdict(mean: float, half: float, n: int, says: str = "", above: bool = True) -> str:
-    """In words: what an interval says, and whether a paper says so, too."""
-    if not abs(mean) > half:
-        return f"undecided at n={n}"
+def verdict(mean: float, p: float, says: str = "", above: bool = True) -> str:
+    """In words: what a difference says, and whether a paper says so, too."""
+    if not p < LEVEL:
+        return UNDECIDED
     if not says:
-        return "above" if mean > 0 else "below"
+        return "higher" if mean > 0 else "lower"
     return f"{'agrees' if above == (mean > 0) else 'disagrees'} with {says}"
+
+
+def corrected(tried: list[Difference]) -> list[Difference]:
+    """The differences that one question tries, their p values corrected for their number."""
+    known = [each for each in tried if not math.isnan(each.p)]
+    adjusted = iter(stats.holm([each.p for each in known]))
+    found = [each if math.isnan(each.p) else each._replace(p=next(adjusted)) for each in tried]
+    return [
+        each if each.p < LEVEL or not decided(each) else each._replace(verdict=UNDECIDED) for each in found
+    ]
+
+
+def decided(each: Difference) -> bool:
+    return each.verdict not in (UNDECIDED, APART)
 
 
 def pairs(table: pd.DataFrame, claim: Claim) -> list[pd.DataFrame]:
@@ -98,26 +116,31 @@ def compare(claim: Claim, table: pd.DataFrame, labels: dict[str, str]) -> list[D
         mine = both[f"{claim.measure}_ours"]
         other = both[f"{claim.measure}_theirs"]
         in_percent = claim.measure == "parameters"
-        mean, half = stats.interval(100 * (mine / other - 1) if in_percent else mine - other)
-        words = unlike(claim, both) or verdict(mean, half, len(both), claim.says, claim.above)
-        if not words.startswith("not compared") and differ(both, "epochs"):
-            words += f", with {against(both, 'epochs')} epochs"
+        apart = 100 * (mine / other - 1) if in_percent else mine - other
+        mean, half = stats.interval(apart)
+        p = stats.p_value(apart)
         names = (label(ours, labels), label(theirs, labels))
         unit = "% parameters" if in_percent else "points"
-        more = "" if in_percent else sizes(both, at)
-        made.append(Difference(*names, task, at, mean, half, len(both), unit, words, more))
+        if reason := unlike(claim, both):
+            made.append(Difference(*names, task, at, mean, half, len(both), unit, APART, reason))
+            continue
+        notes = [] if in_percent else [sizes(both, at)]
+        notes += [f"{against(both, 'epochs')} epochs"] if differ(both, "epochs") else []
+        words = verdict(mean, p, claim.says, claim.above)
+        note = ", ".join(filter(None, notes))
+        made.append(Difference(*names, task, at, mean, half, len(both), unit, words, note, p))
     return made
 
 
 def unlike(claim: Claim, both: pd.DataFrame) -> str:
     """Why two ways of training are not to be compared; "" if they are."""
     if claim.same_end and differ(both, "last update (epoch)"):
-        return f"not compared: last update after epoch {against(both, 'last update (epoch)')}"
+        return f"last update after epoch {against(both, 'last update (epoch)')}"
     left = both["density (%)_ours"].mean()
     others = both["density (%)_theirs"]
     apart = others.max() < 99.9 and abs(left - others.mean()) > 0.1
     if both["at"].iloc[0].startswith("density") and apart:
-        return "not compared: at other densities"
+        return "at other densities"
     return ""
 
 
@@ -150,53 +173,26 @@ def share(both: pd.DataFrame, size: str) -> str:
     return f"{100 * (both[f'{size}_ours'] / both[f'{size}_theirs']).mean():.0f} %"
 
 
-def sentence(tried: list[Difference]) -> str:
-    """For each two names: each difference with its interval, and how often each verdict falls; "" of none."""
-    told = []
-    for names in dict.fromkeys((each.ours, each.theirs) for each in tried):
-        same = [each for each in tried if (each.ours, each.theirs) == names]
-        counts = Counter(each.words for each in same).most_common()
-        words = ", ".join(
-            words if len(same) == 1 else f"{words} ({number} of {len(same)})" for words, number in counts
-        )
-        some = [each for each in same if each.n]
-        numbers = f" {', '.join(map(shown, some))} {some[0].unit} ({where(some)})" if some else ""
-        told.append(f"{' against '.join(names)}{numbers}: {words}")
-    return "; ".join(told)
-
-
-def where(tried: list[Difference]) -> str:
-    """ratio 0.5, 0.7 of a task; ratio 0.5 of another"""
-    places = {}
-    for each in tried:
-        places.setdefault(each.task, []).append(each.at)
-    told = []
-    for task, at in places.items():
-        kind = at[0].partition(" ")[0] + " "
-        short = ", ".join([at[0], *(each.removeprefix(kind) for each in at[1:])])
-        told.append(" of ".join(filter(None, (short, task))))
-    return "; ".join(told)
-
-
 def shown(each: Difference) -> str:
     """+1.0 ± 0.5"""
     if each.n > 1:
         return stats.shown(each.mean, each.half)
-    return f"{each.mean:+.1f} (one seed)" if each.n else "-"
+    return f"{each.mean:+.1f} (one seed)"
 
 
 def as_table(tried: list[Difference]) -> pd.DataFrame:
     """A row a difference, in words."""
     return pd.DataFrame(
         {
-            "ours": each.ours,
-            "against": each.theirs,
-            "network and data": each.task,
+            "A": each.ours,
+            "B": each.theirs,
+            "task": each.task,
             "at": each.at,
-            "difference (95 %)": f"{shown(each)} {each.unit}",
+            "A - B (95 % interval)": f"{shown(each)} {each.unit}" if each.n else "",
             "n": each.n,
-            "verdict": each.words,
-            "ours has": each.more,
+            "p (Holm)": "" if math.isnan(each.p) else f"{each.p:.3f}",
+            "verdict": each.verdict,
+            "note": each.note,
         }
         for each in tried
     )

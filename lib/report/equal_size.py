@@ -11,7 +11,6 @@ QUESTIONS = {  # and the column of the size
     "At equal parameters, along each method's curve from the dense network on, who is better?": "parameters",
     "At equal SynOps (AC a sample), along those curves?": "AC",
 }
-BEYOND = "not compared: outside the other's curve"
 
 
 def matched(
@@ -33,12 +32,19 @@ def matched(
                 whose = "" if sign > 0 else f" of {claims.label(one, labels)}"
                 for at, points in rows[rows["method"].eq(one)].groupby("at", sort=False):
                     found = beside_curve(points, curves, measure)
+                    size = size_in_words(points, found, measure)
                     gaps = [sign * gap for gap, _ in found]
-                    mean, half = stats.interval(gaps) if found else (math.nan, math.nan)
-                    words = claims.verdict(mean, half, len(found)) if found else BEYOND
-                    place = f"{at}{whose} ({size_in_words(points, found, measure)})"
-                    made.append(Difference(*names, task, place, mean, half, len(found), "points", words))
+                    made.append(Difference(*names, task, f"{at}{whose}", *told(gaps, size)))
     return made
+
+
+def told(gaps: list[float], size: str) -> tuple:
+    """What a `Difference` says of gaps in accuracy, one a seed, at a size in words."""
+    if not gaps:
+        return math.nan, math.nan, 0, "points", claims.APART, f"{size}; outside the other's curve"
+    mean, half = stats.interval(gaps)
+    p = stats.p_value(gaps)
+    return mean, half, len(gaps), "points", claims.verdict(mean, p), size, p
 
 
 def beside_curve(points: pd.DataFrame, curves: pd.DataFrame, measure: str) -> list[tuple[float, float]]:
@@ -62,6 +68,4 @@ def size_in_words(points: pd.DataFrame, found: list[tuple[float, float]], measur
     told = [f"{points[measure].mean() / 1e3:.0f} K {measure}"]
     if found:
         told.append(f"nearest {stats.span([far for _, far in found], '+')} %")
-    if len(found) < len(points):
-        told.append(f"n={len(found)}")
     return ", ".join(told)

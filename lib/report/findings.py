@@ -1,6 +1,6 @@
-"""What a study found: every question that its results can answer, in a sentence with numbers and a table."""
+"""What a study found: every question that its results can answer, as one table of differences, and others."""
 
-from typing import NamedTuple
+import math
 
 import pandas as pd
 
@@ -8,7 +8,6 @@ from lib.report import claims, equal_size, questions, results, stats
 from lib.report.claims import Difference
 from lib.settings.study import Study
 
-PLACES = "Is the MLP of a Spikformer more redundant than its attention, as SparseSpikformer argues? (C19)"
 KEPT = "Where in a Spikformer do the weights go? (C19)"
 KINDS = ["stem", "q", "k", "v", "projection", "MLP", "selector", "head"]
 ATTENTION = ["q", "k", "v", "projection"]
@@ -17,46 +16,37 @@ COLLAPSE = "How much of its thinnest layer does a network keep?"
 UPDATE = "From what to what does the first update take validation accuracy?"
 
 
-class Answer(NamedTuple):
-    """One sentence with numbers, the table behind it, and the differences that it tried."""
-
-    sentence: str
-    table: pd.DataFrame
-    tried: list[Difference]
-
-
-def answers(study: Study, table: pd.DataFrame) -> dict[str, Answer]:
-    """{question: answer} of the questions that the rows of `lib.report.results.table(study)` can answer.
-
-    A study in progress has rows for some: a question without any is left out.
-    """
+def differences(study: Study, table: pd.DataFrame) -> dict[str, list[Difference]]:
+    """{question: differences that answer it}, corrected for their number, of the questions that the rows of
+    `lib.report.results.table(study)` can answer. A study in progress has rows for some."""
     table = claims.by_variant(table)
     labels = study.labels
-    channels = pruned(table)
-    curves = pd.concat([whole(study, table), channels])
+    curves = pd.concat([whole(study, table), pruned(table)])
     tried = {
         question: [each for claim in asked for each in claims.compare(claim, table, labels)]
         for question, asked in questions.QUESTIONS.items()
     }
     for question, measure in equal_size.QUESTIONS.items():
         tried[question] = equal_size.matched(curves, list(study.methods), measure, labels)
-    tried[PLACES] = places(table, labels)
-    shares = {
+    tried[questions.PLACES] = places(table, labels)
+    return {question: claims.corrected(made) for question, made in tried.items() if made}
+
+
+def shares(study: Study, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """{question: means over seeds, in words}: what is read off single trainings and compares nothing."""
+    channels = pruned(claims.by_variant(table))
+    both = pd.concat([whole(study, table), channels])
+    asked = {
         KEPT: (kept(table), KINDS),
-        SILENT: (curves.assign(silent=curves["silent channels (%)"]), ["silent"]),
+        SILENT: (both.assign(silent=both["silent channels (%)"]), ["silent"]),
         COLLAPSE: (channels, ["thinnest"]),
         UPDATE: (after_updates(channels), ["before", "after"]),
     }
-    answered = {
-        question: Answer(claims.sentence(made), claims.as_table(made), made)
-        for question, made in tried.items()
-        if made
+    return {
+        question: in_words(over_seeds(rows, values), values, study.labels)
+        for question, (rows, values) in asked.items()
+        if len(rows)
     }
-    for question, (rows, values) in shares.items():
-        if len(rows):
-            means = over_seeds(rows, values)
-            answered[question] = Answer(ranges(means, values, labels), in_words(means, values, labels), [])
-    return answered
 
 
 def whole(study: Study, table: pd.DataFrame) -> pd.DataFrame:
@@ -81,9 +71,11 @@ def places(table: pd.DataFrame, labels: dict[str, str]) -> list[Difference]:
     for (task, at, method), group in tickets.groupby(["task", "at", "method"], sort=False):
         more = [share_left(kinds, ["MLP"]) - share_left(kinds, ATTENTION) for kinds in group["kinds"]]
         mean, half = stats.interval(more)
-        words = claims.verdict(mean, half, len(group), questions.SPARSE, above=False)
-        names = (f"the MLP, {labels[method]},", "attention")
-        made.append(Difference(*names, task, at, mean, half, len(group), "% of its weights left", words))
+        p = stats.p_value(more)
+        words = claims.verdict(mean, p, questions.SPARSE, above=False)
+        names = (f"the MLP, {labels[method]}", "attention")
+        unit = "% of its weights left"
+        made.append(Difference(*names, task, at, mean, half, len(group), unit, words, p=p))
     return made
 
 
@@ -121,21 +113,6 @@ def over_seeds(table: pd.DataFrame, values: list[str]) -> pd.DataFrame:
     return pd.concat([groups.mean(), halves, groups.size().rename("n")], axis="columns").reset_index()
 
 
-def ranges(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> str:
-    """Of each way of training, from which to which mean (%) its values go in a task, over all asked for."""
-    told = {}
-    for (task, method), rows in means.groupby(["task", "method"], sort=False):
-        ends = {
-            value: sorted({f"{end:.1f}" for end in (rows[value].min(), rows[value].max())}, key=float)
-            for value in values
-        }
-        shown = [
-            f"{value} {' to '.join(numbers)} %" for value, numbers in ends.items() if "nan" not in numbers
-        ]
-        told.setdefault(task, []).append(f"{claims.label(method, labels)} {', '.join(shown)}")
-    return ". ".join(f"{task}: {'; '.join(each)}" for task, each in told.items())
-
-
 def in_words(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> pd.DataFrame:
     """Those means as a table to read."""
     shown = {
@@ -151,31 +128,39 @@ def in_words(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> 
     )
 
 
-def differences(answered: dict[str, Answer]) -> pd.DataFrame:
-    """A row a difference that was tried, in numbers; half width: of the 95 % interval over n seeds."""
-    named = {"mean": "difference", "half": "half width (95 %)", "words": "verdict", "more": "ours has"}
-    rows = [
-        {"question": question} | each._asdict()
-        for question, answer in answered.items()
-        for each in answer.tried
-    ]
-    columns = ["question", *Difference._fields]
-    return pd.DataFrame(rows, columns=columns).rename(columns=named)
+def in_numbers(found: dict[str, list[Difference]]) -> pd.DataFrame:
+    """A row a difference that was tried; half width: of the 95 % interval over n seeds."""
+    named = {"mean": "difference", "half": "half width (95 %)", "p": "p (Holm)"}
+    rows = [{"question": question} | each._asdict() for question, tried in found.items() for each in tried]
+    return pd.DataFrame(rows, columns=["question", *Difference._fields]).rename(columns=named)
 
 
-def as_text(answered: dict[str, Answer]) -> str:
-    """Markdown: a sentence a question, how many differences were tried and decided, the tables."""
-    compared = [
-        each
-        for answer in answered.values()
-        for each in answer.tried
-        if each.n > 1 and "not compared" not in each.words
-    ]
-    decided = [each for each in compared if "undecided" not in each.words]
-    lines = [f"- **{question}** {answer.sentence}." for question, answer in answered.items()]
-    chance = (
-        f"{len(compared)} differences are tried, each by itself at 95 %, and {len(decided)} are decided; "
-        f"if nothing differed, about {len(compared) / 20:.0f} would be."
+def in_one_table(found: dict[str, list[Difference]], figures: str = "") -> pd.DataFrame:
+    """The same to read. A question stands in its first row, with a link to its figure.
+
+    figures: the folder that links lead to; without it there are none
+    """
+    told = []
+    for question, tried in found.items():
+        rows = claims.as_table(tried)
+        name = questions.FIGURES.get(question, "effects")
+        link = f" [figure]({figures}/{name}.png)" if figures else ""
+        rows.insert(0, "question", [f"**{question}**{link}", *[""] * (len(rows) - 1)])
+        told.append(rows)
+    return pd.concat(told) if told else pd.DataFrame()
+
+
+def counts(found: dict[str, list[Difference]]) -> str:
+    """How many differences were tried, and how many are decided."""
+    compared = [each for tried in found.values() for each in tried if not math.isnan(each.p)]
+    decided = [each for each in compared if claims.decided(each)]
+    return (
+        f"{len(compared)} differences are tried, {len(decided)} are decided: their 95 % interval excludes 0, "
+        "also after Holm's correction for all differences that the same question tries."
     )
-    tables = [f"### {question}\n\n{results.as_rows(answer.table)}\n" for question, answer in answered.items()]
-    return "\n".join([*lines, "", chance, "", "## Every number", "", *tables])
+
+
+def as_text(found: dict[str, list[Difference]], others: dict[str, pd.DataFrame]) -> str:
+    """Markdown: the one table of differences, and a table for each question that compares nothing."""
+    tables = [f"### {question}\n\n{results.as_rows(table)}\n" for question, table in others.items()]
+    return "\n".join([counts(found), "", results.as_rows(in_one_table(found)), "", *tables])

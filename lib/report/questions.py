@@ -15,6 +15,7 @@ CHOICE = (
     "Are learned tokens better than random ones (printed for rho 0.8 to 0.6), "
     "or than attention's choice? (3.6)"
 )
+PLACES = "Is the MLP of a Spikformer more redundant than its attention, as SparseSpikformer argues? (C19)"
 
 
 class Claim(NamedTuple):
@@ -118,4 +119,24 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {
         Claim("tickets-learned", "tickets-all", SPARSE),
     ),
     "What do tickets cost beside all weights, trained on?": (Claim("tickets-all", "all"),),
+}
+
+FIGURES = {  # where a question's answer is drawn; of the others: effects
+    "What does removing channels cost? (1.7)": "accuracy",
+    "Does prune-and-regrow beat only-prune? (A32)": "ablation",
+    "Does only-prune beat random channels? (A32)": "ablation",
+    "Does prune-and-regrow beat random channels? (A32)": "ablation",
+    "At equal parameters, along each method's curve from the dense network on, who is better?": "accuracy",
+    "At equal SynOps (AC a sample), along those curves?": "accuracy",
+    "What do sparse weights cost? (2.6)": "density",
+    "Does PQ beat its baselines, at equal density? (2.6, B16)": "density",
+    "Does PQ beat other methods for single weights, at equal density? (2.7)": "density",
+    "What does each part of PQ change? (2.6)": "density",
+    CHOICE: "tokens",
+    "What do dropped tokens cost beside all tokens, trained on?": "tokens",
+    "What does that training give by itself?": "tokens",
+    "What does skipping cost, which trains nothing? (3.7)": "tokens",
+    "Do tickets gain from selected tokens, as on CIFAR-10? (3.6)": "codesign",
+    "What do tickets cost beside all weights, trained on?": "codesign",
+    PLACES: "codesign",
 }

@@ -48,7 +48,7 @@ def rows() -> pd.DataFrame:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """A row a task as params.yaml has it: n seeds, mean test accuracy, half of its 95 % interval."""
     found = []
-    for (task, commit), seeds in table[table[CHANGED] == ""].groupby(["task", "commit"], sort=False):
+    for task, seeds in table[table[CHANGED] == ""].groupby("task", sort=False):
         mean, half = interval(seeds[TEST])
         found.append(
             {
@@ -61,7 +61,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
                 MINUTES: seeds[MINUTES].mean(),
                 PFLOP: seeds[PFLOP].mean(),
                 "processor": seeds["processor"].iloc[0],
-                "commit": commit,
+                "commit": ", ".join(dict.fromkeys(seeds["commit"])),
             }
         )
     return pd.DataFrame(found)
@@ -111,21 +111,36 @@ def curves(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def tricks(table: pd.DataFrame, task: str) -> Figure:
-    """What validation accuracy a task lost or won with one thing changed, seed by seed."""
+TRICKS = {  # what was changed, in words
+    "whiten=false": "first filters drawn at random, not whitened",
+    "augment=crop_flip": "crops and flips by chance, not mirrored in turn",
+    "train.smoothing=0.0": "no label smoothing",
+    "train.phases=[{epochs: 6, units: relu}]": "rectified units until the spikes begin, no rates",
+    "train.phases=[{epochs: 6, units: rate}]": "rates from the start, no rectified units",
+    "train.optimizer=sgd train.lr_convolutions=null": "SGD for the convolutions, not Muon",
+    "train.lr_schedule=cosine": "cosine learning rate, not triangular",
+}
+
+
+def tricks(table: pd.DataFrame, task: str, base: str) -> Figure:
+    """What validation accuracy a task loses with one thing changed, seed by seed.
+
+    base: what is changed in all of them, as `changed` has it: "width=0.5"
+    """
     of_task = table[table["task"] == task]
-    plain = of_task[of_task[CHANGED] == ""].groupby("seed")[VALIDATION].mean()
-    changed = of_task[(of_task[CHANGED] != "") & of_task["seed"].isin(plain.index)]
+    plain = of_task[of_task[CHANGED] == base].groupby("seed")[VALIDATION].mean()
+    changed = of_task[of_task[CHANGED].str.startswith(f"{base} ") & of_task["seed"].isin(plain.index)]
     names = list(dict.fromkeys(changed[CHANGED]))
-    fig, [ax] = plots.figure(180, 20 + 7 * len(names))
+    fig, [ax] = plots.figure(180, 24 + 7 * len(names))
     for place, name in enumerate(names):
         rows = changed[changed[CHANGED] == name]
         gained = rows[VALIDATION] - rows["seed"].map(plain)
         ax.plot(gained, [place] * len(gained), "o", color=plots.BLUE, alpha=0.6)
         ax.plot(gained.mean(), place, "|", color=plots.BLACK, markersize=12)
     ax.axvline(0, color=plots.BLACK, linewidth=0.8)
-    ax.set(
-        yticks=range(len(names)), yticklabels=names, xlabel=f"{task}: points of validation accuracy gained"
-    )
+    shown = [TRICKS.get(name.removeprefix(f"{base} "), name) for name in names]
+    ax.set(yticks=range(len(names)), yticklabels=shown)
+    seeds = f"n = {len(plain)} seed" + ("s" if len(plain) > 1 else "")
+    ax.set(xlabel=f"points of validation accuracy beside the recipe ({task}, {base}, {seeds})")
     ax.invert_yaxis()
     return fig

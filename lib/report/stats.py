@@ -13,6 +13,28 @@ def interval(values) -> tuple[float, float]:
     return values.mean(), t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
 
 
+def p_value(values) -> float:
+    """Two-sided, of a mean of 0 (Student's t, n - 1); nan of a single value."""
+    values = np.asarray(values, dtype=float)
+    n = len(values)
+    if n < 2:
+        return float("nan")
+    spread = values.std(ddof=1) / np.sqrt(n)
+    if spread == 0:
+        return float(values.mean() == 0)
+    return float(2 * t.sf(abs(values.mean()) / spread, n - 1))
+
+
+def holm(values: list[float]) -> list[float]:
+    """p values corrected for their number (Holm 1979): under 0.05 where the family-wise error is."""
+    adjusted = list(values)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
 def shown(mean: float, half: float) -> str:
     """+1.0 ± 0.5; with as many digits (3 at most) as it takes to see which is the larger: +3.88 ± 3.87"""
     digits = next((n for n in (1, 2, 3) if f"{abs(mean):.{n}f}" != f"{half:.{n}f}"), 1)

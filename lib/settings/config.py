@@ -45,7 +45,7 @@ def stays_inside(study: Study) -> None:
         if not folder.resolve().is_relative_to(ROOT):
             raise ConfigError(
                 f"{folder} leads to {folder.resolve()}, and DVC follows no link out of the repository; "
-                f"put a folder there, and see README.md, 'Another disk'"
+                f"put a folder there, and see docs/data.md, 'Another disk'"
             )
 
 

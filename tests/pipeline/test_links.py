@@ -42,7 +42,7 @@ def test_a_clone_that_is_reached_by_a_link_and_a_link_inside_it_run(pipeline, mo
 
 
 def test_the_cache_may_lie_on_another_disk_with_links_into_it(pipeline, monkeypatch):
-    """As README.md says it."""
+    """As docs/data.md says it."""
     monkeypatch.chdir(pipeline)
     cache = pipeline.parent / "scratch" / "dvc-cache"
     for command in (["cache", "dir", "--local", str(cache)], ["config", "--local", "cache.type", "symlink"]):

@@ -43,33 +43,46 @@ def rows(method: str, accuracies, at: str = "ratio 0.5", task: str = "a", **more
 
 def told(claim: Claim, *tables: pd.DataFrame) -> list[tuple[str, ...]]:
     shown = claims.as_table(claims.compare(claim, pd.concat(tables), LABELS))
-    return list(shown[["difference (95 %)", "at", "verdict", "ours has"]].itertuples(index=False, name=None))
+    columns = ["A - B (95 % interval)", "at", "verdict", "note"]
+    return list(shown[columns].itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize(
-    ("difference", "says", "above", "words"),
+    ("difference", "p", "says", "above", "words"),
     [
-        (3.0, "SCA", True, "agrees with SCA"),
-        (-3.0, "SCA", True, "disagrees with SCA"),
-        (-3.0, "SCA", False, "agrees with SCA"),
-        (0.5, "SCA", True, "undecided at n=3"),
-        (0.5, "", True, "undecided at n=3"),
-        (2.0, "", True, "above"),
-        (-2.0, "", True, "below"),
+        (3.0, 0.04, "SCA", True, "agrees with SCA"),
+        (-3.0, 0.04, "SCA", True, "disagrees with SCA"),
+        (-3.0, 0.04, "SCA", False, "agrees with SCA"),
+        (3.0, 0.05, "SCA", True, "undecided"),
+        (3.0, math.nan, "", True, "undecided"),
+        (2.0, 0.01, "", True, "higher"),
+        (-2.0, 0.01, "", True, "lower"),
     ],
 )
-def test_an_interval_that_holds_zero_decides_nothing(difference, says, above, words):
-    assert claims.verdict(difference, 1.0, 3, says, above) == words
+def test_what_chance_would_give_decides_nothing(difference, p, says, above, words):
+    assert claims.verdict(difference, p, says, above) == words
 
 
-def test_an_interval_of_no_width_at_zero_is_undecided():
-    assert claims.verdict(0.0, 0.0, 3, "SCA") == "undecided at n=3"
+def test_seeds_that_all_agree_on_no_difference_are_undecided():
+    assert (
+        told(Claim("sca", "random"), rows("sca", [1.0, 2.0]), rows("random", [1.0, 2.0]))[0][2] == "undecided"
+    )
+
+
+def test_verdicts_are_corrected_for_all_differences_of_their_question():
+    """p of 0.012, 0.02 and 0.2: times 3, 2 and 1; what is not compared is not counted."""
+    made = claims.Difference("a", "b", "x", "ratio 0.5", 1.0, 0.5, 3, "points", "higher", p=0.012)
+    others = [made._replace(p=0.2, verdict="undecided"), made._replace(p=0.02), made._replace(p=0.03)]
+    apart = made._replace(p=math.nan, verdict=claims.APART)
+    found = claims.corrected([apart, *others, made])
+    assert [each.verdict for each in found] == ["not compared", *["undecided"] * 3, "higher"]
+    assert [each.p for each in found[1:]] == pytest.approx([0.2, 0.06, 0.06, 0.048])
 
 
 def test_one_seed_has_no_interval():
     sizes = "100 % of the parameters, 100 % of the SynOps"
     assert told(Claim("sca", "random"), rows("sca", [3.0]), rows("random", [1.0])) == [
-        ("+2.0 (one seed) points", "ratio 0.5", "undecided at n=1", sizes)
+        ("+2.0 (one seed) points", "ratio 0.5", "undecided", sizes)
     ]
 
 
@@ -90,7 +103,8 @@ def test_a_difference_is_decided_where_a_paired_t_test_decides():
             Claim("sca", "random"), pd.concat([rows("sca", ours), rows("random", theirs)]), LABELS
         )
         decided.append(scipy_stats.ttest_rel(ours, theirs).pvalue < 0.05)
-        assert ("undecided" not in made.words) == decided[-1]
+        assert claims.decided(made) == decided[-1]
+        assert made.p == pytest.approx(scipy_stats.ttest_rel(ours, theirs).pvalue)
     assert 0 < sum(decided) < 50
 
 
@@ -127,33 +141,17 @@ def test_only_equal_densities_are_compared():
     ours = rows("pq", [50, 60, 70], **wanted, **{"density (%)": 10.0})
     same = rows("esl", [1, 2, 3], **wanted, **{"density (%)": 10.05})
     apart = rows("esl", [1, 2, 3], **wanted, **{"density (%)": 12.0})
-    assert claims.compare(Claim("pq", "esl"), pd.concat([ours, same]), LABELS)[0].words == "above"
-    assert (
-        claims.compare(Claim("pq", "esl"), pd.concat([ours, apart]), LABELS)[0].words
-        == "not compared: at other densities"
-    )
+    assert claims.compare(Claim("pq", "esl"), pd.concat([ours, same]), LABELS)[0].verdict == "higher"
+    [other] = claims.compare(Claim("pq", "esl"), pd.concat([ours, apart]), LABELS)
+    assert (other.verdict, other.note) == ("not compared", "at other densities")
     missed = rows("pq", [50, 60, 70], **wanted, **{"density (%)": 18.0})
     assert claims.compare(Claim("pq", "dense"), pd.concat([missed, rows("dense", [1, 2, 3], at="")]), LABELS)[
         0
-    ].more.startswith("18 %")
+    ].note.startswith("18 %")
 
 
 def test_nothing_is_said_of_what_was_not_run():
-    assert (
-        claims.compare(Claim("sca", "anew"), rows("sca", [1, 2, 3]), LABELS) == []
-        and claims.sentence([]) == ""
-    )
-
-
-def test_a_sentence_gives_every_difference_its_place_and_the_verdicts():
-    table = [rows("sca", [1, 2, 3], at=at) for at in ("ratio 0.5", "ratio 0.7")] + [rows("random", [0, 1, 2])]
-    made = claims.compare(
-        Claim("sca", "random", "SCA"), pd.concat([*table, rows("random", [9, 0, 6], at="ratio 0.7")]), LABELS
-    )
-    assert claims.sentence(made) == (
-        "SCA (frozen) against random +1.0 ± 0.0, -3.0 ± 12.4 points (ratio 0.5, 0.7 of a): "
-        "agrees with SCA (1 of 2), undecided at n=3 (1 of 2)"
-    )
+    assert claims.compare(Claim("sca", "anew"), rows("sca", [1, 2, 3]), LABELS) == []
 
 
 def test_as_many_digits_are_shown_as_tell_whether_the_interval_holds_zero():
@@ -161,14 +159,14 @@ def test_as_many_digits_are_shown_as_tell_whether_the_interval_holds_zero():
     ours = rows("sca", 3.88 + 3.87 / scipy_stats.t.ppf(0.975, 2) * np.sqrt(3) * np.array([-1.0, 0.0, 1.0]))
     assert told(Claim("sca", "random"), ours, rows("random", [0.0, 0.0, 0.0]))[0][::2] == (
         "+3.88 ± 3.87 points",
-        "above",
+        "higher",
     )
 
 
 def test_trainings_of_unequal_length_are_said_to_be():
     theirs = pd.concat([rows("random", [1.0], epochs=45), rows("random", [1.0, 1.0, 1.0], epochs=61)[1:]])
-    [(_, _, words, _)] = told(Claim("sca", "random"), rows("sca", [3, 4, 5]), theirs)
-    assert words == "above, with 10 against 45 to 61 epochs"
+    [(_, _, verdict, note)] = told(Claim("sca", "random"), rows("sca", [3, 4, 5]), theirs)
+    assert verdict == "higher" and note.endswith(", 10 against 45 to 61 epochs")
 
 
 def test_intervals_are_compared_only_where_the_last_update_falls_in_the_same_epoch():
@@ -182,27 +180,30 @@ def test_intervals_are_compared_only_where_the_last_update_falls_in_the_same_epo
         ]
     )
     made = [
-        (each.ours, each.theirs, each.words) for one in claim for each in claims.compare(one, table, LABELS)
+        (each.ours, each.theirs, each.verdict, each.note.partition(", ")[0])
+        for one in claim
+        for each in claims.compare(one, table, LABELS)
     ]
+    whole = "100 % of the parameters"
     assert made == [
-        ("SCA, 2-epoch interval", "SCA, updates until 0.8", "below"),
+        ("SCA, 2-epoch interval", "SCA, updates until 0.8", "lower", whole),
         (
             "SCA, 3-epoch interval, updates until 0.9",
             "SCA, updates until 0.8",
-            "not compared: last update after epoch 9 against 8",
+            "not compared",
+            "last update after epoch 9 against 8",
         ),
-        ("SCA, 2-epoch interval", "SCA (frozen)", "not compared: last update after epoch 8 against 9"),
-        ("SCA, 3-epoch interval, updates until 0.9", "SCA (frozen)", "above"),
+        ("SCA, 2-epoch interval", "SCA (frozen)", "not compared", "last update after epoch 8 against 9"),
+        ("SCA, 3-epoch interval, updates until 0.9", "SCA (frozen)", "higher", whole),
     ]
 
 
-def test_what_was_measured_in_no_seed_is_counted_and_not_printed():
-    made = [claims.Difference("a", "b", "x", "ratio 0.5", 1.0, 0.5, 3, "points", "above")]
-    none = made[0]._replace(at="ratio 0.7", mean=math.nan, half=math.nan, n=0, words="not compared: x")
-    assert claims.sentence([none, *made]) == (
-        "a against b +1.0 ± 0.5 points (ratio 0.5 of x): not compared: x (1 of 2), above (1 of 2)"
-    )
-    assert claims.sentence([none]) == "a against b: not compared: x"
+def test_what_was_measured_in_no_seed_has_no_number():
+    made = claims.Difference("a", "b", "x", "ratio 0.5", 1.0, 0.5, 3, "points", "higher", p=0.01)
+    none = made._replace(mean=math.nan, half=math.nan, n=0, verdict=claims.APART, p=math.nan)
+    table = claims.as_table([none, made])
+    assert table["A - B (95 % interval)"].tolist() == ["", "+1.0 ± 0.5 points"]
+    assert table["p (Holm)"].tolist() == ["", "0.010"]
 
 
 def test_the_mlp_is_set_beside_the_attention():
@@ -216,7 +217,7 @@ def test_the_mlp_is_set_beside_the_attention():
     }
     table = rows("t", [1, 2, 3], at="density 10 %").assign(kinds=[kinds] * 3)
     [made] = findings.places(table, LABELS)
-    assert (made.mean, made.words) == (-10.0, "agrees with SparseSpikformer")
+    assert (made.mean, made.verdict) == (-10.0, "agrees with SparseSpikformer")
     left = findings.kept(table)
     assert [left[kind].iloc[0] for kind in ("q", "projection", "MLP", "head")] == [10.0, 50.0, 10.0, 90.0]
     assert left["selector"].isna().all()  # a network without one
@@ -226,7 +227,6 @@ def test_what_is_not_there_is_not_told():
     means = findings.over_seeds(
         rows("sca", [1, 2, 3]).assign(MLP=[9.0, 10.0, 11.0], selector=math.nan), ["MLP", "selector"]
     )
-    assert findings.ranges(means, ["MLP", "selector"], LABELS) == "a: SCA (frozen) MLP 10.0 %"
     told = findings.in_words(means, ["MLP", "selector"], LABELS).iloc[0]
     assert told["MLP (%, ± 95 %)"] == "10.0 ± 2.5" and told["selector (%, ± 95 %)"] == "" and told["n"] == 3
 

@@ -1,9 +1,11 @@
 """The answers of the committed studies: each question that their results can answer, and no other."""
 
+import math
+
 import pandas as pd
 import pytest
 
-from lib.report import claims, findings, published, questions, results, stats
+from lib.report import claims, equal_size, findings, forest, published, questions, results, stats
 from lib.settings import config
 
 
@@ -18,14 +20,15 @@ def quick():
 )
 def test_a_study_without_a_group_is_told_too(quick, left_out):
     study = quick.model_copy(update=dict.fromkeys(left_out, {}))
-    answered = findings.answers(study, results.table(study))
-    assert "Does only-prune beat random channels? (A32)" in answered
+    found = findings.differences(study, results.table(study))
+    assert "Does only-prune beat random channels? (A32)" in found
 
 
 @pytest.mark.parametrize("study", ["quick", "small"])
 def test_the_committed_answers_are_those_of_the_committed_results(study):
     settings = config.load(study)
-    text = findings.as_text(findings.answers(settings, results.table(settings)))
+    table = results.table(settings)
+    text = findings.as_text(findings.differences(settings, table), findings.shares(settings, table))
     assert (settings.tables / "claims.md").read_text() == text.rstrip() + "\n"
 
 
@@ -34,15 +37,12 @@ def test_an_answer_is_what_the_results_say(quick):
     runs = rows.query("stage == 'channels' and task == 'digits-vgg' and ratio == 0.7").sort_values("seed")
     ours, theirs = (runs.loc[runs["method"] == name, "accuracy (%)"].to_numpy() for name in ("sca", "random"))
     mean, half = stats.interval(ours - theirs)
-    answered = findings.answers(quick, rows)
-    said, table, _ = answered["Does prune-and-regrow beat random channels? (A32)"]
-    there = (
-        (table["network and data"] == "digits-vgg")
-        & (table["at"] == "ratio 0.7")
-        & (table["ours"] == "SCA (frozen)")
-    )
-    shown = f"{mean:+.1f} ± {half:.1f}"
-    assert table.loc[there, "difference (95 %)"].tolist() == [f"{shown} points"] and shown in said
+    found = findings.differences(quick, rows)
+    table = claims.as_table(found["Does prune-and-regrow beat random channels? (A32)"])
+    there = (table["task"] == "digits-vgg") & (table["at"] == "ratio 0.7") & (table["A"] == "SCA (frozen)")
+    shown = f"{mean:+.1f} ± {half:.1f} points"
+    assert table.loc[there, "A - B (95 % interval)"].tolist() == [shown]
+    assert shown in findings.as_text(found, {})
 
 
 NEVER = [
@@ -82,12 +82,34 @@ def test_every_setting_that_is_varied_is_asked_about(study):
 
 def test_differences_are_counted_once_and_those_not_compared_never():
     made = [
-        claims.Difference("a", "b", "c", "d", 1.0, 0.5, 3, "points", words)
-        for words in ("above", "undecided at n=3", "not compared: x")
+        claims.Difference("a", "b", "c", "d", 1.0, 0.5, 3, "points", verdict, p=p)
+        for verdict, p in (("higher", 0.01), ("undecided", 0.2), (claims.APART, math.nan))
     ]
-    assert "2 differences are tried, each by itself at 95 %, and 1 are decided" in findings.as_text(
-        {"Q?": findings.Answer("x", claims.as_table(made), made)}
-    )
+    assert findings.counts({"Q?": made}).startswith("2 differences are tried, 1 are decided")
+
+
+def test_a_question_stands_once_in_the_table_with_a_link_to_its_figure():
+    made = claims.Difference("a", "b", "c", "d", 1.0, 0.5, 3, "points", "higher", p=0.01)
+    asked = "What do sparse weights cost? (2.6)"
+    table = findings.in_one_table({asked: [made, made]}, "../figures/small")
+    assert table["question"].tolist() == [f"**{asked}** [figure](../figures/small/density.png)", ""]
+
+
+def test_every_question_that_names_a_figure_is_asked():
+    asked = {*questions.QUESTIONS, *equal_size.QUESTIONS, questions.PLACES}
+    assert set(questions.FIGURES) <= asked
+    drawn = {path.stem.split("_fig_")[1] for path in (config.ROOT / "notebooks").glob("*_fig_*.ipynb")}
+    assert set(questions.FIGURES.values()) | {"effects"} <= drawn
+
+
+def test_the_forest_fills_what_is_decided_and_leaves_out_other_units():
+    made = claims.Difference("a", "b", "c", "ratio 0.5", 1.0, 0.5, 3, "points", "higher", p=0.01)
+    tried = [made, made._replace(at="ratio 0.7", mean=-2.0, verdict="undecided"), made._replace(unit="%")]
+    [ax] = forest.forest({"Q?": tried, "R?": [made._replace(unit="%")]}).axes
+    marks = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    assert [mark.get_xdata()[0] for mark in marks] == [1.0, -2.0]
+    assert [mark.get_markerfacecolor() == "white" for mark in marks] == [False, True]
+    assert [text.get_text() for text in ax.texts] == [" Q?"]
 
 
 def test_papers_are_named_only_where_they_compare():
@@ -125,11 +147,3 @@ def test_published_channels_are_those_of_scas_network():
 def test_a_bar_in_a_name_does_not_end_its_column():
     table = pd.DataFrame({"method": ["SCA by |V|"], "n": [3]})
     assert results.as_rows(table).splitlines()[-1].replace(r"\|", "").count("|") == 3
-
-
-def test_places_are_named_once_a_task_and_nothing_is_named_where_nothing_was_asked():
-    made = [
-        claims.Difference("a", "b", task, at, 1.0, 0.5, 3, "points", "above")
-        for task, at in [("x", "ratio 0.5"), ("y", "")]
-    ]
-    assert claims.where([made[0], made[0]._replace(at="ratio 0.7"), made[1]]) == "ratio 0.5, 0.7 of x; y"

@@ -52,9 +52,10 @@ def test_what_is_not_trained_yet_is_a_missing_row_and_claims_are_still_made(quic
     gone = "stage == 'channels' and task == 'digits-vgg' and method == 'sca' and seed == 2"
     assert len(whole) - len(table) == len(whole.query(gone)) == 3 and table.query(gone).empty
     assert results.progress(quick, table) == "n = 2 to 3 of 3 seeds"
-    answered = findings.answers(quick, table)
-    assert answered.keys() == findings.answers(quick, whole).keys()
-    counts = {each.n for each in answered["Does prune-and-regrow beat only-prune? (A32)"].tried}
+    found = findings.differences(quick, table)
+    assert found.keys() == findings.differences(quick, whole).keys()
+    assert findings.shares(quick, table).keys() == findings.shares(quick, whole).keys()
+    counts = {each.n for each in found["Does prune-and-regrow beat only-prune? (A32)"]}
     assert counts == {2, 3}
 
 
@@ -63,10 +64,10 @@ def test_without_a_dense_network_the_rest_is_told(quick):
     table = results.table(quick)
     students = table["stage"].eq("tokens")
     assert table.loc[students, "epochs"].isna().all() and table.loc[~students, "epochs"].notna().all()
-    answered = findings.answers(quick, table)
-    assert "What does removing channels cost? (1.7)" not in answered
-    assert "Does only-prune beat random channels? (A32)" in answered
-    assert "nan" not in findings.as_text(answered)
+    found = findings.differences(quick, table)
+    assert "What does removing channels cost? (1.7)" not in found
+    assert "Does only-prune beat random channels? (A32)" in found
+    assert "nan" not in findings.as_text(found, findings.shares(quick, table))
 
 
 def test_epochs_of_the_dense_network_are_of_those_that_start_from_it(study):
@@ -95,7 +96,10 @@ def test_a_study_that_has_only_begun_answers_what_it_can(quick):
     for stage in STAGES:
         if stage != "dense":
             shutil.rmtree(quick.results / stage)
-    assert list(findings.answers(quick, results.table(quick))) == [findings.SILENT]
+    table = results.table(quick)
+    assert findings.differences(quick, table) == {}
+    assert list(findings.shares(quick, table)) == [findings.SILENT]
+    assert findings.as_text({}, {}).startswith("0 differences are tried")
 
 
 def test_nothing_trained_is_refused_in_one_line(study):

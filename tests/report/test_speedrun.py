@@ -11,8 +11,9 @@ HEAD = (
 ROWS = (
     "short,,0,2,4,86.0,85.5,70.0 85.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
     "short,,1,2,4,88.0,87.5,72.0 87.5,1300,2400,0.4,bf16,CPU,2.11.0,aaaaaaa",
-    "short,whiten=false,0,2,4,,84.5,60.0 84.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
-    "short,whiten=false,2,2,4,,99.0,60.0 99.0,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "short,width=0.5,0,2,4,,85.5,60.0 85.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "short,width=0.5 whiten=false,0,2,4,,84.5,60.0 84.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "short,width=0.5 whiten=false,2,2,4,,99.0,60.0 99.0,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
     "long,,0,3,4,90.0,90.5,80.0 85.0 90.5,60,,1.2,bf16,GPU,2.11.0,bbbbbbb",
 )
 
@@ -25,7 +26,7 @@ def table(tmp_path, monkeypatch):
 
 
 def test_minutes_are_a_cores_seconds_over_two_cores(table):
-    assert table["minutes"].tolist()[:2] == [10.0, 20.0] and table["minutes"].isna().tolist()[4]
+    assert table["minutes"].tolist()[:2] == [10.0, 20.0] and table["minutes"].isna().tolist()[-1]
 
 
 def test_a_tasks_row_is_of_its_own_settings_alone(table):
@@ -48,10 +49,12 @@ def test_a_curve_has_a_value_an_epoch(table):
 
 
 def test_a_trick_is_compared_within_its_seed(table):
-    [ax] = speedrun.tricks(table, "short").axes
+    [ax] = speedrun.tricks(table, "short", "width=0.5").axes
     seeds, mean, zero = ax.lines
     assert list(seeds.get_xdata()) == [-1.0] and list(mean.get_xdata()) == [-1.0]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["whiten=false"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "first filters drawn at random, not whitened"
+    ]
 
 
 def test_a_published_cost_below_0_is_refused_with_its_line(tmp_path):
