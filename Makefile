@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)$(addprefix :,$(PYTHONPATH))
 export DVC_NO_ANALYTICS = 1
 NBVAL = pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -n auto --dist loadscope
 
-.PHONY: help filter repro test test-slow figures evidence bench speedrun lab
+.PHONY: help filter repro test test-slow figures evidence bench speedrun notebooks lab
 
 help:
 	@echo "make repro     raw data -> figures of the quick study"
@@ -24,8 +24,10 @@ help:
 	@echo "               (half an hour, nothing beside it)"
 	@echo "make speedrun  a spiking network trained on CIFAR-10: accuracy, minutes, operations"
 	@echo "               (40 minutes of one core)"
+	@echo "make notebooks the notebooks that teach, 00 to 06, run in place with what they show"
+	@echo "               (5 minutes)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"
-	@echo "make filter    git sees notebooks without outputs (done by the others; by hand with conda)"
+	@echo "make filter    git sees 10 to 34 without outputs (done by the others; by hand with conda)"
 
 .venv/.ready: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python %d.%d: \
@@ -73,6 +75,9 @@ speedrun: .venv/.ready
 	@mkdir -p build
 	papermill --log-output --progress-bar notebooks/06_speedrun.ipynb build/06_speedrun.ipynb \
 		-p study cifar -p task vgg7-cifar10-short
+
+notebooks: .venv/.ready
+	python tools/teach.py
 
 lab: .venv/.ready
 	jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
