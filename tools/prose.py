@@ -37,7 +37,7 @@ def caption() -> str:
     more = SCA["images"] / images(TASK)
     return wrapped(f"""
 *CIFAR-10, n = {len(STUDY.grid.seeds)} seeds, 95 % intervals: (a) accuracy against the ratio of removed
-channels, (b) against synaptic operations, (c) against parameters. Grey: published, of a network
+channels, (b) against parameters, (c) against synaptic operations. Grey: published, of a network
 {larger:.0f} times as large, trained on {more:.1f} times as many images.*
 """)
 

@@ -3,13 +3,11 @@
 Rows are those of `lib.report.results.table`, or made of them: one a trial and seed.
 """
 
-from textwrap import fill
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from lib.report.plots import BLACK, BLUE, GREY, HATCH, SKY, in_order, in_turn, style
+from lib.report.plots import BLACK, GREY, HATCH, in_turn, style
 from lib.report.stats import interval
 
 ACCURACY = "accuracy (%)"
@@ -81,6 +79,14 @@ def all_methods(ax: Axes, rows: pd.DataFrame, dense: pd.DataFrame, x: str, by: s
     accuracy_axis(ax)
 
 
+def beside(rows: pd.DataFrame, x: str, methods: list) -> pd.DataFrame:
+    """The same with x a little apart from method to method: their bars would lie on one another."""
+    order = list(methods)
+    step = 0.012 * (rows[x].max() or 1)
+    places = rows["method"].map(order.index) - (len(order) - 1) / 2
+    return rows.assign(**{x: rows[x] + step * places})
+
+
 def size_axis(ax: Axes) -> None:
     """Sizes on x, as 20k or 1.5M; on a log scale where they span a factor of 4, with labels that fit."""
     low, high = ax.dataLim.intervalx
@@ -100,38 +106,6 @@ def percent_axis(ax: Axes) -> None:
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def bars_and_lines(ax: Axes, table: pd.DataFrame, x: str, bars: str, lines: dict[str, str]) -> None:
-    """Bars with their 95 % interval; others as lines, each on an axis of its own to the right (SCA, Fig. 2).
-
-    lines: {column: axis label}
-    """
-    mean = over_seeds(table, x, bars, x)
-    places = range(len(mean))
-    ax.bar(
-        places,
-        mean[bars],
-        yerr=mean["half"],
-        width=0.55,
-        color=SKY,
-        error_kw={"capsize": 2, "elinewidth": 0.8},
-    )
-    for place, value in zip(places, mean[x], strict=True):
-        values = table.loc[table[x] == value, bars]
-        ax.scatter([place] * len(values), values, s=7, color=BLACK, alpha=0.6, linewidths=0, zorder=3)
-    ax.set_xticks(places, [f"{value:g}" for value in mean[x]])
-    ax.grid(visible=False)
-    for number, (column, label) in enumerate(lines.items()):
-        look = in_turn(3 + number)
-        color = look["color"]
-        right = ax.twinx()
-        right.spines["right"].set(visible=True, color=color, position=("axes", 1 + 0.22 * number))
-        right.plot(places, table.groupby(x)[column].mean(), **look)
-        right.set_ylim(bottom=0)
-        right.set_ylabel(label, color=color)
-        right.tick_params(axis="y", colors=color)
-        right.grid(visible=False)
 
 
 def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, outline: pd.Series) -> None:
@@ -168,28 +142,6 @@ def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, outline
             [places[name] + shift for name in rows[x]], rows[y], s=5, color=BLACK, alpha=0.6, linewidths=0
         )
     ax.set_xticks(list(places.values()), list(places))
-
-
-def dots(ax: Axes, table: pd.DataFrame, x: str, y: str, own) -> None:
-    """Mean and 95 % interval of y at each value of x, seeds as faint marks; the method's own is filled."""
-    values = list(table[x].unique())
-    values = in_order(values) if isinstance(values[0], str) else sorted(values)
-    for place, value in enumerate(values):
-        seeds = table.loc[table[x] == value, y]
-        mean, half = interval(seeds)
-        ax.errorbar(
-            place,
-            mean,
-            yerr=half,
-            color=BLUE,
-            marker="o",
-            capsize=2,
-            elinewidth=0.8,
-            markerfacecolor=BLUE if value == own else "white",
-        )
-        ax.scatter([place + 0.15] * len(seeds), seeds, s=7, alpha=0.45, color=BLUE, linewidths=0.7)
-    ax.set_xticks(range(len(values)), [fill(f"{value}", 7) for value in values])
-    ax.set_xlim(-0.5, len(values) - 0.5)
 
 
 def dot_across(ax: Axes, values, place: float, **look) -> None:

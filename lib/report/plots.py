@@ -170,6 +170,20 @@ def legend_above(fig: Figure) -> None:
     fig.legend(drawn.values(), drawn.keys(), **look)
 
 
+def head(fig: Figure, title: str) -> None:
+    """The title of a figure, and under it one legend of all that stands in its axes."""
+    height = fig.get_figheight() / MM
+    under = 3 + 4.5 * len(title.splitlines())
+    fig.suptitle(title, y=1 - 1.5 / height, va="top").set_in_layout(False)
+    legend_above(fig)
+    [legend] = fig.legends
+    legend.set_loc("upper center")
+    legend.set_bbox_to_anchor((0.5, 1 - under / height))
+    legend.set_in_layout(False)
+    rows = -(-len(legend.get_texts()) // 6)
+    fig.get_layout_engine().set(rect=(0, 0, 1, 1 - (under + 2 + 4 * rows) / height))
+
+
 PROCEDURE = "; shows the procedure, not the papers' numbers"
 APART = {"paper": "", "small": "; short trainings of small networks, not the papers' numbers"}
 INTERVAL = "bars: 95 % interval (Student's t)"

@@ -2,6 +2,7 @@
 and in step with the code that DVC watches."""
 
 import ast
+import itertools
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import nbformat
 import pytest
 
 from lib.settings import config
+from lib.settings.grid import STAGES, WARMUPS
 from tools import notebook_code
 
 FOLDER = config.ROOT / "notebooks"
@@ -150,6 +152,61 @@ def test_what_it_shows_and_links_to_is_there(path):
     text = "\n".join(cell.source for cell in cells(path, "markdown"))
     linked = re.findall(r"\]\(([^)#:]+)\)", text)
     assert not [name for name in linked if not (FOLDER / name).exists()]
+
+
+@EACH_RUN
+def test_it_has_headings_and_leads_on_and_back(path):
+    """Those that teach: test_teach.py."""
+    texts = [cell.source for cell in cells(path, "markdown")]
+    assert len(re.findall(r"^## ", "\n".join(texts), re.MULTILINE)) >= 3
+    later = [each.name for each in ALL if each.name > path.name]
+    assert re.findall(r"\]\(([^)]+)\)", texts[-1]) == [*later[:1], "00_start_here.ipynb"]
+
+
+@EACH
+def test_what_it_names_is_a_link(path):
+    """Another notebook, and an item or a section of docs/methods.md."""
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    assert not [name for name in re.findall(r"`([0-3]\d_[a-z_]+)`", text) if name != path.stem]
+    plain = re.sub(r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\[[^\]]*\]\([^)]*\)", " ", text, flags=re.DOTALL)
+    assert re.findall(r"(?<![\w#/.])[ABC]\d{1,2}(?![\w%.]*\w)|§ ?\d", plain) == []
+    anchors = re.findall(r'<a id="([^"]+)"', (config.ROOT / "docs" / "methods.md").read_text())
+    assert set(re.findall(r"methods\.md#([\w.-]+)\)", text)) <= set(anchors)
+
+
+def choices(name: str, path: Path) -> set[str]:
+    """What a parameter of a compute notebook may be in the study of that name; of all stages that it runs."""
+    study = config.load(name)
+    code = "\n".join(cell.source for cell in cells(path, "code"))
+    job = re.search(r"given\.job\((.*?)study=", code)
+    if not job:
+        return {task.data for task in study.tasks.values()}
+    found = set()
+    for stage in re.findall(r'"([\w-]+)"', job[1]):
+        trained = WARMUPS.get(stage, stage)
+        needs = STAGES[trained].needs
+        found |= {name for name, task in study.tasks.items() if all(getattr(task, need) for need in needs)}
+        found |= {stage} if "stage=stage" in code else set()
+        found |= set(study.group(trained)) if "method=method" in code else set()
+    return found
+
+
+@EACH_RUN
+def test_the_choices_stand_beside_its_parameters(path):
+    """Every study; in a compute notebook every name of the smoke study, and none that the quick one has not."""
+    [before] = [
+        previous.source
+        for previous, cell in itertools.pairwise(cells(path))
+        if "parameters" in cell.metadata.get("tags", [])
+    ]
+    listed = before.split("## Choose")[1]
+    studies = re.search(r"`study`: `quick`, or a folder of `studies/`: ([^.]+)\.", listed)[1]
+    there = sorted(folder.parent.name for folder in config.ROOT.glob("studies/*/params.yaml"))
+    assert studies == ", ".join(f"`{name}`" for name in there)
+    if path.name[0] == "1":
+        rows = [line.strip("|").split("|") for line in listed.splitlines() if line.startswith("| `")]
+        smoke, quick = ({name for row in rows for name in re.findall(r"`([^`]+)`", row[n])} for n in (1, 2))
+        assert smoke == choices("smoke", path) and quick <= choices("quick", path)
 
 
 def test_the_pipeline_runs_every_notebook_but_those_for_reading():
