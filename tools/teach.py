@@ -47,14 +47,14 @@ def digest(notebook: NotebookNode) -> str:
 
 
 def run(notebook: NotebookNode, folder: Path) -> None:
-    """Executes all cells, in `folder`, and leaves in the notebook what they show: of widgets nothing, their
-    state goes with the other metadata."""
+    """Executes all cells, in `folder`, and leaves in the notebook what they show."""
     client = NotebookClient(
         notebook,
         timeout=3600,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
+        store_widget_state=False,
     )
     client.execute(env={**os.environ, **QUIET})
     code = (cell for cell in notebook.cells if cell.cell_type == "code")

@@ -18,6 +18,7 @@ NAMES = (
     "lib",
     "tools",
     "benchmarks",
+    "docs",
     "notebooks",
     "results",
     "studies",

@@ -193,7 +193,7 @@ def choices(name: str, path: Path) -> set[str]:
 
 @EACH_RUN
 def test_the_choices_stand_beside_its_parameters(path):
-    """Every study; in a compute notebook every name of the smoke study, and none that the quick one has not."""
+    """Every study; of a compute notebook every name in the smoke study, and none that quick has not."""
     [before] = [
         previous.source
         for previous, cell in itertools.pairwise(cells(path))
