@@ -38,8 +38,8 @@ def caption() -> str:
     accuracy = TABLE.query("stage == 'dense' and task == 'vgg9-cifar10'")["accuracy (%)"].mean()
     return wrapped(f"""
 *CIFAR-10, dense {accuracy:.1f} %, n = {len(STUDY.grid.seeds)} seeds, 95 % intervals: (a) accuracy against
-the ratio of removed channels, (b) against parameters, (c) against synaptic operations. Grey: published, of a network
-{larger:.0f} times as large, trained on {more:.1f} times as many images.*
+the ratio of removed channels, (b) against parameters, (c) against synaptic operations. Grey:
+published, of a network {larger:.0f} times as large, trained on {more:.1f} times as many images.*
 """)
 
 
