@@ -21,6 +21,7 @@ from lib.pruning.masks import (
     uniform_random,
     zero_channels,
 )
+from lib.pruning.members import MEMBERS
 from lib.pruning.probing import probe
 from lib.pruning.pruner import Pruner
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, planned, update_epochs
@@ -179,7 +180,12 @@ class ChannelPruner(Pruner):
             scores = {
                 name: score / score[heard[name]].mean().clamp(min=1e-12) for name, score in scores.items()
             }
-        return {name: torch.where(heard[name], score, -torch.inf) for name, score in scores.items()}
+        reassign = pick(MEMBERS, self.method.members, "members")
+        found = {}
+        for name, score in scores.items():
+            found[name] = torch.full_like(score, -torch.inf)
+            found[name][heard[name]] = reassign(score[heard[name]], self.generator)
+        return found
 
     def _measured(self) -> dict[str, Tensor]:
         """{site: [C]}; in frozen mode a weight score is read where nothing is masked: no weight counts that

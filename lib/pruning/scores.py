@@ -18,6 +18,7 @@ from lib.core.returned import finite, numbers, shaped
 from lib.models import Activity, Site
 
 T_N_H_W = (0, 1, 3, 4)  # every dimension of [T, N, C, H, W] but the channel
+DECOMPOSED = 8  # images of a batch whose maps are decomposed: all of them would cost more than the training
 
 
 def spike_abs_v(act: Activity) -> Tensor:
@@ -54,6 +55,13 @@ def firing_rate(act: Activity) -> Tensor:
     return act.spikes.mean(T_N_H_W)
 
 
+def singular_values(act: Activity) -> Tensor:
+    """Sum of the singular values of a channel's map of firing rates, mean over images: many and independent
+    patterns rank above one (QP-SNN, ICLR 2025; of the first images of each batch)."""
+    rates = act.spikes[:, :DECOMPOSED].mean(0)  # [N, C, H, W]
+    return torch.linalg.svdvals(rates).sum(-1).mean(0)
+
+
 ACTIVITY_SCORES = {
     "spike_abs_v": spike_abs_v,
     "spike_abs_v_sum": spike_abs_v_sum,
@@ -61,6 +69,7 @@ ACTIVITY_SCORES = {
     "abs_h": abs_h,
     "relu_h": relu_h,
     "firing_rate": firing_rate,
+    "singular_values": singular_values,
 }
 
 

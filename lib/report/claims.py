@@ -18,6 +18,7 @@ VARIED = {  # what an ablation replaces in SCA, in words; stop: a share of the e
     "regrow": " that regrows {}",
     "interval": ", {}-epoch interval",
     "stop": ", updates until {}",
+    "members": ", {} members",
 }
 SCORES = {
     "spike_abs_v": "S + |V|",
@@ -26,6 +27,7 @@ SCORES = {
     "bn_gamma": "BN gamma",
     "filter_l1": "filter L1",
     "relu_h": "max(H, 0)",
+    "singular_values": "singular values",
 }
 LEVEL = 0.05
 UNDECIDED = "undecided"

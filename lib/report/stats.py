@@ -25,6 +25,20 @@ def p_value(values) -> float:
     return float(2 * t.sf(abs(values.mean()) / spread, n - 1))
 
 
+def p_equal(values, margin: float) -> float:
+    """Of a mean that is `margin` or more from 0: the larger p of two one-sided tests (Schuirmann 1987;
+    Student's t, n - 1). Under 0.05, the mean is within the margin. nan of a single value."""
+    values = np.asarray(values, dtype=float)
+    n = len(values)
+    if n < 2:
+        return float("nan")
+    spread = values.std(ddof=1) / np.sqrt(n)
+    inside = margin - abs(values.mean())
+    if spread == 0:
+        return float(inside <= 0)
+    return float(t.sf(inside / spread, n - 1))
+
+
 def holm(values: list[float]) -> list[float]:
     """p values corrected for their number (Holm 1979): under 0.05 where the family-wise error is."""
     adjusted = list(values)
@@ -55,6 +69,14 @@ def along(sizes, values, size: float) -> float:
     order = np.argsort(sizes)
     values = np.asarray(values, dtype=float)[order]
     return float(np.interp(np.log(size), np.log(sizes[order]), values, left=np.nan, right=np.nan))
+
+
+def best_within(sizes, values) -> tuple[np.ndarray, np.ndarray]:
+    """Sizes in order, and the best value of all that are no larger: what size can buy."""
+    order = np.argsort(np.asarray(sizes, dtype=float), kind="stable")
+    return np.asarray(sizes, dtype=float)[order], np.maximum.accumulate(
+        np.asarray(values, dtype=float)[order]
+    )
 
 
 def farness(sizes, size: float) -> float:

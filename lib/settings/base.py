@@ -45,6 +45,11 @@ def list_of(item: type, least: int = 1) -> Any:
     return Annotated[tuple[item, ...], Field(min_length=least, strict=False), AfterValidator(_unique)]
 
 
+def unsaid(default):
+    """A setting that no record holds at its default: that is what all were before it could be chosen."""
+    return Field(default, exclude_if=lambda value: value == default)
+
+
 class Settings(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 

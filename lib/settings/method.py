@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import Density, Name, Positive, Ratio, Settings, list_of
+from lib.settings.base import Density, Name, Positive, Ratio, Settings, list_of, unsaid
 
 # what the registries of lib.pruning hold: a test keeps them equal
 Score = Literal[
@@ -14,11 +14,13 @@ Score = Literal[
     "abs_h",
     "relu_h",
     "firing_rate",
+    "singular_values",
     "bn_gamma",
     "filter_l1",
     "random",
 ]
 Growth = Literal["bn_grad", "random", "none"]
+Members = Literal["scored", "shuffled", "inverted"]
 
 
 class Method(Settings):
@@ -27,7 +29,8 @@ class Method(Settings):
 
     regrow: share of all channels that an update regrows; not given, a `Trial` takes `regrown` of its ratio
     normalise: each score divided by its layer's mean; stop: share of the training after which the structure
-    stays
+    stays; members: which channels have a layer's scores: those that earned them, others drawn at random, or
+    the order reversed; each layer keeps as many as its scores say
     """
 
     label: str
@@ -38,6 +41,7 @@ class Method(Settings):
     regrow: Ratio | None = None
     mode: Literal["frozen", "soft", "fixed"] = "frozen"
     normalise: bool = False
+    members: Members = unsaid("scored")
     stop: Annotated[float, Field(gt=0, le=1)] = 1.0
     l1: Annotated[float, Field(ge=0)] | None = None
     interval: Positive | None = None
@@ -47,6 +51,11 @@ class Method(Settings):
         if self.mode == "fixed" and (self.score, self.growth) != ("random", "none"):
             raise ValueError(
                 "mode fixed is one random mask drawn before training: it takes score random and growth none"
+            )
+        if self.members != "scored" and self.score == "random":
+            raise ValueError(
+                f"members {self.members} with score random: random already; leave members out, or take "
+                "another score"
             )
         return self
 

@@ -8,6 +8,7 @@ from lib.core.errors import pick
 from lib.settings.datasets import DATASETS
 from lib.settings.grid import STAGES
 from lib.settings.method import Method
+from lib.settings.primary import FRONTIER
 from lib.settings.trial import Trial
 
 # part of a grid -> the part that its tasks are among
@@ -197,6 +198,34 @@ def phases_fit(study) -> None:
                 )
 
 
+def frontier_is_alike(study) -> None:
+    """Dense networks that classify the same images as the headline's."""
+    for name in study.frontier:
+        task = pick(study.tasks, name, "frontier")
+        if task.data != study.tasks[study.headline].data:
+            raise ValueError(
+                f"frontier: {name} classifies {task.data}, the headline {study.headline} "
+                f"{study.tasks[study.headline].data}; take it out"
+            )
+
+
+def hypotheses_name_trials(study) -> None:
+    """Each sets a method for channels beside something that the study trains, at ratios of its task."""
+    trained = {**study.methods, **study.baselines, "dense": None, FRONTIER: None}
+    for name, asked in study.primary.items():
+        where = f"primary.{name}"
+        task = pick(study.tasks, asked.task, f"{where}.task")
+        pick(study.methods, asked.ours, f"{where}.ours")
+        pick(trained, asked.theirs, f"{where}.theirs")
+        for ratio in asked.ratios:
+            if ratio not in task.ratios:
+                raise ValueError(
+                    f"{where}.ratios: {ratio}: task {asked.task} is pruned at {list(task.ratios)}; take one"
+                )
+        if asked.theirs == FRONTIER and asked.at == "ratio":
+            raise ValueError(f"{where}.at: ratio: nothing of the frontier is pruned; take parameters or AC")
+
+
 RULES = (
     limits_are_of_data_in_use,
     frames_are_steps,
@@ -209,4 +238,6 @@ RULES = (
     something_stays,
     tickets_rewind,
     phases_fit,
+    frontier_is_alike,
+    hypotheses_name_trials,
 )

@@ -9,9 +9,10 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from lib.core.errors import ConfigError, explain, pick
 from lib.core.files import ROOT
 from lib.settings import rules
-from lib.settings.base import Inside, Name, Positive, Settings
+from lib.settings.base import Inside, Name, Positive, Settings, list_of
 from lib.settings.grid import STAGES, Grid
 from lib.settings.method import Ablation, Baseline, Method, TokenMethod, WeightMethod
+from lib.settings.primary import Hypothesis
 from lib.settings.task import Data, Task
 from lib.settings.trial import DENSE, Trial
 
@@ -32,6 +33,9 @@ class Study(Settings):
     baselines: Annotated[dict[Name, Baseline], Field(min_length=1)]
     weights: Annotated[dict[Name, WeightMethod], Field(min_length=1)]
     tokens: Annotated[dict[Name, TokenMethod], Field(min_length=1)]
+    frontier: list_of(Name, least=0) = ()  # dense networks that pruned ones of the headline's task must beat
+    margin: Annotated[float, Field(gt=0)] = 0.5  # points: differences that are smaller do not matter
+    primary: dict[Name, Hypothesis] = {}
 
     @model_validator(mode="after")
     def _fits(self):

@@ -4,14 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import LARGEST_SEED, Anywhere, Density, Positive, Ratio, Settings, list_of
+from lib.settings.base import LARGEST_SEED, Anywhere, Density, Positive, Ratio, Settings, list_of, unsaid
 from lib.settings.datasets import DATASETS
-
-
-def unsaid(default):
-    """A setting that no record holds at its default: that is what all were before it could be chosen."""
-    return Field(default, exclude_if=lambda value: value == default)
-
 
 DataName = Literal[tuple(DATASETS)]
 # what the registries of lib.data, lib.models and lib.training hold: a test keeps them equal

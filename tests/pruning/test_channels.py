@@ -444,6 +444,28 @@ def test_normalised_scores_have_mean_1_over_the_channels_that_are_heard():
         assert score[pruner.masks[name]].mean().item() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("members", ["shuffled", "inverted"])
+def test_other_members_leave_each_layer_as_many_channels_and_keep_others(members):
+    net = make_net()
+    pruner = make_pruner(net, epochs=9, score="filter_l1", growth="none", regrow=0.0)
+    other = make_pruner(make_net(), epochs=9, score="filter_l1", growth="none", regrow=0.0, members=members)
+    for epoch in (1, 2):  # without masked channels, then with some
+        pruner.after_epoch(epoch)
+        other.after_epoch(epoch)
+        assert [int(m.sum()) for m in pruner.masks.values()] == [int(m.sum()) for m in other.masks.values()]
+    assert any(not torch.equal(mask, other.masks[name]) for name, mask in pruner.masks.items())
+
+
+def test_inverted_members_are_the_worst_of_each_layer():
+    net = make_net()
+    pruner = make_pruner(net, epochs=9, score="filter_l1", growth="none", regrow=0.0, members="inverted")
+    scores = make_pruner(make_net(), epochs=9, score="filter_l1", growth="none", regrow=0.0).scores()
+    pruner.after_epoch(1)
+    for name, mask in pruner.masks.items():
+        if not mask.all():
+            assert scores[name][mask].max() < scores[name][~mask].min()
+
+
 def test_normalising_a_layer_whose_scores_are_all_0_makes_no_nan_and_lets_none_of_it_win():
     net = make_net()
     pruner = make_pruner(net, 0.5, epochs=9, score="bn_gamma", growth="none", regrow=0.0, normalise=True)

@@ -33,6 +33,7 @@ def two_steps(neuron="if"):
         ("abs_h", (0.625 + 0.5 + 1.25 + 0.25) / 4),
         ("relu_h", (0.625 + 0 + 1.25 + 0) / 4),
         ("firing_rate", 1 / 4),
+        ("singular_values", 1 / 2),
     ],
 )
 def test_activity_score_by_hand_of_one_channel_over_two_steps(name, value):
@@ -69,18 +70,28 @@ def test_activity_scores_are_per_channel_and_blind_to_the_order_of_images_and_pi
 
 
 @pytest.mark.parametrize("name", ACTIVITY_SCORES)
-def test_only_the_spatial_sum_grows_with_the_map(name):
+def test_only_the_spatial_sum_and_the_singular_values_grow_with_the_map(name):
     current = random_current(4, 5, 3, 4, 4)
     small, large = (
         ACTIVITY_SCORES[name](activity("if", x)) for x in (current, current.repeat(1, 1, 1, 2, 3))
     )
-    torch.testing.assert_close(large, small * (6 if name == "spike_abs_v_sum" else 1), rtol=1e-12, atol=0)
+    grows = {"spike_abs_v_sum": 6, "singular_values": 6**0.5}
+    torch.testing.assert_close(large, small * grows.get(name, 1), rtol=1e-12, atol=0)
+
+
+def test_singular_values_rank_many_patterns_above_one_repeated():
+    alike, apart = torch.zeros(2, 1, 1, 1, 4, 4, dtype=torch.float64).unbind()
+    alike[..., 0] = 1  # four spikes in a column: one pattern
+    apart[0, 0, 0] = torch.eye(4)  # four spikes on the diagonal: four patterns
+    found = [ACTIVITY_SCORES["singular_values"](Activity(spikes, spikes)).item() for spikes in (alike, apart)]
+    assert found == [pytest.approx(2), pytest.approx(4)]
 
 
 def test_a_silent_inhibited_channel_counts_for_abs_v_but_not_for_relu_h_and_firing_rate():
     act = activity("if", torch.full((4, 1, 1, 2, 2), -3.0, dtype=torch.float64))
     found = {name: score(act).item() for name, score in ACTIVITY_SCORES.items() if name != "spike_abs_v_sum"}
-    assert found == {"spike_abs_v": 7.5, "abs_v": 7.5, "abs_h": 7.5, "relu_h": 0, "firing_rate": 0}
+    silent = {"relu_h": 0, "firing_rate": 0, "singular_values": 0}
+    assert found == {"spike_abs_v": 7.5, "abs_v": 7.5, "abs_h": 7.5, **silent}
 
 
 def test_weight_scores_by_hand():

@@ -137,6 +137,7 @@ REFUSED = [
     ("threads", 0, ["0", "greater than or equal to 1"]),
     ("data.validation", 1.0, ["1.0", "less than or equal to 0.9"]),
     ("methods.random.growth", "random", ["methods.random", "mode fixed", "growth none"]),
+    ("methods.random.members", "shuffled", ["methods.random", "members shuffled with score random"]),
     ("grid.seeds", [], ["[]", "at least one"]),
     ("methods", {}, ["{}", "at least one"]),
     ("weights", {}, ["{}", "at least one"]),

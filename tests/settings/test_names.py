@@ -9,12 +9,13 @@ from lib import data, models, pruning, training
 from lib.data import datasets
 from lib.models.neurons import NEURONS
 from lib.models.tokens import RULES
+from lib.pruning.members import MEMBERS
 from lib.pruning.rewiring import REWIRE, SCOPES, WEIGHT_GROWTH
 from lib.pruning.schedules import DENSITY_SCHEDULES
 from lib.pruning.sparse_init import DENSITY
 from lib.pruning.thresholds import SHOWN
 from lib.settings import DATASETS, Method, Rewiring, Select, Threshold
-from lib.settings.method import Growth, Score
+from lib.settings.method import Growth, Members, Score
 from lib.settings.task import Augment, LrSchedule, Net, Neuron
 
 
@@ -31,6 +32,7 @@ def choices(model, field: str) -> tuple:
         (get_args(LrSchedule), training.LR_SCHEDULES),
         (get_args(Score), pruning.SCORES),
         (get_args(Growth), pruning.GROWTH),
+        (get_args(Members), MEMBERS),
         (choices(Method, "ratio_schedule"), pruning.RATIO_SCHEDULES),
         (choices(Method, "regrow_schedule"), pruning.REGROW_SCHEDULES),
         (choices(Rewiring, "exchange_schedule"), pruning.REGROW_SCHEDULES),

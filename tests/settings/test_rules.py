@@ -12,7 +12,33 @@ EVENT_TASK = {
     "data": "digits-dvs-sim",
     "train": {**document()["tasks"]["digits-vgg"]["train"], "phases": [{"epochs": 1, "units": "relu"}]},
 }
+ASKED = {"says": "", "task": "digits-vgg", "ours": "sca", "theirs": "random", "ratios": [0.5]}
 REFUSED = [
+    (rules.frontier_is_alike, "frontier", ["digits-vg"], ["frontier", "'digits-vg'", "digits-vgg"]),
+    (
+        rules.hypotheses_name_trials,
+        "primary",
+        {"h1": ASKED | {"ours": "scaa"}},
+        ["primary.h1.ours", "'scaa'", "known are only-prune, random, sca"],
+    ),
+    (
+        rules.hypotheses_name_trials,
+        "primary",
+        {"h1": ASKED | {"theirs": "L1"}},
+        ["primary.h1.theirs", "'L1'", "anew, dense, frontier"],
+    ),
+    (
+        rules.hypotheses_name_trials,
+        "primary",
+        {"h1": ASKED | {"ratios": [0.6]}},
+        ["primary.h1.ratios: 0.6", "pruned at [0.5, 0.7, 0.8]", "take one"],
+    ),
+    (
+        rules.hypotheses_name_trials,
+        "primary",
+        {"h1": ASKED | {"theirs": "frontier"}},
+        ["primary.h1.at: ratio", "nothing of the frontier is pruned", "take parameters or AC"],
+    ),
     (
         rules.phases_fit,
         "tasks.digits-vgg.train.phases",
@@ -240,6 +266,15 @@ def test_a_rule_refuses_its_case_in_one_line(rule, path, value, words, tmp_path,
     with pytest.raises((ValueError, ConfigError)) as alone:
         rule(study)
     assert line == f"params.yaml: {alone.value}"
+
+
+def test_the_frontier_classifies_the_headlines_images(tmp_path):
+    content = changed("frontier", ["events"])
+    content["tasks"]["events"] = {**document()["tasks"]["digits-vgg"], "data": "digits-dvs-sim"}
+    with pytest.raises(
+        ConfigError, match="frontier: events classifies digits-dvs-sim, the headline digits-vgg"
+    ):
+        read(tmp_path, content)
 
 
 def test_every_rule_has_a_case():

@@ -1,0 +1,41 @@
+"""Pruned networks beside dense ones that are smaller from the start: fewer channels, or fewer time steps."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from lib.report import draw, plots, stats
+from lib.settings.study import Study
+
+
+def dense_networks(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """The dense networks on the headline's data: its own, those of `frontier`, and the baselines of uniform
+    widths that train as long. named: T and width in words, "" of a baseline"""
+    whole = table[table["stage"].eq("dense") & table["task"].isin([study.headline, *study.frontier])]
+    named = [f"T={study.tasks[task].T}, width {study.tasks[task].width:g}" for task in whole["task"]]
+    uniform = [
+        name
+        for name, baseline in study.baselines.items()
+        if baseline.widths == "uniform" and baseline.epochs == "recipe"
+    ]
+    narrow = table[table["method"].isin(uniform) & table["task"].eq(study.headline)]
+    return pd.concat([whole.assign(named=named), narrow.assign(named="")])
+
+
+def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
+    """A mark for each dense network, mean over seeds, and a line through the best of each size."""
+    means = dense.groupby(["task", "method", "at", "named"], sort=False)[[x, draw.ACCURACY]].mean()
+    look = {**plots.style("dense"), "linestyle": ""}
+    ax.plot(means[x], means[draw.ACCURACY], **look, label="dense, each T and width")
+    sizes, best = stats.best_within(means[x], means[draw.ACCURACY])
+    ax.plot(sizes, best, color=plots.BLACK, linewidth=0.8, linestyle=":")
+    for (*_, name), at in means.iterrows():
+        look = {"xytext": (-4, 3), "textcoords": "offset points", "ha": "right", "size": 5.5}
+        ax.annotate(name, (at[x], at[draw.ACCURACY]), **look)
+
+
+def gains(pruned: pd.DataFrame, dense: pd.DataFrame, x: str) -> pd.DataFrame:
+    """A row a pruned network within the range of dense sizes; gain: its accuracy minus theirs, in points."""
+    curves = {seed: stats.best_within(rows[x], rows[draw.ACCURACY]) for seed, rows in dense.groupby("seed")}
+    known = pruned[pruned["seed"].isin(curves)]
+    there = [stats.along(*curves[seed], size) for seed, size in known[["seed", x]].itertuples(index=False)]
+    return known.assign(gain=known[draw.ACCURACY] - there).dropna(subset="gain")

@@ -1,0 +1,116 @@
+"""Primary hypotheses against numbers by hand."""
+
+import math
+
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from lib.report import frontier, primary
+from lib.settings import config
+from lib.settings.primary import Hypothesis
+
+TASK = "digits-vgg"
+
+
+def row(method, ratio, seed, accuracy, parameters=1000, stage="channels"):
+    at = f"ratio {ratio:g}" if ratio else ""
+    size = {"parameters": parameters, "AC": 10 * parameters}
+    where = {"stage": stage, "task": TASK, "method": method, "label": method, "at": at}
+    return {**where, "ratio": ratio, "seed": seed, "accuracy (%)": accuracy, **size}
+
+
+def study(**primary_):
+    found = config.load("smoke")
+    return found.model_copy(update={"primary": primary_, "frontier": ()})
+
+
+def asked(**other):
+    given = {"says": "", "task": TASK, "ours": "sca", "theirs": "random", "ratios": (0.5, 0.7), "at": "ratio"}
+    return Hypothesis.model_validate({**given, **other})
+
+
+def pairs(gaps):
+    """One row a seed and ratio: `sca` lies a seed's gap above `random` at 0.5, a point more at 0.7."""
+    rows = []
+    for seed, gap in enumerate(gaps):
+        for ratio, more in ((0.5, 0.0), (0.7, 1.0)):
+            rows += [row("random", ratio, seed, 60.0), row("sca", ratio, seed, 60.0 + gap + more)]
+    return pd.DataFrame(rows)
+
+
+def test_a_seed_gives_one_number_the_mean_over_ratios():
+    gaps = [1.0, 2.0, 4.0]
+    assert primary.differences(asked(), study(), pairs(gaps)) == [1.5, 2.5, 4.5]
+
+
+def test_a_seed_that_has_not_trained_all_ratios_does_not_count():
+    table = pairs([1.0, 2.0, 4.0]).iloc[:-1]
+    assert primary.differences(asked(), study(), table) == [1.5, 2.5]
+
+
+def test_p_values_are_those_of_t_tests_corrected_for_all_hypotheses():
+    gaps = [1.0, 2.0, 4.0]
+    both = {"one": asked(), "other": asked(ratios=(0.5,))}
+    one, other = primary.tried(study(**both), pairs(gaps))
+    raw = [scipy_stats.ttest_1samp(values, 0).pvalue for values in ([1.5, 2.5, 4.5], gaps)]
+    assert (one.n, one.mean) == (3, pytest.approx(8.5 / 3))
+    assert one.p == pytest.approx(2 * raw[0]) and other.p == pytest.approx(max(2 * raw[0], raw[1]))
+
+
+@pytest.mark.parametrize(
+    ("gaps", "words"),
+    [
+        ([2.5, 2.6, 2.4], "holds"),
+        ([-3.5, -3.6, -3.4], "the contrary holds"),
+        ([-0.5, -0.45, -0.55], "within 0.5 points"),  # with the point at ratio 0.7: a mean of 0
+        ([-0.3, -0.31, -0.29], "holds, within 0.5 points"),
+        ([-3.0, 0.0, 3.0], "undecided"),
+    ],
+)
+def test_verdicts(gaps, words):
+    [found] = primary.tried(study(one=asked()), pairs(gaps))
+    assert found.verdict == words
+
+
+def test_equivalence_is_two_one_sided_tests():
+    [found] = primary.tried(study(one=asked()), pairs([-0.4, -0.5, -0.7]))
+    values = [0.1, 0.0, -0.2]
+    above = scipy_stats.ttest_1samp(values, -0.5, alternative="greater").pvalue
+    below = scipy_stats.ttest_1samp(values, 0.5, alternative="less").pvalue
+    assert found.equal == pytest.approx(max(above, below))
+
+
+def test_what_has_not_run_is_said_to_be_so():
+    table = pairs([1.0, 2.0])
+    [found] = primary.tried(study(one=asked(theirs="anew")), table)
+    assert (found.n, found.verdict) == (0, "not run yet") and math.isnan(found.p)
+    assert primary.as_table([found])["verdict"].tolist() == ["not run yet"]
+
+
+def test_at_equal_size_theirs_is_read_off_its_curve_from_the_dense_network_on():
+    """Half the way in log size between 400 and 1,600 parameters, at 60 and 90 %: 75 %."""
+    table = pd.DataFrame(
+        [
+            row("dense", 0.0, 0, 90.0, 1600, "dense"),
+            row("random", 0.5, 0, 60.0, 400),
+            row("sca", 0.5, 0, 77.0, 800),
+        ]
+    )
+    assert primary.differences(asked(ratios=(0.5,), at="parameters"), study(), table) == [pytest.approx(2)]
+
+
+def test_the_frontier_is_the_best_dense_network_that_is_no_larger():
+    """A narrower network at 80 % beats a larger one at 70 %: at 800 parameters the frontier is at 80 %."""
+    table = pd.DataFrame(
+        [
+            row("dense", 0.0, 0, 70.0, 1600, "dense"),
+            row("uniform", 0.5, 0, 80.0, 400, "baselines"),
+            row("sca", 0.5, 0, 77.0, 800),
+        ]
+    )
+    against = asked(ratios=(0.5,), theirs="frontier", at="AC")
+    assert primary.differences(against, study(), table) == [pytest.approx(-3)]
+    pruned = table[table["method"] == "sca"]
+    gain = frontier.gains(pruned, frontier.dense_networks(study(), table), "AC")["gain"]
+    assert gain.tolist() == [pytest.approx(-3)]
