@@ -95,7 +95,7 @@ def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
             for name, mask in zip(scores, free_choice, strict=True)
             if int(mask.sum()) < int(masks[name].sum())
         ]
-        log.warning("the floor of %d channels binds in %s", floor, ", ".join(lifted) or "no layer")
+        log.info("the floor of %d channels binds in %s", floor, ", ".join(lifted) or "no layer")
     return masks
 
 
@@ -109,7 +109,7 @@ def uniform_random(channels: dict[str, int], ratio: float, floor: int, generator
     count = _spread(channels, total, floor)
     lifted = [name for name, without in _spread(channels, total, 0).items() if count[name] > without]
     if lifted:
-        log.warning("the floor of %d channels binds in %s", floor, ", ".join(lifted))
+        log.info("the floor of %d channels binds in %s", floor, ", ".join(lifted))
     return {name: torch.randperm(size, generator=generator) < count[name] for name, size in channels.items()}
 
 

@@ -1,17 +1,20 @@
-"""What every notebook that trains shows: its first images, its learning curves."""
+"""What every notebook that trains shows: its first images, its learning curves, what stands in each layer."""
 
-import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
+from lib.report import plots
 from lib.settings.given import Job
 
 
 def first_images(splits) -> None:
     """Eight training images as the network sees them, normalised;
     of events the first frame of one polarity. splits: `lib.data.Splits`"""
-    fig, axes = plt.subplots(1, 8, figsize=(9, 1.5))
+    fig, axes = plots.figure(180, 28, 1, 8)
     for ax, image, label in zip(axes, *splits.train, strict=False):
         ax.imshow(image.flatten(0, -3)[0], cmap="gray")
-        ax.set(title=f"{label}", xticks=[], yticks=[])
+        ax.set(title=f"class {label}", xticks=[], yticks=[])
+    plots.show(fig)
 
 
 def learning_curves(job: Job, runs: dict, beside: dict[tuple[int, int], list[dict]] | None = None) -> None:
@@ -20,21 +23,27 @@ def learning_curves(job: Job, runs: dict, beside: dict[tuple[int, int], list[dic
 
     runs: {(seed, number of the trial): `lib.training.Run`}; beside: logs of other trainings, dotted
     """
-    count = len(job.trials)
-    fig, axes = plt.subplots(
-        1, count, figsize=(min(3.5 * count, 14), 2.7), sharey=True, squeeze=False, layout="constrained"
-    )
+    fig, axes = plots.panels(len(job.trials))
     for (seed, number), run in runs.items():
-        ax = axes.flat[number]
-        color = f"C{job.settings.grid.seeds.index(seed) % 10}"
-        ax.plot(*curve(run.log), color=color, label=f"seed {seed}")
+        ax = axes[number]
+        look = plots.in_turn(job.settings.grid.seeds.index(seed) + 1) | {"linestyle": "-"}
+        ax.plot(*curve(run.log), **look, label=f"seed {seed}")
         if beside:
-            ax.plot(*curve(beside[seed, number]), ":", color=color)
+            ax.plot(*curve(beside[seed, number]), ":", color=look["color"])
         for epoch in run.pruner.updates:
             ax.axvline(epoch, color="0.6", linewidth=0.6, linestyle=":")
         ax.set(title=job.trials[number].name, xlabel="epoch", ylabel="validation accuracy (%)")
-    axes.flat[0].legend(fontsize=7)
-    plt.show()
+    for ax in axes:
+        whole_epochs(ax)
+    for ax in axes[1:]:
+        ax.sharey(axes[0])
+    plots.legend_above(fig)
+    plots.show(fig)
+
+
+def whole_epochs(ax: Axes) -> None:
+    """Ticks on x at whole numbers alone."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def curve(log: list[dict]) -> tuple[list[int], list[float]]:
@@ -46,3 +55,19 @@ def curve(log: list[dict]) -> tuple[list[int], list[float]]:
         if when in line
     ]
     return [epoch for epoch, _ in points], [accuracy for _, accuracy in points]
+
+
+def layers(ax: Axes, shown: dict[str, dict[str, float]], ylabel: str) -> None:
+    """A group of bars for each layer, from the first to the last, a bar in it for each of `shown`.
+
+    shown: {label: {layer: value}}, all of the same layers, which give the order
+    """
+    width = 0.8 / len(shown)
+    for number, (label, values) in enumerate(shown.items()):
+        shift = width * (number - (len(shown) - 1) / 2)
+        look = {"color": plots.in_turn(number)["color"], "hatch": plots.HATCH[number % len(plots.HATCH)]}
+        ax.bar([place + shift for place in range(len(values))], list(values.values()), width, label=label,
+               edgecolor="white", linewidth=0.4, **look)  # fmt: skip
+    names = list(next(iter(shown.values())))
+    ax.set_xticks(range(len(names)), names, rotation=90 if len(names) > 8 else 45, size=6)
+    ax.set(xlabel="layer", ylabel=ylabel)

@@ -82,6 +82,7 @@ RC = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.linewidth": 0.4,
     "grid.alpha": 0.5,
     "lines.linewidth": 1.2,

@@ -68,19 +68,21 @@ def test_a_floor_that_binds_holds_keeps_the_total_and_is_logged(caplog, floor, c
 
 def test_the_log_names_only_the_layers_that_the_floor_lifts(caplog):
     """Not those that have just as many by their scores, nor those that pay for it."""
+    caplog.set_level(logging.INFO)
     given = {"a": [9.0, 8.0, 0.0, 0.0], "b": [0.1, 0.2, 0.3], "c": [7.0, 6.0, 5.0, 4.0]}
     masks = keep_top({name: torch.tensor(score) for name, score in given.items()}, 6, 2)
     assert [int(mask.sum()) for mask in masks.values()] == [2, 2, 2]
     [record] = caplog.records
-    assert record.getMessage() == "the floor of 2 channels binds in b" and record.levelno == logging.WARNING
+    assert record.getMessage() == "the floor of 2 channels binds in b" and record.levelno == logging.INFO
 
 
 def test_uniform_random_names_only_the_layers_that_the_floor_lifts(caplog):
+    caplog.set_level(logging.INFO)
     uniform_random(
         {"a": 10, "b": 40, "c": 50}, 0.9, 4, torch.Generator().manual_seed(0)
     )  # shares of 1, 4 and 5
     [record] = caplog.records
-    assert record.getMessage() == "the floor of 4 channels binds in a" and record.levelno == logging.WARNING
+    assert record.getMessage() == "the floor of 4 channels binds in a" and record.levelno == logging.INFO
 
 
 def test_a_floor_that_does_not_bind_is_silent_and_changes_nothing(caplog):
