@@ -170,13 +170,14 @@ def check(path: Path) -> str:
 
 
 def size(study: Study, grid: Grid) -> str:
+    asked = study.model_copy(update={"grid": grid})
     trainings = sum(
-        len(study.trials(task, name))
+        len(study.trials(task, name)) * len(asked.seeds(task, name))
         for stage in STAGES
         for task in getattr(grid, STAGES[stage].grid)
         for name in study.group(stage)
     )
-    return f"{len(grid.tasks)} tasks x {len(grid.seeds)} seeds, {trainings * len(grid.seeds)} trainings"
+    return f"{len(grid.tasks)} tasks x {len(grid.seeds)} seeds, {trainings} trainings"
 
 
 def main() -> None:

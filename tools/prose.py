@@ -105,7 +105,7 @@ def in_short() -> str:
     if beaten or any(map(claims.decided, [*index, *chosen])):
         raise ValueError("a comparison with random channels, PQ or tokens is decided now: write it anew")
     lines = (  # "decided" is explained above them
-        f"**SCA does not beat random channels at equal ratio.** With removed channels frozen, it is "
+        f"**No gain over random channels is seen at equal ratio.** SCA, with removed channels frozen, is "
         f"{lost(dense)} below the dense network ({decided(dense)}) and {lost(random)} below channels removed "
         f"at random ({decided(random)}). Soft SCA, only-prune and *sca+* do not beat them either.",
         f"**Equal ratios hide unequal size.** At equal synaptic operations, interpolated between measured "
@@ -132,7 +132,7 @@ def speed() -> str:
     return (
         f"**Two CPU cores train a spiking VGG to {row[speedrun.TEST]:.1f} % on CIFAR-10** in "
         f"{row[speedrun.MINUTES]:.0f} minutes (n = {row['n']}; [how](docs/speedrun.md)). The findings "
-        "above are older than this recipe."
+        "above are older, of other networks."
     )
 
 

@@ -26,7 +26,7 @@ def learning_curves(job: Job, runs: dict, beside: dict[tuple[int, int], list[dic
     fig, axes = plots.panels(len(job.trials))
     for (seed, number), run in runs.items():
         ax = axes[number]
-        look = plots.in_turn(job.settings.grid.seeds.index(seed) + 1) | {"linestyle": "-"}
+        look = plots.in_turn(job.seeds.index(seed) + 1) | {"linestyle": "-"}
         ax.plot(*curve(run.log), **look, label=f"seed {seed}")
         if beside:
             ax.plot(*curve(beside[seed, number]), ":", color=look["color"])

@@ -9,6 +9,7 @@ import math
 import pandas as pd
 
 from lib.core.files import write_text
+from lib.report import stats
 from lib.settings import STAGES, Study, records
 
 # what says which trial a row is
@@ -27,7 +28,7 @@ def expected(study: Study, stages: tuple[str, ...] = (), task: str = "") -> list
         for each in getattr(study.grid, STAGES[name].grid)
         if each == (task or each)
         for method in study.group(name)
-        for seed in study.grid.seeds
+        for seed in study.seeds(each, method)
     ]
 
 
@@ -178,11 +179,12 @@ def common(rows: pd.DataFrame) -> float:
 
 def progress(study: Study, rows: pd.DataFrame) -> str:
     """How many seeds each trial has: "n = 3 seeds"; "n = 1 to 2 of 3 seeds" of a study in progress."""
-    seeds = len(study.grid.seeds)
     if rows.empty:
-        return f"n = 0 of {seeds} seeds"
-    counts = rows.groupby(["stage", "task", "method", "variant", "at"], dropna=False)["seed"].nunique()
-    low, high = counts.min(), counts.max()
-    if low == seeds:
-        return f"n = {seeds} seed{'s' if seeds > 1 else ''}"
-    return f"n = {low}{f' to {high}' if high > low else ''} of {seeds} seeds"
+        return f"n = 0 of {len(study.grid.seeds)} seeds"
+    which = ["stage", "task", "method", "variant", "at"]
+    counts = rows.groupby(which, dropna=False)["seed"].nunique()
+    asked = [len(study.seeds(task, method)) for _, task, method, *_ in counts.index]
+    found = stats.span(counts)
+    if list(counts) == asked:
+        return f"n = {found} seed{'s' if found != '1' else ''}"
+    return f"n = {found} of {stats.span(asked)} seeds"

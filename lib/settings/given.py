@@ -41,13 +41,13 @@ class Job(NamedTuple):
         return self.settings.trials(self.task, self.method)
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        return self.settings.seeds(self.task, self.method)
+
+    @property
     def runs(self) -> dict[tuple[int, int], Trial]:
         """{(seed, number of the trial): trial}, seed by seed."""
-        return {
-            (seed, number): trial
-            for seed in self.settings.grid.seeds
-            for number, trial in enumerate(self.trials)
-        }
+        return {(seed, number): trial for seed in self.seeds for number, trial in enumerate(self.trials)}
 
     def folder(self, seed: int) -> Path:
         """Where the networks of a seed go."""

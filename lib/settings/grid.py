@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lib.settings.base import LARGEST_SEED, Name, Settings, list_of
+from lib.settings.base import LARGEST_SEED, Name, Positive, Settings, list_of
 from lib.settings.task import DataName
 
 
@@ -38,7 +38,9 @@ def commits(value: str) -> str:
 class Grid(Settings):
     """What the pipeline runs, with every seed: all tasks dense, the pruned ones with every method, the
     ablated ones with every ablation, the matched ones with every baseline, the rewired ones with every method
-    for single weights, the selected ones with every method for tokens; data: their sets."""
+    for single weights, the selected ones with every method for tokens; data: their sets.
+
+    fewer: {a task or a method: with how many of the seeds, the first ones, it is run}"""
 
     data: list_of(DataName, least=0)
     tasks: list_of(Name, least=0)
@@ -48,6 +50,7 @@ class Grid(Settings):
     rewired: list_of(Name, least=0)
     selected: list_of(Name, least=0)
     seeds: list_of(Annotated[int, Field(ge=0, le=LARGEST_SEED)])
+    fewer: dict[Name, Positive] = {}
     kept: "Kept | None" = None
 
     @model_validator(mode="after")

@@ -47,6 +47,11 @@ class Study(Settings):
         methods = STAGES[stage].methods
         return {"dense": None} if methods is None else getattr(self, methods)
 
+    def seeds(self, task: str, method: str = "dense") -> tuple[int, ...]:
+        """Those that a task is trained with by a method. Its dense networks have the most."""
+        fewer = [self.grid.fewer[name] for name in (task, method) if name in self.grid.fewer]
+        return self.grid.seeds[: min(fewer, default=None)]
+
     @property
     def labels(self) -> dict[str, str]:
         """{method: its label}; of ablations, what they vary."""

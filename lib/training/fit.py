@@ -54,7 +54,7 @@ def save_networks(job: Job, runs: Runs) -> dict[tuple[int, int], Path]:
 
 def save(job: Job, measured: dict[tuple[int, int], dict]) -> None:
     """One record a seed; what was kept to go on with is of no use then."""
-    for seed in job.settings.grid.seeds:
+    for seed in job.seeds:
         numbers = range(len(job.trials))
         records.save(job, seed, [measured[seed, number] for number in numbers])
         for number in numbers:

@@ -61,7 +61,7 @@ def train(job: Job, splits: Splits) -> dict[tuple[int, int], Run]:
     runs = {}
     wanted = set()
     for number, warm in enumerate(plan(job)):
-        for seed in job.settings.grid.seeds:
+        for seed in job.seeds:
             files = {epoch: path(job, warm.start, seed, epoch) for epoch in warm.epochs}
             runs[seed, number] = begin(job, splits, warm.trial, seed)
             advance(runs[seed, number], files, f"warm-up {number}, {warm.trial.name}, seed {seed}")

@@ -218,7 +218,7 @@ def test_a_stage_that_trains_watches_the_seeds_and_its_own_settings(stages):
             own = {f"{group}.{method}"} if group else set()
             of = {"methods"} if stage in ("ablate", "baselines") else set()  # what those vary or match
             [watched] = stages[f"{stage}@{task}" + f"-{method}" * bool(group)].params.values()
-            assert set(watched) == {"data", "threads", "grid.seeds", f"tasks.{task}"} | own | of
+            assert set(watched) == {"data", "threads", "grid.seeds", "grid.fewer", f"tasks.{task}"} | own | of
 
 
 def test_a_cluster_knows_every_training_by_the_threads_that_it_watches(stages, inside):

@@ -224,3 +224,12 @@ def test_an_unknown_study_lists_those_there_are():
 def test_the_settings_cannot_be_changed():
     with pytest.raises(Exception, match="frozen"):
         config.load("smoke").threads = 2
+
+
+def test_a_task_or_a_method_may_have_fewer_seeds(tmp_path):
+    content = changed("grid.seeds", [0, 1, 2, 3, 4])
+    content["grid"]["fewer"] = {"digits-vgg": 3, "ablations": 2, "anew": 4}
+    study = read(tmp_path, content)
+    assert study.seeds("digits-vgg") == study.seeds("digits-vgg", "anew") == (0, 1, 2)
+    assert study.seeds("digits-vgg", "ablations") == (0, 1)
+    assert study.seeds("spikformer") == (0, 1, 2, 3, 4)
