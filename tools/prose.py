@@ -111,15 +111,15 @@ def in_short() -> str:
         f"**Equal ratios hide unequal size.** At equal synaptic operations, interpolated between measured "
         f"networks, SCA is {lost(equal)} below random channels ({decided(equal)}); at equal parameters it is "
         "above them in some places and below in others.",
-        f"**A gentler schedule seems to help.** *sca+*, our variant, prunes step by step and ends its "
-        f"updates before the training ends: {lost(schedule)} more than SCA ({decided(schedule)}).",
+        f"**A gentler schedule seems to help.** *sca+*, our variant, prunes step by step and leaves the "
+        f"structure alone towards the end: {lost(schedule)} more than SCA ({decided(schedule)}).",
         f"**A small dense network does better.** With as many parameters as SCA leaves, and trained for as "
         f"many multiply-accumulates, it scores {lost(longer)} higher ({decided(longer)}).",
-        f"**No gain from a finer choice of weights or tokens is seen.** On CIFAR-10, PQ with "
+        f"**No gain from choosing weights or tokens well is seen.** On CIFAR-10, PQ with "
         f"{pq.at.removeprefix('density ')} of the weights kept is {-pq.mean:.1f} ± {pq.half:.1f} points "
         f"below the dense network (undecided, as is its difference from a fixed schedule); a transformer "
-        f"that keeps half of its tokens from stage to stage loses {lost(fewer)}, and whether learning to "
-        "choose them beats a random choice is undecided.",
+        f"that keeps half of its tokens at each stage loses {lost(fewer)}, and whether learning to choose "
+        "them beats a random choice is undecided.",
         speed(),
     )
     return "\n".join(f"- {line}" for line in lines)

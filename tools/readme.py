@@ -18,10 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import prose
 
 from lib.core.files import atomic_write
-from lib.report import findings, results
+from lib.report import findings, primary, results
+from lib.settings import Study, config
 from lib.settings.config import ROOT
+from lib.settings.primary import FRONTIER, Hypothesis
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "data.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("results.md", "data.md", "protocol.md"))]
 START = ROOT / "notebooks" / "00_start_here.ipynb"
 ASKED = "target density (%)"
 COLUMNS = ["accuracy (%)", "± (95 %)", "density (%)", ASKED]
@@ -110,7 +112,35 @@ def claims() -> str:
     return f"{findings.counts(prose.DIFFERENCES)}\n\n{results.as_rows(table)}"
 
 
-TABLES = (sources, numbers, densities, tokens, tickets, real, claims)
+def trained(asked: Hypothesis, study: Study) -> list[tuple[str, str]]:
+    """What a hypothesis needs: tasks and methods."""
+    beside = [(asked.task, asked.theirs)]
+    if asked.theirs == FRONTIER:
+        beside = [(task, "dense") for task in study.frontier]
+    return [(asked.task, asked.ours), *beside]
+
+
+def hypotheses() -> str:
+    """What the cifar study will decide, and with how many seeds."""
+    study = config.load("cifar")
+    asked = study.model_copy(update={"grid": study.planned})
+    rows = [
+        {
+            "": name,
+            "hypothesis": each.says,
+            "ours": f"`{each.ours}`",
+            "theirs": f"`{each.theirs}`",
+            "task": f"`{each.task}`",
+            "ratios": ", ".join(f"{ratio:g}" for ratio in each.ratios),
+            "at": primary.MEASURES[each.at],
+            "n": min(len(asked.seeds(*both)) for both in trained(each, study)),
+        }
+        for name, each in study.primary.items()
+    ]
+    return results.as_rows(pd.DataFrame(rows))
+
+
+TABLES = (sources, numbers, densities, tokens, tickets, real, claims, hypotheses)
 PARAGRAPHS = (
     prose.caption,
     prose.in_short,
