@@ -73,6 +73,7 @@ def device() -> str:
 
 
 def main(name: str, *given: str) -> None:
+    at = commit()  # of the code that is loaded, whatever is committed meanwhile
     study = config.load("cifar")
     yaml = YAML(typ="safe")
     changes = {key: yaml.load(value) for key, value in (one.split("=", 1) for one in given)}
@@ -101,7 +102,7 @@ def main(name: str, *given: str) -> None:
         "computed in": computed(run.net.fast),
         "processor": device(),
         "torch": torch.__version__.split("+")[0],
-        "commit": commit(),
+        "commit": at,
     }
     fresh = not LOG.exists()
     with open(LOG, "a", newline="") as file:
