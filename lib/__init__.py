@@ -14,6 +14,7 @@ settings/     params.yaml as frozen types
   task          a network on a data set, with its recipe
   method        how a method is composed: channels, weights, tokens, baselines
   trial         one training: what is asked of it
+  primary       what a study says before it is run
   grid          the stages, and which tasks each runs
   study         a whole params.yaml, its trials and paths
   rules         what its parts must agree on
@@ -26,7 +27,7 @@ models/       spiking networks, built from SpikingJelly's neurons and layers
   convolution   a convolution as a matrix product, and among channels of zeros
   start         what a network takes from data: first filters, statistics of BN
 pruning/      what goes, what comes back, how many and when; removal
-  scores, growth, schedules, masks, channels, shrinking, compact     channels
+  scores, members, growth, schedules, masks, channels, shrinking, compact     channels
   weights, rewiring, compressibility, sparse_init, thresholds, tickets     single weights
   tokens        the loss and the statistics of a network on fewer tokens
   prefix        how long a training goes as others do
@@ -42,8 +43,8 @@ training/     one loop for every method
   phases        from rectified units to rates to spikes
   fastest       what this processor computes a step with fastest
 report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch
-  results, stats, equal_size, speedrun, questions, claims, findings, published; plots, draw, forest,
-  pictures, schematics
+  results, stats, equal_size, speedrun, questions, claims, findings, primary, published; plots, draw,
+  forest, frontier, pictures, schematics
 """
 
 import sys
