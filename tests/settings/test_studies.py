@@ -18,7 +18,11 @@ from tools import check
 PARAMS = {path.parent.name: path for path in sorted(config.ROOT.glob("studies/*/params.yaml"))}
 STUDIES = {name: config.load(name) for name in ("quick", *PARAMS)}
 TASKS = [(study, task) for study, settings in STUDIES.items() for task in settings.tasks]
-METHODS = {"prune": ("sca", "sca-soft"), "rewire": ("pq",), "student": ("learned", "tickets-learned")}
+METHODS = {
+    "prune": ("sca", "sca-soft", "layer-random"),  # those of them that the study has
+    "rewire": ("pq",),
+    "student": ("learned", "tickets-learned"),
+}
 STEPPED = [(study, task, "dense") for study, task in TASKS]
 STEPPED += [
     (study, task, method)
@@ -26,6 +30,7 @@ STEPPED += [
     for part, methods in METHODS.items()
     if getattr(STUDIES[study].tasks[task], part)
     for method in methods
+    if method in STUDIES[study].labels
 ]
 FEW = 4  # images: full-width networks take seconds
 
@@ -93,6 +98,10 @@ def test_every_task_that_is_planned_or_run_is_stepped():
         (name, task) for name, s in STUDIES.items() for grid in grids(s).values() for task in grid.selected
     }
     assert selected and {(study, task, "learned") for study, task in selected} <= set(STEPPED)
+    pruned = {
+        (name, task) for name, s in STUDIES.items() for grid in grids(s).values() for task in grid.pruned
+    }
+    assert pruned and {(study, task, "sca") for study, task in pruned} <= set(STEPPED)
     assert {"quick", "smoke", "small", "paper"} <= set(STUDIES)
 
 
