@@ -133,6 +133,7 @@ def set_parameter(page, old: str, new: str) -> None:
 WALK = {  # with 02, 13 and 23 two notebooks of each band: what stands below their cells in the end
     "01_spiking_neuron": "picture",
     "10_prepare_data": "picture",
+    "12_prune_channels": "picture",
     "24_tab_summary": "table",
     "32_tab_claims": "table",
     "33_fig_tasks": "picture",
