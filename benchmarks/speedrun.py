@@ -86,7 +86,7 @@ def main(name: str, *given: str) -> None:
     for file in code():  # what another code has kept is never taken up
         made.update(file.read_bytes())
     seconds, of_a_core = trained(run, f"{name}, seed {seed}", KEPT / f"{made.hexdigest()[:16]}.pt")
-    net = run.finish().run_for(task.T)  # one taken up after its last epoch has the units of its first
+    net = run.finish()
     row = {
         "task": name,
         "changed": " ".join(one for one in given if not one.startswith("seed=")),

@@ -126,18 +126,15 @@ def hypotheses() -> str:
     asked = study.model_copy(update={"grid": study.planned})
     rows = [
         {
-            "": name,
-            "hypothesis": each.says,
+            **primary.described(name, each),
             "ours": f"`{each.ours}`",
             "theirs": f"`{each.theirs}`",
-            "task": f"`{each.task}`",
-            "ratios": ", ".join(f"{ratio:g}" for ratio in each.ratios),
-            "at": primary.MEASURES[each.at],
             "n": min(len(asked.seeds(*both)) for both in trained(each, study)),
         }
         for name, each in study.primary.items()
     ]
-    return results.as_rows(pd.DataFrame(rows))
+    order = ["", "hypothesis", "ours", "theirs", "task", "ratios", "at", "n"]
+    return results.as_rows(pd.DataFrame(rows)[order])
 
 
 TABLES = (sources, numbers, densities, tokens, tickets, real, claims, hypotheses)

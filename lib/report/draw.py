@@ -114,34 +114,28 @@ def grouped_bars(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, outline
     outline: {x: value}, behind the bars
     """
     groups = list(table.groupby(by))
-    width = 0.8 / max(1, len(groups))
     places = {name: place for place, name in enumerate(outline.index)}
-    ax.bar(
-        list(places.values()),
-        outline,
-        width=0.86,
-        facecolor="none",
-        edgecolor="0.6",
-        linewidth=0.8,
-        label="dense",
-    )
+    look = {"facecolor": "none", "edgecolor": "0.6", "linewidth": 0.8}
+    ax.bar(list(places.values()), outline, width=0.86, **look, label="dense")
     for number, (value, rows) in enumerate(groups):
-        shift = width * (number - (len(groups) - 1) / 2)
         mean = rows.groupby(x, sort=False)[y].mean()
-        ax.bar(
-            [places[name] + shift for name in mean.index],
-            mean,
-            width=width,
-            color=in_turn(number + 1)["color"],
-            hatch=HATCH[number % len(HATCH)],
-            edgecolor="white",
-            linewidth=0.4,
-            label=f"{value:g}",
-        )
-        ax.scatter(
-            [places[name] + shift for name in rows[x]], rows[y], s=5, color=BLACK, alpha=0.6, linewidths=0
-        )
+        shift = bars(ax, [places[name] for name in mean.index], mean, number, len(groups), f"{value:g}")
+        seeds = {"s": 5, "color": BLACK, "alpha": 0.6, "linewidths": 0}
+        ax.scatter([places[name] + shift for name in rows[x]], rows[y], **seeds)
     ax.set_xticks(list(places.values()), list(places))
+
+
+def bars(ax: Axes, places: list, heights, number: int, of: int, label: str, first: int = 1) -> float:
+    """The bar `number` of `of` in each group; returns how far it stands from the group's place.
+
+    first: the colour of bar 0, in the order of the palette
+    """
+    width = 0.8 / of
+    shift = width * (number - (of - 1) / 2)
+    look = {"color": in_turn(number + first)["color"], "hatch": HATCH[number % len(HATCH)]}
+    look |= {"edgecolor": "white", "linewidth": 0.4, "width": width, "label": label}
+    ax.bar([place + shift for place in places], heights, **look)
+    return shift
 
 
 def dot_across(ax: Axes, values, place: float, **look) -> None:

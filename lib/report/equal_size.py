@@ -33,39 +33,39 @@ def matched(
                 for at, points in rows[rows["method"].eq(one)].groupby("at", sort=False):
                     found = beside_curve(points, curves, measure)
                     size = size_in_words(points, found, measure)
-                    gaps = [sign * gap for gap, _ in found]
-                    made.append(Difference(*names, task, f"{at}{whose}", *told(gaps, size)))
+                    made.append(Difference(*names, task, f"{at}{whose}", *told(sign * found["gap"], size)))
     return made
 
 
-def told(gaps: list[float], size: str) -> tuple:
+def told(gaps: pd.Series, size: str) -> tuple:
     """What a `Difference` says of gaps in accuracy, one a seed, at a size in words."""
-    if not gaps:
+    if gaps.empty:
         return math.nan, math.nan, 0, "points", claims.APART, f"{size}; outside the other's curve"
     mean, half = stats.interval(gaps)
     p = stats.p_value(gaps)
     return mean, half, len(gaps), "points", claims.verdict(mean, p), size, p
 
 
-def beside_curve(points: pd.DataFrame, curves: pd.DataFrame, measure: str) -> list[tuple[float, float]]:
-    """Of each trial whose size lies within the other's curve of the same seed, two numbers.
+def beside_curve(points: pd.DataFrame, curves: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """The trials whose size lies within the other's curve of the same seed, with two columns more.
 
-    Its accuracy minus that of the curve at this size (points); by how much the nearest network that was
-    measured differs in size (%).
+    gap: accuracy minus that of the curve at this size (points); far: by how much the nearest network that
+    was measured differs in size (%)
     """
-    found = []
-    for seed, accuracy, there in points[["seed", "accuracy (%)", measure]].itertuples(index=False):
-        curve = curves[curves["seed"] == seed]
-        if curve.empty:  # not trained yet
-            continue
-        gap = accuracy - stats.along(curve[measure], curve["accuracy (%)"], there)
-        found.append((gap, stats.farness(curve[measure], there)))
-    return [(gap, far) for gap, far in found if not math.isnan(gap)]
+    of_seed = dict(list(curves.groupby("seed")))  # without those that are not trained yet
+    known = points[points["seed"].isin(of_seed)]
+    there = []
+    far = []
+    for seed, size in known[["seed", measure]].itertuples(index=False):
+        curve = of_seed[seed]
+        there.append(stats.along(curve[measure], curve["accuracy (%)"], size))
+        far.append(stats.farness(curve[measure], size))
+    return known.assign(gap=known["accuracy (%)"] - there, far=far).dropna(subset="gap")
 
 
-def size_in_words(points: pd.DataFrame, found: list[tuple[float, float]], measure: str) -> str:
+def size_in_words(points: pd.DataFrame, found: pd.DataFrame, measure: str) -> str:
     """At which size it was compared, and how far from it the nearest network on the curve was measured."""
     told = [f"{points[measure].mean() / 1e3:.0f} K {measure}"]
-    if found:
-        told.append(f"nearest {stats.span([far for _, far in found], '+')} %")
+    if len(found):
+        told.append(f"nearest {stats.span(found['far'], '+')} %")
     return ", ".join(told)

@@ -33,9 +33,10 @@ def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
         ax.annotate(name, (at[x], at[draw.ACCURACY]), **look)
 
 
-def gains(pruned: pd.DataFrame, dense: pd.DataFrame, x: str) -> pd.DataFrame:
-    """A row a pruned network within the range of dense sizes; gain: its accuracy minus theirs, in points."""
-    curves = {seed: stats.best_within(rows[x], rows[draw.ACCURACY]) for seed, rows in dense.groupby("seed")}
-    known = pruned[pruned["seed"].isin(curves)]
-    there = [stats.along(*curves[seed], size) for seed, size in known[["seed", x]].itertuples(index=False)]
-    return known.assign(gain=known[draw.ACCURACY] - there).dropna(subset="gain")
+def envelope(dense: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Of each seed the frontier as a curve: at the size of each network the best that is no larger."""
+    curves = []
+    for seed, rows in dense.groupby("seed"):
+        sizes, best = stats.best_within(rows[x], rows[draw.ACCURACY])
+        curves.append(pd.DataFrame({"seed": seed, x: sizes, draw.ACCURACY: best}))
+    return pd.concat(curves) if curves else dense[["seed", x, draw.ACCURACY]]

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from lib.report import plots
+from lib.report import draw, plots
 from lib.settings.given import Job
 
 
@@ -62,12 +62,8 @@ def layers(ax: Axes, shown: dict[str, dict[str, float]], ylabel: str) -> None:
 
     shown: {label: {layer: value}}, all of the same layers, which give the order
     """
-    width = 0.8 / len(shown)
     for number, (label, values) in enumerate(shown.items()):
-        shift = width * (number - (len(shown) - 1) / 2)
-        look = {"color": plots.in_turn(number)["color"], "hatch": plots.HATCH[number % len(plots.HATCH)]}
-        ax.bar([place + shift for place in range(len(values))], list(values.values()), width, label=label,
-               edgecolor="white", linewidth=0.4, **look)  # fmt: skip
+        draw.bars(ax, range(len(values)), list(values.values()), number, len(shown), label, first=0)
     names = list(next(iter(shown.values())))
     ax.set_xticks(range(len(names)), names, rotation=90 if len(names) > 8 else 45, size=6)
     ax.set(xlabel="layer", ylabel=ylabel)

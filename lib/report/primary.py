@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lib.report import stats
-from lib.report.frontier import dense_networks
+from lib.report import frontier, stats
+from lib.report.claims import LEVEL
+from lib.report.equal_size import beside_curve
 from lib.settings.primary import FRONTIER, Hypothesis
 from lib.settings.study import Study
 
-LEVEL = 0.05
 MEASURES = {"ratio": "equal ratio", "parameters": "equal parameters", "AC": "equal SynOps"}
 
 
@@ -56,51 +56,42 @@ def verdict(mean: float, p: float, equal: float, margin: float) -> str:
 
 def differences(asked: Hypothesis, study: Study, table: pd.DataFrame) -> list[float]:
     """One a seed that has trained all of it: ours minus theirs, mean over the ratios, in points."""
-    ours = table[
-        table["task"].eq(asked.task) & table["method"].eq(asked.ours) & table["ratio"].isin(asked.ratios)
-    ]
-    rivals = theirs(asked, study, table)
-    found = []
-    for seed, rows in ours.groupby("seed"):
-        beside = rivals[rivals["seed"].eq(seed)]
-        gaps = [row["accuracy (%)"] - accuracy_at(asked, beside, row) for _, row in rows.iterrows()]
-        if len(gaps) == len(asked.ratios) and not any(math.isnan(gap) for gap in gaps):
-            found.append(sum(gaps) / len(gaps))
-    return found
-
-
-def theirs(asked: Hypothesis, study: Study, table: pd.DataFrame) -> pd.DataFrame:
-    """What ours stands beside; a method at equal size with the dense network, where its curve begins."""
-    if asked.theirs == FRONTIER:
-        return dense_networks(study, table)
     rows = table[table["task"].eq(asked.task)]
-    with_dense = [asked.theirs] if asked.at == "ratio" else [asked.theirs, "dense"]
-    return rows[rows["method"].isin(with_dense)]
-
-
-def accuracy_at(asked: Hypothesis, rivals: pd.DataFrame, row: pd.Series) -> float:
-    """Of theirs at the ratio or the size of a trial of ours; nan where it was not measured."""
-    if rivals.empty:
-        return math.nan
+    ours = rows[rows["method"].eq(asked.ours) & rows["ratio"].isin(asked.ratios)]
     if asked.at == "ratio":
-        there = rivals if asked.theirs == "dense" else rivals[rivals["ratio"].eq(row["ratio"])]
-        return there["accuracy (%)"].iloc[0] if len(there) else math.nan
-    sizes = rivals[asked.at]
-    values = rivals["accuracy (%)"]
-    if asked.theirs == FRONTIER:
-        sizes, values = stats.best_within(sizes, values)
-    return stats.along(sizes, values, row[asked.at])
+        gaps = at_equal_ratio(ours, rows[rows["method"].eq(asked.theirs)])
+    elif asked.theirs == FRONTIER:
+        curves = frontier.envelope(frontier.dense_networks(study, table), asked.at)
+        gaps = beside_curve(ours, curves, asked.at)
+    else:  # the dense network is where a method's curve begins
+        gaps = beside_curve(ours, rows[rows["method"].isin([asked.theirs, "dense"])], asked.at)
+    found = gaps.groupby("seed")["gap"].agg(["mean", "count"])
+    return found.loc[found["count"].eq(len(asked.ratios)), "mean"].tolist()
+
+
+def at_equal_ratio(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+    """Ours, each with its gap in accuracy to theirs of the same seed; a dense network has no ratio."""
+    on = ["seed"] if theirs["ratio"].eq(0).all() else ["seed", "ratio"]
+    both = ours.merge(theirs, on=on, suffixes=("", "_theirs"))
+    return both.assign(gap=both["accuracy (%)"] - both["accuracy (%)_theirs"])
+
+
+def described(name: str, asked: Hypothesis) -> dict[str, str]:
+    """What a hypothesis says, as the first columns of a table."""
+    return {
+        "": name,
+        "hypothesis": asked.says,
+        "task": asked.task,
+        "ratios": ", ".join(f"{ratio:g}" for ratio in asked.ratios),
+        "at": MEASURES[asked.at],
+    }
 
 
 def as_table(found: list[Outcome]) -> pd.DataFrame:
     """A row a hypothesis, in words."""
     return pd.DataFrame(
         {
-            "": each.name,
-            "hypothesis": each.asked.says,
-            "task": each.asked.task,
-            "ratios": ", ".join(f"{ratio:g}" for ratio in each.asked.ratios),
-            "at": MEASURES[each.asked.at],
+            **described(each.name, each.asked),
             "difference (points)": "" if math.isnan(each.mean) else stats.shown(each.mean, each.half),
             "n": each.n,
             "p (Holm)": "" if math.isnan(each.p) else f"{each.p:.3f}",

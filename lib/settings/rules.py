@@ -8,7 +8,7 @@ from lib.core.errors import pick
 from lib.settings.datasets import DATASETS
 from lib.settings.grid import STAGES
 from lib.settings.method import Method
-from lib.settings.primary import FRONTIER
+from lib.settings.primary import frontier_is_alike, hypotheses_name_trials
 from lib.settings.trial import Trial
 
 # part of a grid -> the part that its tasks are among
@@ -59,6 +59,17 @@ def grids_hold(study) -> None:
                     raise ValueError(
                         f"{where}.{part}: task {name} has no {' and no '.join(missing)}; add what is missing"
                     )
+
+
+def fewer_name_something(study) -> None:
+    """A task or a method of the study, and no more seeds than there are."""
+    methods = [name for stage in STAGES for name in study.group(stage) if name != "dense"]
+    for where, grid in grids(study).items():
+        for name, seeds in grid.fewer.items():
+            pick(dict.fromkeys((*study.tasks, *methods)), name, f"{where}.fewer")
+            if seeds >= len(grid.seeds):
+                said = f"{where}.fewer.{name}: {seeds}"
+                raise ValueError(f"{said}: there are {len(grid.seeds)} seeds; give fewer, or take it out")
 
 
 def headline_is_first(study) -> None:
@@ -198,38 +209,11 @@ def phases_fit(study) -> None:
                 )
 
 
-def frontier_is_alike(study) -> None:
-    """Dense networks that classify the same images as the headline's."""
-    for name in study.frontier:
-        task = pick(study.tasks, name, "frontier")
-        if task.data != study.tasks[study.headline].data:
-            raise ValueError(
-                f"frontier: {name} classifies {task.data}, the headline {study.headline} "
-                f"{study.tasks[study.headline].data}; take it out"
-            )
-
-
-def hypotheses_name_trials(study) -> None:
-    """Each sets a method for channels beside something that the study trains, at ratios of its task."""
-    trained = {**study.methods, **study.baselines, "dense": None, FRONTIER: None}
-    for name, asked in study.primary.items():
-        where = f"primary.{name}"
-        task = pick(study.tasks, asked.task, f"{where}.task")
-        pick(study.methods, asked.ours, f"{where}.ours")
-        pick(trained, asked.theirs, f"{where}.theirs")
-        for ratio in asked.ratios:
-            if ratio not in task.ratios:
-                raise ValueError(
-                    f"{where}.ratios: {ratio}: task {asked.task} is pruned at {list(task.ratios)}; take one"
-                )
-        if asked.theirs == FRONTIER and asked.at == "ratio":
-            raise ValueError(f"{where}.at: ratio: nothing of the frontier is pruned; take parameters or AC")
-
-
 RULES = (
     limits_are_of_data_in_use,
     frames_are_steps,
     grids_hold,
+    fewer_name_something,
     headline_is_first,
     names_differ,
     baselines_match,

@@ -169,6 +169,7 @@ class Run:
             self.optimizer.load_state_dict(state["optimizer"])
             self.order.set_state(state["order"].cpu())
             self.log = state["log"]
+            self._set_units(max(1, len(self.log)))
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(
                 f"{path}: the checkpoint of another training; remove it and run again"

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from lib.report import frontier, primary
+from lib.report.equal_size import beside_curve
 from lib.settings import config
 from lib.settings.primary import Hypothesis
 
@@ -26,7 +27,7 @@ def study(**primary_):
 
 
 def asked(**other):
-    given = {"says": "", "task": TASK, "ours": "sca", "theirs": "random", "ratios": (0.5, 0.7), "at": "ratio"}
+    given = {"says": "SCA wins", "task": TASK, "ours": "sca", "theirs": "random", "ratios": (0.5, 0.7)}
     return Hypothesis.model_validate({**given, **other})
 
 
@@ -112,5 +113,17 @@ def test_the_frontier_is_the_best_dense_network_that_is_no_larger():
     against = asked(ratios=(0.5,), theirs="frontier", at="AC")
     assert primary.differences(against, study(), table) == [pytest.approx(-3)]
     pruned = table[table["method"] == "sca"]
-    gain = frontier.gains(pruned, frontier.dense_networks(study(), table), "AC")["gain"]
+    curves = frontier.envelope(frontier.dense_networks(study(), table), "AC")
+    gain = beside_curve(pruned, curves, "AC")["gap"]
     assert gain.tolist() == [pytest.approx(-3)]
+
+
+def test_a_seed_stands_beside_the_frontier_of_its_own():
+    """Of two seeds, whose dense networks are 10 points apart; a third has none and does not count."""
+    rows = [row("sca", 0.5, 2, 77.0, 800)]
+    for seed, dense in enumerate((70.0, 80.0)):
+        rows.append(row("dense", 0.0, seed, dense, 1600, "dense"))
+        rows.append(row("uniform", 0.5, seed, dense - 20, 400, "baselines"))
+        rows.append(row("sca", 0.5, seed, dense - 10 + seed, 800))
+    against = asked(ratios=(0.5,), theirs="frontier", at="parameters")
+    assert primary.differences(against, study(), pd.DataFrame(rows)) == [pytest.approx(0), pytest.approx(1)]

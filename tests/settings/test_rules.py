@@ -12,7 +12,7 @@ EVENT_TASK = {
     "data": "digits-dvs-sim",
     "train": {**document()["tasks"]["digits-vgg"]["train"], "phases": [{"epochs": 1, "units": "relu"}]},
 }
-ASKED = {"says": "", "task": "digits-vgg", "ours": "sca", "theirs": "random", "ratios": [0.5]}
+ASKED = {"says": "SCA beats random", "task": "digits-vgg", "ours": "sca", "theirs": "random", "ratios": [0.5]}
 REFUSED = [
     (rules.frontier_is_alike, "frontier", ["digits-vg"], ["frontier", "'digits-vg'", "digits-vgg"]),
     (
@@ -140,6 +140,18 @@ REFUSED = [
         "tasks.digits-vgg.ratios",
         [],
         ["grid.pruned: task digits-vgg has no ratios", "add what is missing"],
+    ),
+    (
+        rules.fewer_name_something,
+        "grid.fewer",
+        {"digits-vg": 1},
+        ["grid.fewer: 'digits-vg'", "digits-vgg, spikformer, only-prune, random"],
+    ),
+    (
+        rules.fewer_name_something,
+        "grid.fewer",
+        {"ablations": 2},
+        ["grid.fewer.ablations: 2", "there are 2 seeds", "give fewer, or take it out"],
     ),
     (rules.headline_is_first, "headline", "digits-vg", ["headline: 'digits-vg'", "known are digits-vgg"]),
     (rules.headline_is_first, "headline", "spikformer", ["headline: spikformer", "digits-vgg"]),

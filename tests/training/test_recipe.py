@@ -223,6 +223,17 @@ def test_a_run_stopped_in_or_after_a_phase_ends_with_the_same_bits(few_digits, t
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.parametrize("phases", [RECTIFIED, RATES, FEWER])
+def test_a_run_taken_up_after_its_end_is_the_network_that_was_kept(few_digits, tmp_path, phases):
+    ended = phased_run(few_digits, phases)
+    ended.fit("ended", tmp_path / "kept.pt")
+    again = phased_run(few_digits, phases)
+    assert again.resume(tmp_path / "kept.pt")
+    assert again.validate() == ended.validate() == ended.log[-1]["validation"]
+    x = few_digits.test[0][:8]
+    assert torch.equal(again.finish().eval()(x), ended.finish().eval()(x))
+
+
 def test_a_pruned_run_counts_steps_in_what_is_left_and_learns_on(digits):
     task = task_of(epochs=8, **MUON, phases=(Phase(epochs=1, units="spiking", T=1),))
     prune = task.prune.model_copy(update={"warmup": 4, "compact": True})
