@@ -87,6 +87,11 @@ def beside(rows: pd.DataFrame, x: str, methods: list) -> pd.DataFrame:
     return rows.assign(**{x: rows[x] + step * places})
 
 
+def whole_numbers(ax: Axes) -> None:
+    """Ticks on x at whole numbers alone."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def size_axis(ax: Axes) -> None:
     """Sizes on x, as 20k or 1.5M; on a log scale where they span a factor of 4, with labels that fit."""
     low, high = ax.dataLim.intervalx

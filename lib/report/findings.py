@@ -150,12 +150,17 @@ def in_one_table(found: dict[str, list[Difference]], figures: str = "") -> pd.Da
     return pd.concat(told) if told else pd.DataFrame()
 
 
-def counts(found: dict[str, list[Difference]]) -> str:
-    """How many differences were tried, and how many are decided."""
+def tally(found: dict[str, list[Difference]]) -> tuple[int, int]:
+    """How many differences are decided, of how many that were tried."""
     compared = [each for tried in found.values() for each in tried if not math.isnan(each.p)]
-    decided = [each for each in compared if claims.decided(each)]
+    return sum(claims.decided(each) for each in compared), len(compared)
+
+
+def counts(found: dict[str, list[Difference]]) -> str:
+    """The same in words."""
+    decided, compared = tally(found)
     return (
-        f"{len(compared)} differences are tried, {len(decided)} are decided: their 95 % interval excludes 0, "
+        f"{compared} differences are tried, {decided} are decided: their 95 % interval excludes 0, "
         "also after Holm's correction for all differences that the same question tries."
     )
 

@@ -24,7 +24,7 @@ def forest(found: dict[str, list[Difference]]) -> Figure:
     place = 0
     labels = {}
     for question, rows in grouped.items():
-        ax.text(0, place, f" {question}", transform=ax.get_yaxis_transform(), size=6.5, va="center", zorder=4)
+        ax.text(0, place, f" {question}", transform=ax.get_yaxis_transform(), size=5.8, va="center", zorder=4)
         ax.axhspan(place - 0.5, place + 0.5, color="0.92", zorder=1.5)
         for row in rows:
             place += 1
@@ -42,7 +42,6 @@ def forest(found: dict[str, list[Difference]]) -> Figure:
     ax.grid(axis="y", visible=False)
     for number, task in enumerate(tasks):
         ax.plot([], [], **{**plots.in_turn(number + 1), "linestyle": ""}, label=task)
-    plots.legend_above(fig)
     return fig
 
 

@@ -1,7 +1,6 @@
 """What every notebook that trains shows: its first images, its learning curves, what stands in each layer."""
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from lib.report import draw, plots
 from lib.settings.given import Job
@@ -34,16 +33,11 @@ def learning_curves(job: Job, runs: dict, beside: dict[tuple[int, int], list[dic
             ax.axvline(epoch, color="0.6", linewidth=0.6, linestyle=":")
         ax.set(title=job.trials[number].name, xlabel="epoch", ylabel="validation accuracy (%)")
     for ax in axes:
-        whole_epochs(ax)
+        draw.whole_numbers(ax)
     for ax in axes[1:]:
         ax.sharey(axes[0])
     plots.legend_above(fig)
     plots.show(fig)
-
-
-def whole_epochs(ax: Axes) -> None:
-    """Ticks on x at whole numbers alone."""
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def curve(log: list[dict]) -> tuple[list[int], list[float]]:

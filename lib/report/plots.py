@@ -4,6 +4,7 @@ says what is drawn; files that do not change unless the picture does. `lib.repor
 import io
 import re
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -187,6 +188,7 @@ def head(fig: Figure, title: str) -> None:
 
 PROCEDURE = "; shows the procedure, not the papers' numbers"
 APART = {"paper": "", "small": "; short trainings of small networks, not the papers' numbers"}
+TITLE = 92  # characters of a title that fit the page's width
 INTERVAL = "bars: 95 % interval (Student's t)"
 
 
@@ -213,14 +215,18 @@ def show(fig: Figure) -> None:
     display(Image(png.getvalue(), width=round(fig.get_figwidth() * fig.dpi)))
 
 
-def finish(fig: Figure, settings: Study, name: str, rows: pd.DataFrame, drawn: str = INTERVAL) -> None:
+def finish(
+    fig: Figure, settings: Study, name: str, rows: pd.DataFrame, drawn: str = INTERVAL, says: str = ""
+) -> None:
     """Says what the figure is drawn from, saves it among its study's and shows it.
 
     rows: of `results.table`, all that are drawn; the title names their task if there is one, the note n
+    says: what there is to be seen, the second line of the title
     """
     tasks = rows["task"].unique()
     if len(tasks) == 1 and not fig.legends:  # where a legend is above all panels, each names its own task
-        fig.suptitle(task_title(tasks[0], settings.tasks[tasks[0]]))
+        lines = [task_title(tasks[0], settings.tasks[tasks[0]]), *wrap(says, TITLE)]
+        fig.suptitle("\n".join(lines))
     note(fig, settings.study, results.progress(settings, rows), drawn)
     save(fig, settings.figures, name)
     show(fig)

@@ -1,6 +1,7 @@
 """Means over seeds with 95 % intervals; values between the measured points of a curve."""
 
 import numpy as np
+import pandas as pd
 from scipy.stats import t
 
 
@@ -58,6 +59,15 @@ def shown(mean: float, half: float) -> str:
 def span(values, sign: str = "") -> str:
     """Whole numbers from the smallest to the largest: "45 to 77"; "45" if they are one."""
     return " to ".join(dict.fromkeys(f"{end:{sign}.0f}" for end in (min(values), max(values))))
+
+
+def ends(values: pd.Series, unit: str = " %", form: str = ".0f") -> str:
+    """The largest and the smallest, in words: "94 % (conv2) to 12 % (conv6)"."""
+    known = values.dropna().sort_values(ascending=False)
+    if known.empty:
+        return "nothing yet"
+    shown = [f"{known[name]:{form}}{unit} ({name})" for name in (known.index[0], known.index[-1])]
+    return " to ".join(dict.fromkeys(shown))
 
 
 def along(sizes, values, size: float) -> float:

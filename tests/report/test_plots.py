@@ -197,6 +197,19 @@ def test_what_is_not_there_is_not_drawn_and_has_no_legend():
     assert not ax.has_data() and ax.get_legend() is None
 
 
+def test_what_a_figure_says_is_broken_into_lines_that_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "display", lambda image: None)
+    smoke = config.load("smoke").model_copy(update={"out": str(tmp_path)})
+    rows = pd.DataFrame(
+        {"stage": "dense", "task": "digits-vgg", "method": "dense", "variant": "", "at": "", "seed": [0]}
+    )
+    fig = drawn()
+    plots.finish(fig, smoke, "accuracy", rows, says="one word and another " * 6)
+    first, *others = fig.get_suptitle().splitlines()
+    assert first == "digits-vgg: vgg-digits on digits" and len(others) == 2
+    assert max(map(len, others)) <= plots.TITLE
+
+
 def test_what_is_shown_is_what_is_saved(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(plots, "display", shown.append)

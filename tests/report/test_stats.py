@@ -1,10 +1,11 @@
 """Intervals against another route."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from lib.report.stats import along, farness, interval, shown, span
+from lib.report.stats import along, ends, farness, interval, shown, span
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,10 @@ def test_a_span_is_one_number_where_its_ends_round_to_one():
 def test_an_interval_shows_which_is_the_larger():
     assert shown(-3.88, 3.87) == "-3.88 ± 3.87" and shown(3.9, 3.86) == "+3.90 ± 3.86"
     assert (shown(3.88, 1.2), shown(0.0, 0.0)) == ("+3.9 ± 1.2", "+0.0 ± 0.0")
+
+
+def test_the_ends_of_a_series_are_named():
+    values = pd.Series({"conv1": 93.6, "conv2": float("nan"), "conv3": 12.2, "conv4": 50.0})
+    assert ends(values) == "94 % (conv1) to 12 % (conv3)"
+    assert ends(values[:1] - 100, " points", "+.1f") == "-6.4 points (conv1)"
+    assert ends(values[:0]) == "nothing yet"
