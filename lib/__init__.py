@@ -22,6 +22,7 @@ settings/     params.yaml as frozen types
   given         what a notebook is given
   records       one JSON file a method, task and seed
 models/       spiking networks, built from SpikingJelly's neurons and layers
+  dynamics      what a layer of neurons computes, forward and back; kernels: in one node of the graph
   neurons, sites, vgg, resnet, spikformer, tokens; sparse: files of few weights
   fused         BN, neuron and pooling of a layer in one compiled node
   convolution   a convolution as a matrix product, and among channels of zeros

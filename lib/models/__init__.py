@@ -6,7 +6,8 @@ import torch
 
 from lib.core.tensors import load_tensors, save_tensors
 from lib.models import resnet, spikformer, vgg
-from lib.models.neurons import NEURONS, Activity
+from lib.models.dynamics import Activity
+from lib.models.neurons import NEURONS
 from lib.models.sites import Edge, Site, SpikingNet
 from lib.models.tokens import make_selector
 from lib.settings import Fast
@@ -34,7 +35,8 @@ def build(
 ) -> SpikingNet:
     """An untrained network.
 
-    name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1; neuron: 'if' or 'lif'
+    name: one of NAMES; in_shape: (C, H, W); T: time steps, >= 1
+    neuron: 'if', 'lif', or 'relu', a rectified unit: in a VGG, with T = 1
     selector: of a transformer's tokens, rho and rule of `lib.models.tokens.make_selector`;
     None: all tokens go on
     events: whether the data set holds event counts, not images (`lib.data.Splits.events`): then an event
@@ -47,6 +49,8 @@ def build(
         raise ValueError(f"network {name!r}: known are {', '.join(NAMES)}")
     if neuron not in NEURONS:
         raise ValueError(f"neuron {neuron!r}: known are {', '.join(NEURONS)}")
+    if neuron == "relu" and (T != 1 or FAMILIES[name] is not vgg.VGG):
+        raise ValueError(f"neuron 'relu' in {name}, T = {T}: rectified units stand in a VGG, with T = 1")
     if T < 1:
         raise ValueError(f"T = {T}: at least 1 time step is needed")
     spec = {

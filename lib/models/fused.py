@@ -1,7 +1,7 @@
 """One layer in one node of the graph: BN, neuron over all T steps and 2x2 max pooling, compiled.
 
 forward   one pass over the convolution's output z for its mean and variance, one for
-          X = gamma (z - mean) / sqrt(var + eps) + beta, H, S (`lib.models.neurons`) and the maximum of S
+          X = gamma (z - mean) / sqrt(var + eps) + beta, H, S (`lib.models.dynamics`) and the maximum of S
 backward  one pass for dL/dX and its sums, in which H is computed again from z, and one for dL/dz
 
 What is kept in between is z and, if the layer pools, which of four neurons the maximum came from: the first
@@ -11,7 +11,8 @@ that fired, or the first of all, as in PyTorch.
 import torch
 from torch import Tensor
 
-from lib.models.neurons import Activity, bptt, compiled, fire, potentials, precise
+from lib.models.dynamics import Activity, bptt, fire, potentials, precise, rectified
+from lib.models.kernels import compiled
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # of a 2x2 window, in PyTorch's order
 
@@ -33,10 +34,11 @@ def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str, po
     if watch is not None or not pool:
         h = potentials(steps(z, scale, shift, T), tau)
     if watch is not None:
-        channels_first = (0, 1, 4, 2, 3)
-        stacked = torch.stack(h)
-        fired = fire(stacked, stacked.dtype)
-        seen = watch(Activity(fired.permute(channels_first), stacked.permute(channels_first)))
+        stacked = torch.stack(h).permute(0, 1, 4, 2, 3)  # channels first
+        spiking = units != "relu"
+        seen = watch(
+            Activity(fire(stacked, stacked.dtype), stacked) if spiking else rectified(stacked.clamp(min=0))
+        )
     if not pool:
         return torch.stack(outputs(h, units)).to(z.dtype), None, seen
     corners = [potentials(steps(z[:, :, i::2, j::2], scale, shift, T), tau) for i, j in CORNERS]

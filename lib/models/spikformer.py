@@ -10,7 +10,8 @@ from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 
 from lib.models.convolution import Conv2d
-from lib.models.neurons import ALPHA, NEURONS, TAU, V_RESET
+from lib.models.dynamics import ALPHA, TAU, V_RESET
+from lib.models.neurons import NEURONS
 from lib.models.sites import Edge, SpikingNet, normalised, repeated
 
 # width D, heads, blocks, which of the four stem stages halve the map, scale of the attention, bias in q, k, v

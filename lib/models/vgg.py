@@ -83,6 +83,8 @@ class VGG(SpikingNet):
             unit = 1.0
         self.head = nn.Linear(features, spec["num_classes"])
         self._edges.append(Edge("head", None, reads, unit / self.T))
+        if spec["neuron"] == "relu":  # its values are no events
+            self._edges = [edge._replace(unit=None) for edge in self._edges]
         self.apply(initialise)
 
     def edges(self) -> list[Edge]:

@@ -177,6 +177,20 @@ def rewinds(where: str, rewind: int, who: str, epochs: int) -> None:
         raise ValueError(f"{where}.rewind: {rewind}: {who} trains {epochs} epochs; rewind to an earlier one")
 
 
+def rectified_units_have_no_time(study) -> None:
+    """They stand in a VGG, at T = 1, from the first epoch to the last."""
+    for name, task in study.tasks.items():
+        if task.neuron != "relu":
+            continue
+        where = f"tasks.{name}"
+        if task.T != 1:
+            raise ValueError(f"{where}.T: {task.T}: rectified units have no time; give 1")
+        if not task.net.startswith("vgg"):
+            raise ValueError(f"{where}.net: {task.net}: rectified units stand in a VGG alone; take one")
+        if task.train.phases:
+            raise ValueError(f"{where}.train.phases: rectified units have no phases; take them out")
+
+
 def phases_fit(study) -> None:
     """Phases are of a still image, in a network that can be trained so, and over before activity is listened
     to; in a phase of rates there is as much to hear as in the end."""
@@ -221,6 +235,7 @@ RULES = (
     images_suffice,
     something_stays,
     tickets_rewind,
+    rectified_units_have_no_time,
     phases_fit,
     frontier_is_alike,
     hypotheses_name_trials,

@@ -30,7 +30,7 @@ Net = Literal[
     "spikformer4-256-dvs",
     "spikformer-digits",
 ]
-Neuron = Literal["if", "lif"]
+Neuron = Literal["if", "lif", "relu"]
 LrSchedule = Literal["cosine", "step", "triangular"]
 
 

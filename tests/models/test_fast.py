@@ -10,7 +10,8 @@ from spikingjelly.activation_based import functional, neuron, surrogate
 
 from lib import models, training
 from lib.measure import firing, predict
-from lib.models.neurons import NEURONS, fire, potentials
+from lib.models.dynamics import fire, potentials
+from lib.models.neurons import NEURONS
 from lib.pruning import ScoreMeter, ShrinkingPruner, apply_channel_masks, compact, probe
 from lib.pruning.scores import ACTIVITY_SCORES
 from lib.settings import Fast

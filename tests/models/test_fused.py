@@ -23,6 +23,8 @@ CASES = {  # the neuron, steps that differ in the input, T, whether it pools, it
     "lif, still image": ("lif", 1, 2, False, "spiking"),
     "rectified, pools": ("if", 1, 1, True, "relu"),
     "rectified": ("if", 1, 1, False, "relu"),
+    "rectified for good, pools": ("relu", 1, 1, True, "relu"),
+    "rectified for good": ("relu", 1, 1, False, "relu"),
     "rates, pools": ("if", 1, 4, True, "rate"),
     "rates, lif": ("lif", 1, 4, False, "rate"),
 }
@@ -46,7 +48,7 @@ def seen(
     one = site(neuron, T, pools, units).to(device)
     one.bn.momentum = momentum
     one.node.kernel = kernel
-    one.node.watch = spike_abs_v if units != "relu" else None
+    one.node.watch = spike_abs_v
     functional.reset_net(one)
     chance = torch.Generator().manual_seed(2)
     z = 3 * torch.randn(differ, 4, 5, *size, generator=chance, dtype=torch.float64) + 40
@@ -61,7 +63,7 @@ def seen(
         "beta": one.bn.bias.grad,
         "mean": one.bn.running_mean,
         "variance": one.bn.running_var,
-        "score": one.node.seen if units != "relu" else torch.zeros(5),
+        "score": torch.zeros(5) if one.node.seen is None else one.node.seen,
     }
     return {name: value.cpu() for name, value in found.items()}
 

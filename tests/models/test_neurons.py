@@ -2,7 +2,8 @@ import pytest
 import torch
 from spikingjelly.activation_based import functional, neuron
 
-from lib.models.neurons import NEURONS, charge
+from lib.models.dynamics import charge
+from lib.models.neurons import NEURONS
 
 IF, LIF = NEURONS["if"], NEURONS["lif"]
 
@@ -15,7 +16,7 @@ def fire(make, currents):
     return spikes.flatten().tolist(), node.v_seq.flatten().tolist()
 
 
-@pytest.mark.parametrize("make", NEURONS.values(), ids=NEURONS)
+@pytest.mark.parametrize("make", [IF, LIF])
 def test_constants_are_those_of_the_paper(make):
     node = make()
     assert (node.v_threshold, node.v_reset, node.detach_reset, node.step_mode) == (1.0, 0.0, True, "m")
@@ -40,7 +41,7 @@ def test_lif_by_hand():
     assert v == [0.625, 0.9375, 0, 0.625, -0.1875]
 
 
-@pytest.mark.parametrize("make, weight", [(IF, 1.0), (LIF, 0.5)], ids=NEURONS)
+@pytest.mark.parametrize("make, weight", [(IF, 1.0), (LIF, 0.5)])
 def test_surrogate_is_a_sigmoid_of_slope_4(make, weight):
     x = torch.linspace(-2, 4, 13, dtype=torch.float64).view(1, -1).requires_grad_()
     make()(x).sum().backward()
@@ -73,7 +74,7 @@ def by_hand(x, lif):
     return torch.stack(spikes), torch.stack(charged)
 
 
-@pytest.mark.parametrize("name", NEURONS)
+@pytest.mark.parametrize("name", ["if", "lif"])
 @pytest.mark.parametrize("mode", ["s", "m"])
 def test_forward_and_backward_through_time_equal_a_hand_loop(name, mode):
     generator = torch.Generator().manual_seed(0)
@@ -90,7 +91,7 @@ def test_forward_and_backward_through_time_equal_a_hand_loop(name, mode):
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", NEURONS)
+@pytest.mark.parametrize("name", ["if", "lif"])
 def test_charge_is_the_potential_before_firing(name):
     x = torch.randn(6, 50, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 1.5
     node = NEURONS[name]()

@@ -59,6 +59,7 @@ def speaks(net, x):
     "name, neuron",
     [
         ("vgg-digits", "if"),
+        ("vgg-digits", "relu"),
         ("resnet-digits", "if"),
         ("preresnet-digits", "lif"),
         ("spikformer-digits", "lif"),

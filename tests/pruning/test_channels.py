@@ -19,7 +19,7 @@ from torch import nn
 from lib import pruning, training
 from lib.core.errors import ConfigError
 from lib.measure import predict
-from lib.models.neurons import potentials
+from lib.models.dynamics import potentials
 from lib.pruning import RATIO_SCHEDULES, REGROW_SCHEDULES, choose, keep_top, kept_count, update_epochs
 from lib.pruning.growth import GROWTH
 

@@ -4,7 +4,8 @@ from helpers import batches, images, make_net, make_pruner, snapshot
 from torch import nn
 
 from lib.models import Activity
-from lib.models.neurons import NEURONS, potentials
+from lib.models.dynamics import potentials
+from lib.models.neurons import NEURONS
 from lib.pruning import SCORES, ScoreMeter, activity_scores
 from lib.pruning.scores import ACTIVITY_SCORES, WEIGHT_SCORES
 

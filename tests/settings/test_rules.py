@@ -40,6 +40,24 @@ REFUSED = [
         ["primary.h1.at: ratio", "nothing of the frontier is pruned", "take parameters or AC"],
     ),
     (
+        rules.rectified_units_have_no_time,
+        "tasks.digits-vgg.neuron",
+        "relu",
+        ["tasks.digits-vgg.T: 4", "rectified units have no time", "give 1"],
+    ),
+    (
+        rules.rectified_units_have_no_time,
+        "tasks.spikformer",
+        document()["tasks"]["spikformer"] | {"neuron": "relu", "T": 1},
+        ["tasks.spikformer.net: spikformer-digits", "VGG alone", "take one"],
+    ),
+    (
+        rules.rectified_units_have_no_time,
+        "tasks.rectified",
+        EVENT_TASK | {"data": "digits", "neuron": "relu", "T": 1},
+        ["tasks.rectified.train.phases", "have no phases", "take them out"],
+    ),
+    (
         rules.phases_fit,
         "tasks.digits-vgg.train.phases",
         [{"T": 4, "epochs": 1, "units": "spiking"}],

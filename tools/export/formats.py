@@ -20,6 +20,7 @@ from lib import models
 from lib.core.errors import ConfigError
 from lib.data import Images
 from lib.models import Site, SpikingNet
+from lib.models.neurons import ReLUNode
 from lib.models.vgg import VGG
 from lib.pruning import compact, current_masks
 from lib.settings import Fast
@@ -132,7 +133,7 @@ def chain(net: SpikingNet) -> nn.Sequential:
             layers[-1] = fuse_conv_bn_eval(layers[-1], part)
         elif isinstance(part, nn.BatchNorm1d):
             layers[-1] = fuse_linear_bn_eval(layers[-1], part)
-        elif isinstance(part, neuron.BaseNode):
+        elif isinstance(part, neuron.BaseNode) and not isinstance(part, ReLUNode):
             layers.append(node(part))
         elif isinstance(part, layer.AvgPool2d):
             layers.append(pool(part))
