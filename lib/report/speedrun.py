@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field
 
 from lib.core.files import ROOT
-from lib.report import plots, published
+from lib.report import draw, plots, published
 from lib.report.stats import interval
 
 LOG = ROOT / "results" / "benchmarks" / "speedrun.csv"
@@ -72,6 +72,11 @@ def curve(row: pd.Series) -> list[float]:
     return [float(value) for value in row["by epoch (%)"].split()]
 
 
+def label_of(seeds: pd.DataFrame) -> str:
+    """Of the trainings of a task."""
+    return f"{seeds['epochs'].iloc[0]} epochs (n = {len(seeds)})"
+
+
 def budgets(table: pd.DataFrame) -> Figure:
     """Test accuracy against what a training costs: operations, with what others published, and minutes."""
     known = published.table(PUBLISHED, Cost)
@@ -79,20 +84,21 @@ def budgets(table: pd.DataFrame) -> Figure:
     fig, axes = plots.figure(180, 80, 1, 2, sharey=True)
     for units, (color, marker) in LOOKS.items():
         others = known[known["units"] == units]
-        label = f"published, {units} units"
+        label = f"published, {units}"
         axes[0].plot(others["PFLOP"], others["accuracy"], marker, color=color, label=label)
         for _, one in others.iterrows():
             name = f"{one['name']}, {one['network'].split(',')[0]}"
             axes[0].annotate(
                 name, (one["PFLOP"], one["accuracy"]), (4, -9), textcoords="offset points", size=6
             )
-    for number, (task, seeds) in enumerate(final.groupby("task", sort=False)):
-        look = {**plots.in_turn(number + 1), "linestyle": "", "label": f"{task} (n = {len(seeds)})"}
+    for number, (_, seeds) in enumerate(final.groupby("task", sort=False)):
+        look = {**plots.in_turn(number + 1), "linestyle": "", "label": label_of(seeds)}
         axes[0].plot(seeds[PFLOP], seeds[TEST], **look)
         axes[1].plot(seeds[MINUTES], seeds[TEST], **look)
     axes[0].set(xscale="log", xlabel="operations of the whole training (PFLOP)", ylabel="test accuracy (%)")
     axes[1].set(xlabel="minutes of two cores", xlim=(0, None))
-    plots.legend_above(fig)
+    best = final.loc[final[TEST].idxmax()]
+    plots.head(fig, f"A spiking VGG7: {best[TEST]:.1f} % in {best[MINUTES]:.0f} minutes of two cores")
     fig.supxlabel(f"CIFAR-10; one mark a seed; {SHARED}; published marks: one printed value each", size=6)
     return fig
 
@@ -101,12 +107,14 @@ def curves(table: pd.DataFrame) -> Figure:
     """Validation accuracy after each epoch, a line a training."""
     final = table[table[CHANGED] == ""]
     fig, [ax] = plots.figure(120, 75)
-    for number, (task, seeds) in enumerate(final.groupby("task", sort=False)):
+    for number, (_, seeds) in enumerate(final.groupby("task", sort=False)):
         for place, (_, row) in enumerate(seeds.iterrows()):
             values = curve(row)
-            label = f"{task} (n = {len(seeds)})" if not place else None
+            label = label_of(seeds) if not place else None
             ax.plot(range(1, len(values) + 1), values, **plots.in_turn(number + 1), label=label, markersize=3)
     ax.set(xlabel="epoch", ylabel="validation accuracy (%)")
+    ax.set_title("CIFAR-10: rectified units, then rates, then spikes")
+    draw.whole_numbers(ax)
     plots.legend(ax)
     return fig
 
