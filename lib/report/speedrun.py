@@ -84,7 +84,7 @@ def budgets(table: pd.DataFrame) -> Figure:
     fig, axes = plots.figure(180, 80, 1, 2, sharey=True)
     for units, (color, marker) in LOOKS.items():
         others = known[known["units"] == units]
-        label = f"published, {units}"
+        label = f"others, {units}"
         axes[0].plot(others["PFLOP"], others["accuracy"], marker, color=color, label=label)
         for _, one in others.iterrows():
             name = f"{one['name']}, {one['network'].split(',')[0]}"
