@@ -63,7 +63,7 @@ def seen(
         "beta": one.bn.bias.grad,
         "mean": one.bn.running_mean,
         "variance": one.bn.running_var,
-        "score": torch.zeros(5) if one.node.seen is None else one.node.seen,
+        "score": torch.zeros(5) if neuron == "if" and units == "relu" else one.node.seen,
     }
     return {name: value.cpu() for name, value in found.items()}
 
