@@ -24,7 +24,6 @@ from lib.core.errors import ConfigError
 from lib.data import Images
 from lib.measure import firing, predict
 from lib.models import sparse, spikformer, vgg
-from lib.models.start import norms
 from lib.settings import Study, config, records
 from lib.settings.given import Job
 from tools.export import __main__ as export
@@ -72,10 +71,10 @@ def test_the_graph_is_the_masked_network_compacted(name, neuron, monkeypatch):
         spikformer.LAYOUTS, "spikformer-digits", (width, heads, 1, *others)
     )  # each block takes seconds
     net = masked(name, neuron, T=1 if neuron == "relu" else 2)
-    if neuron == "relu":  # ONNX holds it in float32: spikes do not feel that, values do
-        for norm in norms(net):
-            norm.eps = 2.0**-17
     model = formats.to_onnx(net, images(net, 2), torch.float64)
+    if neuron == "relu":  # ONNX holds it in float32: spikes do not feel the difference, values do
+        for site in net.sites.values():
+            site.bn.eps = torch.tensor(site.bn.eps, dtype=torch.float32).item()
     for n in (1, 7):  # others than the two that the graph was made with
         x = images(net, n, seed=5)
         logits = speaks(net, x) if n > 1 else predict(net, x)
