@@ -1,0 +1,180 @@
+"""Trains what a study's grid names on one GPU, many networks at once, without DVC and notebooks: for a card
+that is lent for minutes.
+
+    python tools/one_gpu.py STUDY [seconds=540] [workers=16] [only=TASK,...]
+
+Small networks leave most of a card idle, and a process's Python cannot fill it: `workers` processes share it.
+Writes the records that the notebooks write, one as soon as all trials of a seed are done: first those that
+the primary hypotheses read, in their order. What is there already is not trained again. Ends after `seconds`:
+what is half trained then is lost. Networks go to runs/, as ever.
+"""
+
+import sys
+import time
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from multiprocessing import active_children, get_context
+from typing import NamedTuple
+
+import told
+import torch
+
+from lib import data, measure, models, training
+from lib.settings import STAGES, Fast, Study, config, records
+from lib.settings.given import Job
+from lib.training import baselines, warmup
+from lib.training.fastest import fastest
+
+splits = {}  # of this process: {data set: its splits, images on the card}
+
+
+class Unit(NamedTuple):
+    """One training: number of a trial, or of a warm-up."""
+
+    stage: str
+    task: str
+    method: str
+    seed: int
+    number: int
+
+
+def units(study: Study, only: list[str]) -> list[Unit]:
+    """All trainings of the grid, in the order in which they are begun."""
+    found = []
+    for stage in ["warmup", *STAGES]:
+        grid = STAGES.get(stage, STAGES["dense"]).grid
+        methods = {"dense": None} if stage == "warmup" else study.group(stage)
+        for task in getattr(study.grid, grid):
+            for method in methods:
+                job = Job(study, stage, task, method)
+                count = len(warmup.plan(job) if stage == "warmup" else job.trials)
+                for seed in job.seeds:
+                    found += [Unit(stage, task, method, seed, number) for number in range(count)]
+    found = sorted(found, key=lambda unit: (asked(study, unit), unit.seed))
+    wanted = [unit for unit in found if not only or unit.task in only]
+    return [unit for unit in wanted if unit.stage == "warmup" or not is_there(study, unit)]
+
+
+def asked(study: Study, unit: Unit) -> int:
+    """The number of the first hypothesis that reads a training, its dense network and its warm-up with it."""
+    for number, one in enumerate(study.primary.values()):
+        arms = {one.ours, one.theirs, "dense"}
+        on_frontier = "frontier" in arms and unit.task in study.frontier and unit.method == "dense"
+        if on_frontier or unit.task == one.task and unit.method in arms:
+            return number
+    return len(study.primary)
+
+
+def is_there(study: Study, unit: Unit) -> bool:
+    try:
+        records.read(study, *unit[:4])
+    except records.ResultsError:
+        return False
+    return True
+
+
+def ready(study: Study, unit: Unit, open_: set[Unit]) -> bool:
+    """Whether what a training goes on from has been trained."""
+    if unit.stage == "warmup":
+        return True
+    if unit.stage == "baselines":
+        pruned = unit._replace(stage="channels", method=study.baselines[unit.method].matches)
+        return is_there(study, pruned)
+    begun = {other[1:2] + other[3:4] for other in open_ if other.stage == "warmup"}
+    return (unit.task, unit.seed) not in begun
+
+
+def opened(study: Study, name: str) -> data.Splits:
+    """The images on the card: augmentation, too, is computed there."""
+    if name not in splits:
+        there = data.load(study.data_path(name))
+        card = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+        parts = [there.train, there.validation, there.test]
+        moved = [
+            (data.Images(*(tensor.to(card) for tensor in (x.kept, x.shift, x.scale))), y) for x, y in parts
+        ]
+        splits[name] = data.Splits(*moved, classes=there.classes)
+    return splits[name]
+
+
+def train(name: str, unit: Unit, fast: Fast) -> dict | None:
+    """In a process of its own: one training to its end; returns its record, of a warm-up None."""
+    training.set_up(1)
+    torch.backends.cudnn.allow_tf32 = False  # accuracy is measured in float32, as on a CPU
+    study = config.load(name)
+    job = Job(study, *unit[:3])
+    recipe = job.recipe.model_copy(update={"fast": fast})
+    images = opened(study, recipe.data)
+    if unit.stage == "warmup":
+        warm = warmup.plan(job)[unit.number]
+        run = training.Run(images, recipe, warm.trial, unit.seed)
+        run.pruner.updates = []
+        files = {epoch: warmup.path(job, warm.start, unit.seed, epoch) for epoch in warm.epochs}
+        warmup.folder(job, False).mkdir(parents=True, exist_ok=True)
+        warmup.advance(run, files, "warm-up")
+        return None
+    trial = job.trials[unit.number]
+    more = {}
+    if unit.stage == "baselines":
+        found = baselines.pruned_record(study, images, unit.task, trial, unit.seed)
+        run = baselines.Matched(images, recipe, trial, unit.seed, found)
+        more = {"epochs": run.task.train.epochs}
+    else:
+        run = training.Run(images, recipe, trial, unit.seed)
+        warmup.fork(job, run, unit.seed, unit.number)
+    run.fit(trial.name)
+    found = records.rounded({**trial.record, **measure.report(run), **more})
+    folder = job.folder(unit.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    models.save(run.finish(), folder / f"{unit.number}-{trial.file_name}.pt")
+    torch.cuda.empty_cache()
+    return found
+
+
+def main() -> None:
+    name, *given = sys.argv[1:]
+    options = {"seconds": "540", "workers": "16", "only": ""} | dict(one.split("=", 1) for one in given)
+    until = time.monotonic() + float(options["seconds"])
+    study = config.load(name)
+    for each in study.grid.data:
+        data.open_or_prepare(study, each)
+    fast = fastest()
+    print(fast, flush=True)
+    waiting = units(study, list(filter(None, options["only"].split(","))))
+    running = {}
+    done = {}
+    pool = ProcessPoolExecutor(int(options["workers"]), get_context("spawn"))
+    while (waiting or running) and time.monotonic() < until:
+        open_ = {*waiting, *running.values()}
+        for unit in list(waiting):
+            if len(running) >= int(options["workers"]):
+                break
+            if ready(study, unit, open_):
+                waiting.remove(unit)
+                running[pool.submit(train, name, unit, fast)] = unit
+        finished, _ = wait(running, max(0, until - time.monotonic()), FIRST_COMPLETED)
+        for future in finished:
+            unit = running.pop(future)
+            keep(study, unit, future, done)
+            left = until - time.monotonic()
+            print(f"{left:.0f} s left: {'/'.join(map(str, unit))}, {len(waiting)} wait", flush=True)
+    for process in active_children():
+        process.kill()  # what is half trained is not waited for
+
+
+def keep(study: Study, unit: Unit, future, done: dict) -> None:
+    """Writes the record of a seed when its last trial has come."""
+    if error := future.exception():
+        print(f"{unit}: {type(error).__name__}: {error}", flush=True)
+        return
+    if unit.stage == "warmup":
+        return
+    done[unit] = future.result()
+    job = Job(study, *unit[:3])
+    all_ = [unit._replace(number=number) for number in range(len(job.trials))]
+    if all(one in done for one in all_):
+        records.save(job, unit.seed, [done[one] for one in all_])
+        print(f"  {job.task} {job.method} {unit.seed}: {100 * done[all_[0]]['accuracy']:.2f} %", flush=True)
+
+
+if __name__ == "__main__":
+    told.run(main)
