@@ -24,7 +24,7 @@ settings/     params.yaml as frozen types
 models/       spiking networks, built from SpikingJelly's neurons and layers
   dynamics      what a layer of neurons computes, forward and back; kernels: in one node of the graph
   neurons, sites, vgg, resnet, spikformer, tokens; sparse: files of few weights
-  fused         BN, neuron and pooling of a layer in one compiled node
+  fused         BN, neuron and pooling of a layer in one compiled node; cuda, tiles: on a GPU, by hand
   convolution   a convolution as a matrix product, and among channels of zeros
   start         what a network takes from data: first filters, statistics of BN
 pruning/      what goes, what comes back, how many and when; removal

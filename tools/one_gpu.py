@@ -99,7 +99,6 @@ def opened(study: Study, name: str) -> data.Splits:
 def train(name: str, unit: Unit, fast: Fast) -> dict | None:
     """In a process of its own: one training to its end; returns its record, of a warm-up None."""
     training.set_up(1)
-    torch.backends.cudnn.allow_tf32 = False  # accuracy is measured in float32, as on a CPU
     study = config.load(name)
     job = Job(study, *unit[:3])
     recipe = job.recipe.model_copy(update={"fast": fast})

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lib.models.dynamics import Activity, bptt, fire, potentials, precise, rectified
-from lib.models.kernels import compiled
+from lib.models.kernels import by_hand, compiled
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # of a 2x2 window, in PyTorch's order
 
@@ -34,11 +34,7 @@ def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str, po
     if watch is not None or not pool:
         h = potentials(steps(z, scale, shift, T), tau)
     if watch is not None:
-        stacked = torch.stack(h).permute(0, 1, 4, 2, 3)  # channels first
-        spiking = units != "relu"
-        seen = watch(
-            Activity(fire(stacked, stacked.dtype), stacked) if spiking else rectified(stacked.clamp(min=0))
-        )
+        seen = watch(activity(torch.stack(h), units))
     if not pool:
         return torch.stack(outputs(h, units)).to(z.dtype), None, seen
     corners = [potentials(steps(z[:, :, i::2, j::2], scale, shift, T), tau) for i, j in CORNERS]
@@ -46,6 +42,12 @@ def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str, po
     found = [highest(list(each)) for each in zip(*four, strict=True)]
     spikes, places = (torch.stack(each).to(z.dtype) for each in zip(*found, strict=True))
     return spikes, places, seen
+
+
+def activity(h: Tensor, units: str) -> Activity:
+    """Of H [T, N, H, W, C], channels first."""
+    h = h.permute(0, 1, 4, 2, 3)
+    return rectified(h.clamp(min=0)) if units == "relu" else Activity(fire(h, h.dtype), h)
 
 
 def outputs(h: list[Tensor], units: str) -> list[Tensor]:
@@ -118,11 +120,16 @@ class Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, z, gamma, beta, eps, T, tau, units, pool, watch):
-        mean, variance = compiled(statistics)(z.flatten(0, -2))
+        kernels = by_hand(z)
+        mean, variance = (kernels.statistics if kernels else compiled(statistics))(z.flatten(0, -2))
         inverse = (variance + eps).rsqrt()
         scale = gamma * inverse
         shift = beta - mean * scale
-        spikes, place, seen = compiled(forward)(z, scale, shift, T, tau, units, pool, watch)
+        if kernels:
+            spikes, place, h = kernels.forward(z, scale, shift, T, tau, units, pool, watch is not None)
+            seen = None if watch is None else watch(activity(h, units))
+        else:
+            spikes, place, seen = compiled(forward)(z, scale, shift, T, tau, units, pool, watch)
         ctx.save_for_backward(z, place, mean, inverse, scale, shift)
         ctx.T = T
         ctx.tau = tau
@@ -133,12 +140,13 @@ class Layer(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad, *_):
         z, place, mean, inverse, scale, shift = ctx.saved_tensors
-        found, total, with_z = compiled(backward)(
+        kernels = by_hand(z)
+        found, total, with_z = (kernels.backward if kernels else compiled(backward))(
             grad.contiguous(), place, z, mean, scale, shift, ctx.T, ctx.tau, ctx.units
         )
         found = found.view_as(z)
         n = z.shape[:-1].numel()
-        dz = compiled(through_bn)(
+        dz = (kernels.through_bn if kernels else compiled(through_bn))(
             found, z, mean, scale, -scale * inverse.square() * with_z / n, -scale * total / n
         )
         return dz, with_z * inverse, total, *[None] * 6
@@ -152,6 +160,7 @@ def layer(z: Tensor, bn, T: int, tau: float | None, units: str, pool: bool, watc
     units: of `Switchable`; of rates one step comes out
     """
     rows = z.permute(0, 1, 3, 4, 2).contiguous()
+    tau = None if units == "relu" else tau  # a rectified unit has no leak
     spikes, mean, variance, seen = Layer.apply(rows, bn.weight, bn.bias, bn.eps, T, tau, units, pool, watch)
     with torch.no_grad():
         n = T * rows.shape[1:-1].numel()

@@ -37,16 +37,24 @@ class Compiled(torch.autograd.Function):
         ctx.save_for_backward(x)
         ctx.tau = tau
         order = memory_order(x)
-        spikes, seen = compiled(node_forward)(x.permute(order).contiguous(), tau, watch, inverse(order))
+        back = inverse(order)
+        if kernels := by_hand(x):
+            spikes, h = kernels.neurons(x.permute(order).contiguous(), tau, watch is not None)
+            seen = None
+            if watch is not None:
+                seen = watch(Activity(fire(h, h.dtype).permute(back), h.permute(back)))
+        else:
+            spikes, seen = compiled(node_forward)(x.permute(order).contiguous(), tau, watch, back)
         if seen is not None:
             ctx.mark_non_differentiable(seen)
-        return spikes.permute(inverse(order)), seen
+        return spikes.permute(back), seen
 
     @staticmethod
     def backward(ctx, grad, _):
         [x] = ctx.saved_tensors
         order = memory_order(x)
-        found = compiled(node_backward)(
+        kernels = by_hand(x)
+        found = (kernels.neurons_backward if kernels else compiled(node_backward))(
             grad.permute(order).contiguous(), x.permute(order).contiguous(), ctx.tau
         )
         return found.permute(inverse(order)), None, None
@@ -62,6 +70,15 @@ def node_forward(x: Tensor, tau: float | None, watch, back: tuple[int, ...]):
 
 def node_backward(grad: Tensor, x: Tensor, tau: float | None) -> Tensor:
     return torch.stack(bptt(precise(grad), potentials(precise(x), tau), tau)).to(grad.dtype)
+
+
+def by_hand(x: Tensor):
+    """The kernels of a GPU (`lib.models.cuda`) where x lies on one, else None; they compute in float32."""
+    if not x.is_cuda or x.dtype == torch.float64:
+        return None
+    from lib.models import cuda  # Triton, which they are written in, comes with torch where torch has GPUs
+
+    return cuda
 
 
 @cache

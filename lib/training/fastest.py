@@ -28,7 +28,11 @@ def chosen(asked: Fast) -> Fast:
 @cache
 def fastest() -> Fast:
     """bf16, if it is faster than float32; matrix products and padding, if they are with the precision chosen.
-    Several devices of one training choose alike."""
+    Several devices of one training choose alike. On a GPU nothing is measured: a single convolution is too
+    short to tell, and tensor cores take bf16 and multiples of 8."""
+    if collectives.device().type == "cuda":
+        bf16 = torch.cuda.is_bf16_supported()
+        return Fast(neurons="compiled", channels_last=True, bf16=bf16, multiple=8 if bf16 else 1)
     bf16 = pays(TYPICAL, {"bf16": True}, {})
     precision = {"bf16": bf16}
     return Fast(

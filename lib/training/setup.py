@@ -23,6 +23,7 @@ def set_up(threads: int) -> None:
     torch.set_flush_denormal(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products may differ
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.allow_tf32 = False  # what is computed in float32 is, as on a CPU
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads it, and filling it costs
     checkpoint.install_sigterm()
 
