@@ -1,12 +1,12 @@
-"""Trains what a study's grid names on one GPU, many networks at once, without DVC and notebooks: for a card
-that is lent for minutes.
+"""Trains what a study's grid names, many networks at once, without DVC and notebooks: on a GPU that is lent
+for minutes, or on cores, for hours.
 
-    python tools/one_gpu.py STUDY [seconds=540] [workers=16] [only=TASK,...]
+    python tools/train.py STUDY [workers=2] [seconds=86400] [only=TASK,...] [methods=METHOD,...]
 
-Small networks leave most of a card idle, and a process's Python cannot fill it: `workers` processes share it.
+Small networks leave most of a GPU idle, and a process's Python cannot fill it: `workers` processes share it.
 Writes the records that the notebooks write, one as soon as all trials of a seed are done: first those that
-the primary hypotheses read, in their order. What is there already is not trained again. Ends after `seconds`:
-what is half trained then is lost. Networks go to runs/, as ever.
+the primary hypotheses read, in their order. What is there already is not trained again. Ends after `seconds`;
+what is half trained then goes on from its last epoch when the same command is given again.
 """
 
 import sys
@@ -21,7 +21,7 @@ import torch
 from lib import data, measure, models, training
 from lib.settings import STAGES, Fast, Study, config, records
 from lib.settings.given import Job
-from lib.training import baselines, warmup
+from lib.training import baselines, checkpoint, warmup
 from lib.training.fastest import fastest
 
 splits = {}  # of this process: {data set: its splits, images on the card}
@@ -37,21 +37,24 @@ class Unit(NamedTuple):
     number: int
 
 
-def units(study: Study, only: list[str]) -> list[Unit]:
-    """All trainings of the grid, in the order in which they are begun."""
+def units(study: Study, tasks: list[str], methods: list[str]) -> list[Unit]:
+    """The trainings of the grid, or of some tasks and methods, in the order in which they are begun."""
     found = []
     for stage in ["warmup", *STAGES]:
         grid = STAGES.get(stage, STAGES["dense"]).grid
-        methods = {"dense": None} if stage == "warmup" else study.group(stage)
+        group = {"dense": None} if stage == "warmup" else study.group(stage)
         for task in getattr(study.grid, grid):
-            for method in methods:
+            for method in group:
                 job = Job(study, stage, task, method)
                 count = len(warmup.plan(job) if stage == "warmup" else job.trials)
                 for seed in job.seeds:
                     found += [Unit(stage, task, method, seed, number) for number in range(count)]
     found = sorted(found, key=lambda unit: (asked(study, unit), unit.seed))
-    wanted = [unit for unit in found if not only or unit.task in only]
-    return [unit for unit in wanted if unit.stage == "warmup" or not is_there(study, unit)]
+    wanted = [unit for unit in found if unit.task in (tasks or [unit.task])]
+    arms = [unit for unit in wanted if unit.stage != "warmup" and unit.method in (methods or [unit.method])]
+    left = [unit for unit in arms if not is_there(study, unit)]
+    begun = {(unit.task, unit.seed) for unit in left}
+    return [unit for unit in wanted if unit.stage == "warmup" and (unit.task, unit.seed) in begun] + left
 
 
 def asked(study: Study, unit: Unit) -> int:
@@ -119,8 +122,10 @@ def train(name: str, unit: Unit, fast: Fast) -> dict | None:
         more = {"epochs": run.task.train.epochs}
     else:
         run = training.Run(images, recipe, trial, unit.seed)
+    kept = checkpoint.path(job, unit.seed, unit.number)
+    if not run.resume(kept) and unit.stage != "baselines":
         warmup.fork(job, run, unit.seed, unit.number)
-    run.fit(trial.name)
+    run.fit(f"{unit.method}, {trial.name}, seed {unit.seed}", kept)
     found = records.rounded({**trial.record, **measure.report(run), **more})
     folder = job.folder(unit.seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,14 +136,15 @@ def train(name: str, unit: Unit, fast: Fast) -> dict | None:
 
 def main() -> None:
     name, *given = sys.argv[1:]
-    options = {"seconds": "540", "workers": "16", "only": ""} | dict(one.split("=", 1) for one in given)
+    options = {"workers": "2", "seconds": "86400", "only": "", "methods": ""}
+    options |= dict(one.split("=", 1) for one in given)
     until = time.monotonic() + float(options["seconds"])
     study = config.load(name)
     for each in study.grid.data:
         data.open_or_prepare(study, each)
     fast = fastest()
     print(fast, flush=True)
-    waiting = units(study, list(filter(None, options["only"].split(","))))
+    waiting = units(study, *(list(filter(None, options[name].split(","))) for name in ("only", "methods")))
     running = {}
     done = {}
     pool = ProcessPoolExecutor(int(options["workers"]), get_context("spawn"))
@@ -150,6 +156,9 @@ def main() -> None:
             if ready(study, unit, open_):
                 waiting.remove(unit)
                 running[pool.submit(train, name, unit, fast)] = unit
+        if not running:
+            print(f"{len(waiting)} wait for what has failed or is not asked for: {waiting[0]} and others")
+            break
         finished, _ = wait(running, max(0, until - time.monotonic()), FIRST_COMPLETED)
         for future in finished:
             unit = running.pop(future)
@@ -157,7 +166,7 @@ def main() -> None:
             left = until - time.monotonic()
             print(f"{left:.0f} s left: {'/'.join(map(str, unit))}, {len(waiting)} wait", flush=True)
     for process in active_children():
-        process.kill()  # what is half trained is not waited for
+        process.kill()
 
 
 def keep(study: Study, unit: Unit, future, done: dict) -> None:
@@ -172,6 +181,8 @@ def keep(study: Study, unit: Unit, future, done: dict) -> None:
     all_ = [unit._replace(number=number) for number in range(len(job.trials))]
     if all(one in done for one in all_):
         records.save(job, unit.seed, [done[one] for one in all_])
+        for one in all_:
+            checkpoint.clear(checkpoint.path(job, one.seed, one.number))
         print(f"  {job.task} {job.method} {unit.seed}: {100 * done[all_[0]]['accuracy']:.2f} %", flush=True)
 
 
