@@ -53,8 +53,15 @@ def units(study: Study, tasks: list[str], methods: list[str]) -> list[Unit]:
     wanted = [unit for unit in found if unit.task in (tasks or [unit.task])]
     arms = [unit for unit in wanted if unit.stage != "warmup" and unit.method in (methods or [unit.method])]
     left = [unit for unit in arms if not is_there(study, unit)]
-    begun = {(unit.task, unit.seed) for unit in left}
-    return [unit for unit in wanted if unit.stage == "warmup" and (unit.task, unit.seed) in begun] + left
+    order = []
+    for unit in left:  # a warm-up stands before the first training that forks from it
+        order += [one for one in wanted if one.stage == "warmup" and goes_on(unit, one) and one not in order]
+        order.append(unit)
+    return order
+
+
+def goes_on(unit: Unit, warm: Unit) -> bool:
+    return (unit.task, unit.seed) == (warm.task, warm.seed)
 
 
 def asked(study: Study, unit: Unit) -> int:
@@ -82,8 +89,7 @@ def ready(study: Study, unit: Unit, open_: set[Unit]) -> bool:
     if unit.stage == "baselines":
         pruned = unit._replace(stage="channels", method=study.baselines[unit.method].matches)
         return is_there(study, pruned)
-    begun = {other[1:2] + other[3:4] for other in open_ if other.stage == "warmup"}
-    return (unit.task, unit.seed) not in begun
+    return not any(other.stage == "warmup" and goes_on(unit, other) for other in open_)
 
 
 def opened(study: Study, name: str) -> data.Splits:
