@@ -15,6 +15,7 @@ from lib.models import SpikingNet
 from lib.pruning import kept_count, prunable_channels
 from lib.pruning.schedules import exchanges, update_epochs
 from lib.settings import DATASETS, STAGES, Grid, Rewiring, Study, Task, config
+from lib.settings.grid import Kept
 from lib.settings.rules import grids
 from lib.training.fastest import compiles
 
@@ -32,8 +33,9 @@ def trainable(study: Study) -> None:
             for name in study.tokens:
                 for trial in study.trials(task, name):
                     fits(study, task, trial.selector)
+        trains_all = where == "grid" and grid.tasks and not isinstance(grid, Kept)
         for stage in STAGES.values():
-            if grid.tasks and not getattr(grid, stage.grid):
+            if trains_all and not getattr(grid, stage.grid):
                 tasks = ", ".join(grid.tasks)
                 raise ConfigError(
                     f"{where}.{stage.grid}: empty: give at least one of {tasks}; figures draw it"
