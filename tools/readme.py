@@ -16,6 +16,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import prose
+import prose_cifar
 
 from lib.core.files import atomic_write
 from lib.report import findings, primary, results
@@ -139,7 +140,10 @@ def hypotheses() -> str:
 
 TABLES = (sources, numbers, densities, tokens, tickets, real, claims, hypotheses)
 PARAGRAPHS = (
-    prose.caption,
+    prose_cifar.picture,
+    prose_cifar.at_ninety,
+    prose_cifar.state,
+    prose_cifar.decisions,
     prose.in_short,
     prose.setting,
     prose.updates,

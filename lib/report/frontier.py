@@ -24,12 +24,16 @@ def dense_networks(study: Study, table: pd.DataFrame) -> pd.DataFrame:
 def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
     """A mark for each dense network, mean over seeds, and a line through the best of each size."""
     means = dense.groupby(["task", "method", "at", "named"], sort=False)[[x, draw.ACCURACY]].mean()
+    most = dense["named"].str.extract(r"T=(\d+)")[0].astype(float).max()
     look = {**plots.style("dense"), "linestyle": ""}
     ax.plot(means[x], means[draw.ACCURACY], **look, label="dense, each T and width")
     sizes, best = stats.best_within(means[x], means[draw.ACCURACY])
     ax.plot(sizes, best, color=plots.BLACK, linewidth=0.8, linestyle=":")
     for (*_, name), at in means.iterrows():
-        look = {"xytext": (-4, 3), "textcoords": "offset points", "ha": "right", "size": 5.5}
+        # fewer time steps stand below the line by parameters and left of it by SynOps: names go to both sides
+        above = name.startswith(f"T={most:g},") == (x == "parameters")
+        place, side = ((-4, 3), "right") if above else ((4, -7), "left")
+        look = {"xytext": place, "textcoords": "offset points", "ha": side, "size": 5.5}
         ax.annotate(name, (at[x], at[draw.ACCURACY]), **look)
 
 

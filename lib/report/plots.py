@@ -187,7 +187,7 @@ def head(fig: Figure, title: str) -> None:
 
 
 PROCEDURE = "; shows the procedure, not the papers' numbers"
-APART = {"paper": "", "small": "; short trainings of small networks, not the papers' numbers"}
+APART = {"paper": "", "cifar": "", "small": "; short trainings of small networks, not the papers' numbers"}
 TITLE = 92  # characters of a title that fit the page's width
 INTERVAL = "bars: 95 % interval (Student's t)"
 

@@ -6,6 +6,7 @@ import re
 from contextlib import redirect_stdout
 
 import prose
+import prose_cifar
 import pytest
 import readme
 
@@ -85,7 +86,10 @@ def by_hand(text: str) -> list[str]:
     ("page", "about"),
     [
         ("README.md", ("What we found",)),
-        ("docs/results.md", ("Every claim", "Channels, on real images", "Single weights and tokens")),
+        (
+            "docs/results.md",
+            ("Near the papers", "Every claim", "Channels, on real images", "Single weights and tokens"),
+        ),
     ],
 )
 def test_no_result_is_typed_by_hand(page, about):
@@ -128,3 +132,18 @@ def test_what_updates_take_is_counted_over_every_run():
         f"(median {100 * sorted(after)[len(after) // 2]:.0f} %" in told
         and sum(each > 0.145 for each in after) == 7
     )
+
+
+def test_what_sca_gains_over_random_channels_is_counted_from_the_records():
+    """Against the committed records of the cifar study: mean over paired seeds at each ratio."""
+    folder = ROOT / "results/cifar/channels/vgg7-cifar10-long"
+    both = {}
+    for method in ("sca", "random"):
+        for path in sorted((folder / method).glob("*.json")):
+            for trial in json.loads(path.read_text())["trials"]:
+                both.setdefault(trial["ratio"], {}).setdefault(path.stem, {})[method] = trial["accuracy"]
+    told = prose_cifar.at_ninety()
+    assert len(both) == 3
+    for ratio, seeds in both.items():
+        gaps = [100 * (pair["sca"] - pair["random"]) for pair in seeds.values() if len(pair) == 2]
+        assert re.search(rf"{sum(gaps) / len(gaps):\+.1f} ± [\d.]+ points at ratio {ratio}", told)
