@@ -110,7 +110,9 @@ def train(name: str, unit: Unit, fast: Fast) -> dict | None:
     training.set_up(1)
     study = config.load(name)
     job = Job(study, *unit[:3])
-    recipe = job.recipe.model_copy(update={"fast": fast})
+    recipe = job.recipe
+    if recipe.fast.measured:  # once for all processes, before they disturb each other
+        recipe = recipe.model_copy(update={"fast": fast})
     images = opened(study, recipe.data)
     if unit.stage == "warmup":
         warm = warmup.plan(job)[unit.number]
@@ -153,6 +155,7 @@ def main() -> None:
     waiting = units(study, *(list(filter(None, options[name].split(","))) for name in ("only", "methods")))
     running = {}
     done = {}
+    failed = []
     pool = ProcessPoolExecutor(int(options["workers"]), get_context("spawn"))
     while (waiting or running) and time.monotonic() < until:
         open_ = {*waiting, *running.values()}
@@ -168,21 +171,24 @@ def main() -> None:
         finished, _ = wait(running, max(0, until - time.monotonic()), FIRST_COMPLETED)
         for future in finished:
             unit = running.pop(future)
-            keep(study, unit, future, done)
+            if error := future.exception():
+                failed.append(f"{'/'.join(map(str, unit))}: {type(error).__name__}: {error}")
+                print(failed[-1], flush=True)
+            elif unit.stage != "warmup":
+                done[unit] = future.result()
+                keep(study, unit, done)
             left = until - time.monotonic()
             print(f"{left:.0f} s left: {'/'.join(map(str, unit))}, {len(waiting)} wait", flush=True)
-    for process in active_children():
-        process.kill()
+    if running:
+        for process in active_children():
+            process.kill()
+    pool.shutdown()
+    if failed:
+        raise told.Refused(f"{len(failed)} trainings failed, the first {failed[0]}")
 
 
-def keep(study: Study, unit: Unit, future, done: dict) -> None:
+def keep(study: Study, unit: Unit, done: dict[Unit, dict]) -> None:
     """Writes the record of a seed when its last trial has come."""
-    if error := future.exception():
-        print(f"{unit}: {type(error).__name__}: {error}", flush=True)
-        return
-    if unit.stage == "warmup":
-        return
-    done[unit] = future.result()
     job = Job(study, *unit[:3])
     all_ = [unit._replace(number=number) for number in range(len(job.trials))]
     if all(one in done for one in all_):

@@ -23,6 +23,7 @@ CASES = {  # the neuron, steps that differ in the input, T, whether it pools, it
     "lif, still image": ("lif", 1, 2, False, "spiking"),
     "rectified, pools": ("if", 1, 1, True, "relu"),
     "rectified": ("if", 1, 1, False, "relu"),
+    "rectified, lif": ("lif", 1, 1, True, "relu"),
     "rectified for good, pools": ("relu", 1, 1, True, "relu"),
     "rectified for good": ("relu", 1, 1, False, "relu"),
     "rates, pools": ("if", 1, 4, True, "rate"),
@@ -63,7 +64,7 @@ def seen(
         "beta": one.bn.bias.grad,
         "mean": one.bn.running_mean,
         "variance": one.bn.running_var,
-        "score": torch.zeros(5) if neuron == "if" and units == "relu" else one.node.seen,
+        "score": torch.zeros(5) if neuron != "relu" and units == "relu" else one.node.seen,
     }
     return {name: value.cpu() for name, value in found.items()}
 

@@ -146,4 +146,5 @@ def test_what_sca_gains_over_random_channels_is_counted_from_the_records():
     assert len(both) == 3
     for ratio, seeds in both.items():
         gaps = [100 * (pair["sca"] - pair["random"]) for pair in seeds.values() if len(pair) == 2]
-        assert re.search(rf"{sum(gaps) / len(gaps):\+.1f} ± [\d.]+ points at ratio {ratio}", told)
+        mean = re.escape(f"{sum(gaps) / len(gaps):+.1f}")
+        assert re.search(rf"{mean} ± [\d.]+ points at ratio {ratio}", told)
