@@ -1,5 +1,5 @@
 """The kernels of a GPU, interpreted on a CPU (TRITON_INTERPRET=1), beside the functions that a CPU compiles.
-Prints {case: largest difference of what is sent, scored and sent back} as JSON; `test_cuda.py` starts it."""
+Prints {case: largest difference of what is sent, scored and sent back}; `test_by_hand.py` starts it."""
 
 import itertools
 import json
