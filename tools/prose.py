@@ -87,9 +87,8 @@ def in_short() -> str:
         f"**No gain from choosing weights or tokens well is seen.** On CIFAR-10, PQ with "
         f"{pq.at.removeprefix('density ')} of the weights kept is {-pq.mean:.1f} ± {pq.half:.1f} points "
         f"below the dense network (undecided, as is its difference from a fixed schedule); a transformer "
-        f"that keeps half of its tokens at each stage loses {lost(fewer)}, and whether learning to choose "
-        "them beats a random choice is undecided.",
-        speed(),
+        f"that keeps half of its tokens at each stage loses {lost(fewer)}, and learning which against "
+        "a random choice is undecided.",
     )
     return "\n".join(f"- {line}" for line in lines)
 

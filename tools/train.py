@@ -12,6 +12,7 @@ what is half trained then goes on from its last epoch when the same command is g
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from typing import NamedTuple
 
@@ -19,11 +20,13 @@ import told
 import torch
 
 from lib import data, measure, models, training
+from lib.core.errors import ConfigError, pick
 from lib.settings import STAGES, Fast, Study, config, records
 from lib.settings.given import Job
 from lib.training import baselines, checkpoint, warmup
 from lib.training.fastest import fastest
 
+TRAINED = ("dense", "channels", "ablate", "baselines")  # of STAGES; weights and tokens are measured otherwise
 splits = {}  # of this process: {data set: its splits, images on the card}
 
 
@@ -40,7 +43,7 @@ class Unit(NamedTuple):
 def units(study: Study, tasks: list[str], methods: list[str]) -> list[Unit]:
     """The trainings of the grid, or of some tasks and methods, in the order in which they are begun."""
     found = []
-    for stage in ["warmup", *STAGES]:
+    for stage in ("warmup", *TRAINED):
         grid = STAGES.get(stage, STAGES["dense"]).grid
         group = {"dense": None} if stage == "warmup" else study.group(stage)
         for task in getattr(study.grid, grid):
@@ -61,7 +64,8 @@ def units(study: Study, tasks: list[str], methods: list[str]) -> list[Unit]:
 
 
 def goes_on(unit: Unit, warm: Unit) -> bool:
-    return (unit.task, unit.seed) == (warm.task, warm.seed)
+    """A baseline is another network from the start."""
+    return unit.stage != "baselines" and (unit.task, unit.seed) == (warm.task, warm.seed)
 
 
 def asked(study: Study, unit: Unit) -> int:
@@ -107,8 +111,8 @@ def opened(study: Study, name: str) -> data.Splits:
 
 def train(name: str, unit: Unit, fast: Fast) -> dict | None:
     """In a process of its own: one training to its end; returns its record, of a warm-up None."""
-    training.set_up(1)
     study = config.load(name)
+    training.set_up(study.threads)
     job = Job(study, *unit[:3])
     recipe = job.recipe
     if recipe.fast.measured:  # once for all processes, before they disturb each other
@@ -142,36 +146,58 @@ def train(name: str, unit: Unit, fast: Fast) -> dict | None:
     return found
 
 
+def options(study: Study, given: list[str]) -> tuple[int, float, list[str], list[str]]:
+    """workers, seconds, tasks and methods. raises: ConfigError, one line"""
+    found = {"workers": "2", "seconds": "86400", "only": "", "methods": ""}
+    for each in given:
+        key, _, value = each.partition("=")
+        pick(found, key, "option")
+        found[key] = value
+    for key in ("workers", "seconds"):
+        if not found[key].isdecimal() or int(found[key]) < 1:
+            raise ConfigError(f"{key}={found[key]}: give a whole number of 1 or more")
+    methods = dict.fromkeys(name for stage in TRAINED for name in study.group(stage))
+    names = {key: list(filter(None, found[key].split(","))) for key in ("only", "methods")}
+    for key, known in (("only", study.tasks), ("methods", methods)):
+        for one in names[key]:
+            pick(known, one, key)
+    return int(found["workers"]), float(found["seconds"]), names["only"], names["methods"]
+
+
 def main() -> None:
-    name, *given = sys.argv[1:]
-    options = {"workers": "2", "seconds": "86400", "only": "", "methods": ""}
-    options |= dict(one.split("=", 1) for one in given)
-    until = time.monotonic() + float(options["seconds"])
+    name, *given = sys.argv[1:] or ["quick"]
     study = config.load(name)
-    for each in study.grid.data:
+    workers, seconds, tasks, methods = options(study, given)
+    until = time.monotonic() + seconds
+    waiting = units(study, tasks, methods)
+    for each in {study.tasks[unit.task].data for unit in waiting}:
         data.open_or_prepare(study, each)
     fast = fastest()
     print(fast, flush=True)
-    waiting = units(study, *(list(filter(None, options[name].split(","))) for name in ("only", "methods")))
     running = {}
     done = {}
     failed = []
-    pool = ProcessPoolExecutor(int(options["workers"]), get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
     while (waiting or running) and time.monotonic() < until:
         open_ = {*waiting, *running.values()}
         for unit in list(waiting):
-            if len(running) >= int(options["workers"]):
+            if len(running) >= workers:
                 break
             if ready(study, unit, open_):
                 waiting.remove(unit)
                 running[pool.submit(train, name, unit, fast)] = unit
         if not running:
-            print(f"{len(waiting)} wait for what has failed or is not asked for: {waiting[0]} and others")
+            failed.append(f"{'/'.join(map(str, waiting[0]))}: it waits for what is not trained")
             break
         finished, _ = wait(running, max(0, until - time.monotonic()), FIRST_COMPLETED)
         for future in finished:
             unit = running.pop(future)
-            if error := future.exception():
+            error = future.exception()
+            if isinstance(error, BrokenProcessPool):
+                raise told.Refused(
+                    "a worker was killed, perhaps for want of memory; run again with fewer workers"
+                )
+            if error:
                 failed.append(f"{'/'.join(map(str, unit))}: {type(error).__name__}: {error}")
                 print(failed[-1], flush=True)
             elif unit.stage != "warmup":
@@ -184,7 +210,9 @@ def main() -> None:
             process.kill()
     pool.shutdown()
     if failed:
-        raise told.Refused(f"{len(failed)} trainings failed, the first {failed[0]}")
+        raise told.Refused(
+            f"not all was trained: {failed[0]}" + f" and {len(failed) - 1} more" * (len(failed) > 1)
+        )
 
 
 def keep(study: Study, unit: Unit, done: dict[Unit, dict]) -> None:
@@ -199,4 +227,4 @@ def keep(study: Study, unit: Unit, done: dict[Unit, dict]) -> None:
 
 
 if __name__ == "__main__":
-    told.run(main)
+    told.run(main, ConfigError)

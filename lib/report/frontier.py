@@ -44,3 +44,26 @@ def envelope(dense: pd.DataFrame, x: str) -> pd.DataFrame:
         sizes, best = stats.best_within(rows[x], rows[draw.ACCURACY])
         curves.append(pd.DataFrame({"seed": seed, x: sizes, draw.ACCURACY: best}))
     return pd.concat(curves) if curves else dense[["seed", x, draw.ACCURACY]]
+
+
+def in_every_range(rows: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Of pruned networks beside the frontier, by several sizes, the ratios that lie within it by each of them
+    in every seed: what is averaged over other ratios by one size than by another compares nothing.
+
+    rows: {size: as `lib.report.equal_size.beside_curve` gives them}
+    """
+    inside = [
+        set(map(tuple, each[each["gap"].notna()][["method", "ratio", "seed"]].itertuples(index=False)))
+        for each in rows.values()
+    ]
+    every = set.intersection(*inside)
+    seeds = {method: {seed for name, _, seed in set.union(*inside) if name == method} for method, *_ in every}
+    kept = {
+        (method, ratio)
+        for method, ratio, _ in every
+        if all((method, ratio, seed) in every for seed in seeds[method])
+    }
+    return {
+        x: each[[pair in kept for pair in zip(each["method"], each["ratio"], strict=True)]]
+        for x, each in rows.items()
+    }
