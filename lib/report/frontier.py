@@ -63,7 +63,10 @@ def in_every_range(rows: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         for method, ratio, _ in every
         if all((method, ratio, seed) in every for seed in seeds[method])
     }
-    return {
-        x: each[[pair in kept for pair in zip(each["method"], each["ratio"], strict=True)]]
-        for x, each in rows.items()
-    }
+    return {x: each[within(each, kept)] for x, each in rows.items()}
+
+
+def within(rows: pd.DataFrame, kept: set[tuple[str, float]]) -> pd.Series:
+    """Bool, of each row: whether its method and ratio are among those."""
+    pairs = zip(rows["method"], rows["ratio"], strict=True)
+    return pd.Series([pair in kept for pair in pairs], index=rows.index, dtype=bool)

@@ -147,4 +147,4 @@ def test_what_sca_gains_over_random_channels_is_counted_from_the_records():
     for ratio, seeds in both.items():
         gaps = [100 * (pair["sca"] - pair["random"]) for pair in seeds.values() if len(pair) == 2]
         mean = re.escape(f"{sum(gaps) / len(gaps):+.1f}")
-        assert re.search(rf"{mean} ± [\d.]+ points at ratio {ratio}", told)
+        assert re.search(rf"{mean} ± [\d.]+ at ratio {ratio}", told)

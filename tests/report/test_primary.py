@@ -127,3 +127,17 @@ def test_a_seed_stands_beside_the_frontier_of_its_own():
         rows.append(row("sca", 0.5, seed, dense - 10 + seed, 800))
     against = asked(ratios=(0.5,), theirs="frontier", at="parameters")
     assert primary.differences(against, study(), pd.DataFrame(rows)) == [pytest.approx(0), pytest.approx(1)]
+
+
+def test_the_frontier_is_averaged_over_ratios_that_lie_within_it_by_every_size_in_every_seed():
+    def rows(gaps):
+        each = [{"method": "sca", "ratio": ratio, "seed": seed, "gap": gap} for ratio, seed, gap in gaps]
+        return pd.DataFrame(each)
+
+    sizes = rows([(0.5, 0, 1.0), (0.5, 1, 2.0), (0.7, 0, 3.0), (0.7, 1, math.nan), (0.8, 0, math.nan)])
+    operations = rows([(0.5, 0, -1.0), (0.5, 1, -2.0), (0.7, 0, -3.0), (0.7, 1, -3.0), (0.8, 0, -9.0)])
+    found = frontier.in_every_range({"parameters": sizes, "AC": operations})
+    assert found["parameters"]["gap"].tolist() == [1.0, 2.0]
+    assert found["AC"]["gap"].tolist() == [-1.0, -2.0]
+    none = frontier.in_every_range({"parameters": sizes.iloc[4:], "AC": operations.iloc[4:]})
+    assert none["AC"].empty and "gap" in none["AC"]
