@@ -103,7 +103,7 @@ def speed() -> str:
         for row in table[table["task"].isin(chosen)].to_dict("records")
     ]
     return (
-        f"**Two CPU cores train a spiking VGG on CIFAR-10** to {' and to '.join(told)}: "
+        f"- **Two CPU cores train a spiking VGG on CIFAR-10** to {' and to '.join(told)}: "
         "[how](docs/speedrun.md)."
     )
 

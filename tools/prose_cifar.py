@@ -1,7 +1,7 @@
 """Paragraphs with numbers of the cifar study, as `tools/readme.py` writes them."""
 
 import pandas as pd
-from prose import decided, lost, speed, tried, wrapped
+from prose import decided, lost, tried, wrapped
 
 from lib.report import equal_size, findings, frontier, primary, results
 from lib.report.claims import Difference
@@ -55,7 +55,7 @@ def at_ninety() -> str:
     seeds = {x: each.dropna(subset="gap").groupby("seed")["gap"].mean() for x, each in found.items()}
     if seeds["parameters"].mean() <= 0 or seeds["AC"].mean() >= 0:
         raise ValueError("SCA beside the frontier: the signs have changed; write it anew")
-    both = " and ".join(f"{shown(*interval(seeds[x]))} points at equal {name}" for x, name in SIZES.items())
+    both = ", ".join(f"{shown(*interval(seeds[x]))} points at equal {name}" for x, name in SIZES.items())
     ratios = " and ".join(f"{ratio:g}" for ratio in found["AC"]["ratio"].unique())
     asked = len(STUDY.grid.seeds)
     lines = (
@@ -66,7 +66,6 @@ def at_ninety() -> str:
         "**It seems to save parameters, not operations.** Beside dense networks that are narrower, or have "
         f"fewer time steps, from the start, SCA is {both} (ratios {ratios}, n = "
         f"{min(map(len, seeds.values()))}).",
-        speed(),
     )
     return "\n".join(f"- {line}" for line in lines)
 

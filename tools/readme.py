@@ -144,6 +144,7 @@ PARAGRAPHS = (
     prose_cifar.state,
     prose_cifar.decisions,
     prose.in_short,
+    prose.speed,
     prose.setting,
     prose.updates,
     prose.layers,
