@@ -84,11 +84,10 @@ def in_short() -> str:
         f"structure alone towards the end: {lost(schedule)} more than SCA ({decided(schedule)}).",
         f"**A small dense network does better.** With as many parameters as SCA leaves, and trained for as "
         f"many multiply-accumulates, it scores {lost(longer)} higher ({decided(longer)}).",
-        f"**No gain from choosing weights or tokens well is seen.** On CIFAR-10, PQ with "
-        f"{pq.at.removeprefix('density ')} of the weights kept is {-pq.mean:.1f} ± {pq.half:.1f} points "
-        f"below the dense network (undecided, as is its difference from a fixed schedule); a transformer "
-        f"that keeps half of its tokens at each stage loses {lost(fewer)}, and learning which against "
-        "a random choice is undecided.",
+        f"**No gain from choosing weights or tokens well is seen.** PQ with "
+        f"{pq.at.removeprefix('density ')} of the weights: {-pq.mean:.1f} ± {pq.half:.1f} points below "
+        f"dense, undecided, as is PQ against a fixed schedule. A transformer with half of its tokens at each stage: "
+        f"{lost(fewer)} below; learned against random tokens: undecided.",
     )
     return "\n".join(f"- {line}" for line in lines)
 

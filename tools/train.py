@@ -165,7 +165,9 @@ def options(study: Study, given: list[str]) -> tuple[int, float, list[str], list
 
 
 def main() -> None:
-    name, *given = sys.argv[1:] or ["quick"]
+    name, *given = sys.argv[1:] or ["-h"]
+    if name in ("-h", "--help"):
+        return print(__doc__)
     study = config.load(name)
     workers, seconds, tasks, methods = options(study, given)
     until = time.monotonic() + seconds
