@@ -86,8 +86,8 @@ def in_short() -> str:
         f"many multiply-accumulates, it scores {lost(longer)} higher ({decided(longer)}).",
         f"**No gain from choosing weights or tokens well is seen.** PQ with "
         f"{pq.at.removeprefix('density ')} of the weights: {-pq.mean:.1f} ± {pq.half:.1f} points below "
-        f"dense, undecided, as is PQ against a fixed schedule. A transformer with half of its tokens at each stage: "
-        f"{lost(fewer)} below; learned against random tokens: undecided.",
+        f"dense, undecided, as is PQ against a fixed schedule. A transformer with half of its tokens at each "
+        f"stage: {lost(fewer)} below; learned against random tokens: undecided.",
     )
     return "\n".join(f"- {line}" for line in lines)
 

@@ -61,8 +61,8 @@ def at_ninety() -> str:
     both = ", ".join(f"{shown(*interval(seeds[x]))} points at equal {name}" for x, name in SIZES.items())
     ratios = " and ".join(f"{ratio:g}" for ratio in found["AC"]["ratio"].unique())
     lines = (
-        f"**SCA against random channels: better at equal parameters, worse at equal SynOps.** Decided: {more} "
-        f"points; {fewer}. At equal ratio, the registered comparison, {first.verdict}: "
+        "**SCA against random channels: better at equal parameters, worse at equal SynOps.** Decided: "
+        f"{more} points; {fewer}. At equal ratio, the registered comparison, {first.verdict}: "
         f"{shown(first.mean, first.half)} (n = {first.n} of {len(STUDY.grid.seeds)}). In earlier, small "
         f"networks of 60 % accuracy SCA had been {lost(before)} below ({decided(before)}); why is not known.",
         "**SCA against smaller dense networks**, narrower or with fewer time steps from the start: "
