@@ -31,6 +31,11 @@ def size() -> float:
     return TABLE.query("stage == 'dense' and task == 'vgg9-cifar10'")["parameters"].iloc[0]
 
 
+def reached() -> float:
+    """Test accuracy (%) of the dense vgg9-cifar10, mean over seeds."""
+    return TABLE.query("stage == 'dense' and task == 'vgg9-cifar10'")["accuracy (%)"].mean()
+
+
 def setting() -> str:
     """What was trained on real images, and how that compares with SCA's own trainings."""
     longer = STUDY.tasks["vgg9-longer-cifar10"]

@@ -1,7 +1,7 @@
 """Paragraphs with numbers of the cifar study, as `tools/readme.py` writes them."""
 
 import pandas as pd
-from prose import decided, lost, tried, wrapped
+from prose import decided, lost, reached, tried, wrapped
 
 from lib.report import equal_size, findings, frontier, primary, results
 from lib.report.claims import decided as is_decided
@@ -30,11 +30,12 @@ def gaps() -> dict[str, pd.DataFrame]:
 def picture() -> str:
     """Caption of the first figure of README.md."""
     seeds = TABLE[TABLE["stage"].isin(["dense", "channels"])].groupby(["task", "method"])["seed"].nunique()
+    asked = sorted({len(STUDY.seeds(*each)) for each in seeds.index})
     return wrapped(f"""
 *CIFAR-10, test accuracy against parameters (a) and synaptic operations (b). Stars: dense networks of each
 width and number of time steps T, the largest at {DENSE["accuracy (%)"].mean():.1f} %; dotted: the best that
-is no larger. Lines: channels removed by SCA and at random. n = {span(seeds)} of 3
-or 5 seeds; 95 % intervals where n > 1.*
+is no larger. Lines: channels removed by SCA and at random. n = {span(seeds)} of
+{" or ".join(map(str, asked))} seeds; 95 % intervals where n > 1.*
 """)
 
 
@@ -64,7 +65,8 @@ def at_ninety() -> str:
         "**SCA against random channels: better at equal parameters, worse at equal SynOps.** Decided: "
         f"{more} points; {fewer}. At equal ratio, the registered comparison, {first.verdict}: "
         f"{shown(first.mean, first.half)} (n = {first.n} of {len(STUDY.grid.seeds)}). In earlier, small "
-        f"networks of 60 % accuracy SCA had been {lost(before)} below ({decided(before)}); why is not known.",
+        f"networks of {reached():.0f} % accuracy SCA had been {lost(before)} below "
+        f"({decided(before)}); why is not known.",
         "**SCA against smaller dense networks**, narrower or with fewer time steps from the start: "
         f"{both} (ratios {ratios}, n = {min(map(len, seeds.values()))}).",
     )
