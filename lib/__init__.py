@@ -24,6 +24,9 @@ settings/     params.yaml as frozen types
 models/       spiking networks, built from SpikingJelly's neurons and layers
   dynamics      what a layer of neurons computes, forward and back; kernels: in one node of the graph
   neurons, sites, vgg, resnet, spikformer, tokens; sparse: files of few weights
+  adopt         a SpikingJelly network of anybody's, taken over
+  tracing       its layers; chains: its sites, who reads them, what an event is worth; graph: it runs again
+  kept_neurons  neurons of a user's constants
   fused         BN, neuron and pooling of a layer in one compiled node; cuda, tiles: on a GPU, by hand
   convolution   a convolution as a matrix product, and among channels of zeros
   start         what a network takes from data: first filters, statistics of BN
@@ -41,6 +44,7 @@ measure/      what a network is and costs, read off the network itself
 training/     one loop for every method
   steps, muon, run, fit, warmup, checkpoint, distributed, distillation, baselines
   setup         threads, determinism and seeds of a process
+  adopted       the training of a network that was taken over
   phases        from rectified units to rates to spikes
   fastest       what this processor computes a step with fastest
 report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch

@@ -27,6 +27,10 @@ class CriterionError(ConfigError, ValueError):
     """A score, a growth or a schedule returned what no ranking can use."""
 
 
+class AdoptError(ConfigError, ValueError):
+    """A network that cannot be taken over as it is; the message names the layer."""
+
+
 class Stopped(ConfigError):
     """The process was asked to end, and what it had done is kept."""
 

@@ -21,11 +21,11 @@ def reached(net: SpikingNet, edge: Edge, events: Tensor, there: Tensor) -> float
     """Events times the synapses that each reaches, summed. events: [N, ...] as the layer's input;
     there: bool, the synapses"""
     module = net.get_submodule(edge.module)
-    fan_out = there.double().sum(0, keepdim=True)  # one output stands for all
     if not isinstance(module, nn.Conv2d):
-        return F.linear(events.double(), fan_out).sum().item()
-    met = F.conv2d(events.double(), fan_out, None, module.stride, module.padding, module.dilation)
-    return met.sum().item()
+        return F.linear(events.double(), there.double().sum(0, keepdim=True)).sum().item()
+    of_group = there.double().unflatten(0, (module.groups, -1)).sum(1)  # one output stands for all of its group
+    geometry = (module.stride, module.padding, module.dilation, module.groups)
+    return F.conv2d(events.double(), of_group, None, *geometry).sum().item()
 
 
 @contextmanager

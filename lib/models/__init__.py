@@ -6,13 +6,15 @@ import torch
 
 from lib.core.tensors import load_tensors, save_tensors
 from lib.models import resnet, spikformer, vgg
+from lib.models.adopt import adopt
 from lib.models.dynamics import Activity
+from lib.models.graph import GraphNet
 from lib.models.neurons import NEURONS
 from lib.models.sites import Edge, Site, SpikingNet
 from lib.models.tokens import make_selector
 from lib.settings import Fast
 
-__all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "build", "clone", "load", "save"]
+__all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "adopt", "build", "clone", "load", "save"]
 
 FAMILIES = (
     {name: vgg.VGG for name in vgg.LAYOUTS}
@@ -32,6 +34,7 @@ def build(
     widths: dict[str, int] | None = None,
     selector: dict | None = None,
     events: bool = False,
+    graph: list | None = None,
 ) -> SpikingNet:
     """An untrained network.
 
@@ -43,9 +46,10 @@ def build(
     costs ACs in the first layer, too
     width: multiplies every width; widths: {site: channels} replaces single ones (that is how a compact
     network is built)
+    graph: the layers of a network named 'adopted', as `adopt` has read them
     raises: ValueError that names the value and what is allowed
     """
-    if name not in FAMILIES:
+    if name not in FAMILIES and graph is None:
         raise ValueError(f"network {name!r}: known are {', '.join(NAMES)}")
     if neuron not in NEURONS:
         raise ValueError(f"neuron {neuron!r}: known are {', '.join(NEURONS)}")
@@ -64,7 +68,7 @@ def build(
         "selector": selector,
         "events": events,
     }
-    net = FAMILIES[name](spec)
+    net = FAMILIES[name](spec) if graph is None else GraphNet(spec | {"graph": graph})
     unknown = sorted(set(spec["widths"]) - set(net.sites))
     if unknown:
         raise ValueError(f"widths of {', '.join(unknown)}: the sites of {name} are {', '.join(net.sites)}")

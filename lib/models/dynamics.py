@@ -25,11 +25,12 @@ class Activity(NamedTuple):
 
     spikes: Tensor  # S[t], 0 or 1
     h_pre: Tensor  # H[t], membrane potential before firing
+    after: Tensor | None = None  # V[t], where it is not H[t] reset to 0
 
     @property
     def v_post(self) -> Tensor:
         """V[t], the membrane potential after the reset."""
-        return below(self.h_pre, self.h_pre)
+        return below(self.h_pre, self.h_pre) if self.after is None else self.after
 
 
 def rectified(values: Tensor) -> Activity:

@@ -45,18 +45,24 @@ class Switchable:
             spikes, self.seen = Compiled.apply(x, tau, watch)
             return spikes
         if self.kernel == "spikingjelly":
-            spikes = super().multi_step_forward(x if x.dtype == torch.float64 else x.float()).to(x.dtype)
-            h = None
-            if watch is not None:
-                with torch.no_grad():
-                    h = torch.stack(potentials(precise(x), tau))
-        else:
-            spikes, h = Fused.apply(x, tau)
-            if self.store_v_seq:
-                self.v_seq = Activity(spikes, h).v_post
+            spikes = super().multi_step_forward(precise(x)).to(x.dtype)
+            with torch.no_grad():
+                self.seen = None if watch is None else watch(self.activity(x, precise(spikes.detach())))
+            return spikes
+        spikes, h = Fused.apply(x, tau)
+        if self.store_v_seq:
+            self.v_seq = Activity(spikes, h).v_post
         with torch.no_grad():
             self.seen = None if watch is None else watch(Activity(spikes.detach().to(h.dtype), h))
         return spikes
+
+    def activity(self, x: Tensor, spikes: Tensor) -> Activity:
+        """What SpikingJelly's operators did with x from rest on."""
+        return Activity(spikes, torch.stack(potentials(precise(x), getattr(self, "tau", None))))
+
+    def run_by(self, kernel: str) -> None:
+        """One of `kernel`."""
+        self.kernel = kernel
 
 
 class IFNode(Switchable, neuron.IFNode):

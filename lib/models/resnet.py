@@ -28,8 +28,8 @@ def conv(reads: int, makes: int, size: int = 3, stride: int = 1) -> Conv2d:
 class StreamSite(Site):
     """A site on the residual stream: `place` [C] says which channels of the stream are its own."""
 
-    def __init__(self, name: str, channels: int, neuron: str):
-        super().__init__(name, channels, neuron)
+    def __init__(self, name: str, channels: int, node: nn.Module):
+        super().__init__(name, channels, node)
         self.register_buffer("place", torch.arange(channels))
 
     def pick(self, stream: Tensor) -> Tensor:
@@ -92,9 +92,9 @@ class ResNet(SpikingNet):
             block = nn.ModuleDict(
                 {
                     "conv1": conv(stream, first, stride=stride),
-                    "site1": Site(inner, first, neuron),
+                    "site1": Site(inner, first, NEURONS[neuron]()),
                     "conv2": conv(first, second),
-                    "site2": WritingSite(outer, second, neuron),
+                    "site2": WritingSite(outer, second, NEURONS[neuron]()),
                 }
             )
             self._edges += [Edge(f"{path}.conv1", inner, None, 1.0), Edge(f"{path}.conv2", outer, inner, 1.0)]
@@ -145,9 +145,9 @@ class PreResNet(SpikingNet):
             inside = spec["widths"].get(outer, width)
             block = nn.ModuleDict(
                 {
-                    "site1": ReadingSite(names[number], read[number], neuron),
+                    "site1": ReadingSite(names[number], read[number], NEURONS[neuron]()),
                     "conv1": conv(read[number], inside, stride=stride),
-                    "site2": Site(outer, inside, neuron),
+                    "site2": Site(outer, inside, NEURONS[neuron]()),
                     "conv2": conv(inside, read[number + 1]),
                 }
             )
@@ -159,7 +159,7 @@ class PreResNet(SpikingNet):
                 block["shortcut"] = conv(read[number], width, 1, stride)
                 self._edges.append(Edge(f"{path}.shortcut", None, names[number], 1.0))
             self.blocks.append(block)
-        self.last = ReadingSite("last", read[-1], neuron)
+        self.last = ReadingSite("last", read[-1], NEURONS[neuron]())
         self.pool, unit = pooling(self.in_shape, stages)
         self._edges += classifier(self, read[-1], [scaled(size, spec) for size in hidden], "last", unit)
         self.apply(initialise)

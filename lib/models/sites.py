@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based import functional, layer
 from torch import Tensor, nn
 
 from lib.models import fused
 from lib.models.convolution import Conv2d
-from lib.models.neurons import NEURONS, Switchable
+from lib.models.neurons import Switchable
 from lib.settings import Fast
 
 
@@ -25,11 +25,11 @@ class Site(nn.Module):
                updates none.
     """
 
-    def __init__(self, name: str, channels: int, neuron: str, pools: bool = False):
+    def __init__(self, name: str, channels: int, node: nn.Module, pools: bool = False):
         super().__init__()
         self.name = name
         self.bn = layer.BatchNorm2d(channels, step_mode="m")
-        self.node = NEURONS[neuron]()
+        self.node = node
         self.pool = layer.MaxPool2d(2, 2, step_mode="m") if pools else nn.Identity()
         self.register_buffer("mask", torch.ones(channels, dtype=torch.bool))
         self.state = "masked"
@@ -76,6 +76,10 @@ class Site(nn.Module):
         if seen is not self.mask or version != self.mask._version:
             self._looked_at = self.mask, self.mask._version, bool(self.mask.all())
         return self._looked_at[2]
+
+    def like(self, out: Tensor) -> Tensor:
+        """Of what the site has put out, one value [C] for each channel that its neuron takes."""
+        return out[0, 0, :, 0, 0]
 
     def own(self, values: Tensor) -> Tensor:
         """This site's channels of a value [C] for each channel that its neuron takes."""
@@ -182,8 +186,8 @@ class SpikingNet(nn.Module):
         self.fast = fast
         self.run_for(self.T)
         for module in self.modules():
-            if isinstance(module, neuron.BaseNode):
-                module.kernel = fast.neurons
+            if isinstance(module, Switchable):
+                module.run_by(fast.neurons)
             elif isinstance(module, Conv2d):
                 module.products = fast.products
                 module.multiple = fast.multiple
@@ -200,8 +204,9 @@ class SpikingNet(nn.Module):
                 f"or [{self.T}, N, {', '.join(map(str, self.in_shape))}]"
             )
         functional.reset_net(self)
-        if x.device != self.head.weight.device:
-            x = x.to(self.head.weight.device)
+        weight = next(self.parameters())
+        if x.device != weight.device:
+            x = x.to(weight.device)
         if x.dim() == 4:
             x = x[None] if self.fast.static_once and self.step_mode == "m" else x.expand(self.T, *x.shape)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.fast.bf16 and self.training):
@@ -209,4 +214,4 @@ class SpikingNet(nn.Module):
                 out = self.features(x)
             else:
                 out = torch.stack([self.features(step) for step in x])
-        return self.head(out.to(self.head.weight.dtype).mean(0))
+        return self.head(out.to(weight.dtype).mean(0))

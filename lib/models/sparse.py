@@ -74,6 +74,7 @@ def load(path: Path) -> SpikingNet:
                 state[name] = tensor
     except (SafetensorError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is damaged, or no file of ours: {error}") from error
-    net = net.to(state["head.weight"].dtype)
+    first, _ = next(net.named_parameters())
+    net = net.to(state[first].dtype)
     net.load_state_dict(state)
     return net.eval()

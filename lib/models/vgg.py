@@ -64,7 +64,7 @@ class VGG(SpikingNet):
             size = spec["widths"].get(name, max(1, round(size * spec["width"])))
             self._edges.append(Edge(f"stack.{len(self.stack)}", name, reads, unit))
             self.stack.append(Conv2d(channels, size, 3, padding=1, bias=False, step_mode="m"))
-            self.stack.append(Site(name, size, spec["neuron"], pools=after == M))
+            self.stack.append(Site(name, size, NEURONS[spec["neuron"]](), pools=after == M))
             channels = size
             reads = name
             unit = 1.0

@@ -134,8 +134,8 @@ class ScoreMeter:
     @torch.no_grad()
     def _add(self, name: str, site: Site, current, spikes) -> None:
         if site.node.watching() and site.meter is self:
-            a_channel = spikes[0, 0, :, 0, 0]
-            self.sum[name] += site.own(shaped(site.node.seen, a_channel, whose(self.name, name)))
+            seen = shaped(site.node.seen, site.like(spikes), whose(self.name, name))
+            self.sum[name] += site.own(seen)
             self.batches[name] += 1
 
     def mean(self) -> dict[str, Tensor]:

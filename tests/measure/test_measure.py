@@ -9,6 +9,7 @@ from torch import nn
 from lib import measure, pruning, training
 from lib.measure import synops
 from lib.models import Edge, Site, SpikingNet
+from lib.models.neurons import NEURONS
 from lib.settings import DENSE, Fast
 from lib.settings.task import Phase
 
@@ -22,9 +23,9 @@ class Tiny(SpikingNet):
         super().__init__({"T": T, "in_shape": [1, size, size]})
         out = (size + 2 * padding - 3) // stride + 1
         self.conv1 = layer.Conv2d(1, 2, 3, padding=1, bias=False, step_mode="m")
-        self.first = Site("first", 2, "if")
+        self.first = Site("first", 2, NEURONS["if"]())
         self.conv2 = layer.Conv2d(2, 3, 3, stride=stride, padding=padding, bias=False, step_mode="m")
-        self.second = Site("second", 3, "if")
+        self.second = Site("second", 3, NEURONS["if"]())
         self.flat = layer.Flatten(step_mode="m")
         self.head = nn.Linear(3 * out * out, 5)
         self.use(Fast())

@@ -7,6 +7,7 @@ import json
 import torch
 
 from lib.models import cuda, fused, kernels
+from lib.models.neurons import NEURONS
 from lib.models.sites import Site
 from lib.pruning.scores import spike_abs_v
 
@@ -26,7 +27,7 @@ def seen(case: tuple, by_hand) -> list[torch.Tensor]:
     neuron, steps, T, pools, units, channels = case
     kernels.by_hand = fused.by_hand = by_hand
     torch.manual_seed(0)
-    site = Site("conv1", channels, neuron, pools).train()
+    site = Site("conv1", channels, NEURONS[neuron](), pools).train()
     torch.nn.init.uniform_(site.bn.weight, 0.5, 2.0)
     torch.nn.init.uniform_(site.bn.bias, -0.5, 1.0)
     site.T = T

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from spikingjelly.activation_based import functional
 
 from lib.models import fused
+from lib.models.neurons import NEURONS
 from lib.models.sites import Site
 from lib.pruning.scores import spike_abs_v
 
@@ -32,7 +33,7 @@ CASES = {  # the neuron, steps that differ in the input, T, whether it pools, it
 
 
 def site(neuron: str, T: int, pools: bool, units: str) -> Site:
-    made = Site("conv1", 5, neuron, pools).double().train()
+    made = Site("conv1", 5, NEURONS[neuron](), pools).double().train()
     chance = torch.Generator().manual_seed(1)
     torch.nn.init.uniform_(made.bn.weight, 0.5, 2.0, generator=chance)
     torch.nn.init.uniform_(made.bn.bias, -0.5, 1.0, generator=chance)

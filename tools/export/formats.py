@@ -19,7 +19,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from lib import models
 from lib.core.errors import ConfigError
 from lib.data import Images
-from lib.models import Site, SpikingNet
+from lib.models import SpikingNet
+from lib.models.chains import INPUT
+from lib.models.graph import GraphNet
 from lib.models.neurons import ReLUNode
 from lib.models.vgg import VGG
 from lib.pruning import compact, current_masks
@@ -117,18 +119,13 @@ def chain(net: SpikingNet) -> nn.Sequential:
     """
     name = net.spec["name"]
     layers = []
-    if not isinstance(net, VGG):
+    modules = in_order(net)
+    if modules is None:
         raise NoForm(
             f"{name}: NIR: only a chain of layers can be written, "
             "no residual stream and no attention; take ONNX"
         )
-    parts = [
-        part
-        for module in net.stack
-        for part in ((module.bn, module.node, module.pool) if isinstance(module, Site) else (module,))
-        if not isinstance(part, nn.Identity)
-    ]
-    for part in [*parts, net.head]:
+    for part in parts_of([*modules, net.head]):
         if isinstance(part, nn.BatchNorm2d):
             layers[-1] = fuse_conv_bn_eval(layers[-1], part)
         elif isinstance(part, nn.BatchNorm1d):
@@ -146,6 +143,26 @@ def chain(net: SpikingNet) -> nn.Sequential:
         else:
             raise NoForm(f"{name}: NIR has no node for {type(part).__name__}; take ONNX")
     return nn.Sequential(*layers).eval()
+
+
+def in_order(net: SpikingNet) -> list[nn.Module] | None:
+    """The layers before the head, if each reads the one before it."""
+    if isinstance(net, VGG):
+        return list(net.stack)
+    if not isinstance(net, GraphNet):
+        return None
+    names = [INPUT, *(each.name for each in net.plan)]
+    chained = all(each.reads == [before] for each, before in zip(net.plan, names, strict=False))
+    return list(net.layers.values()) if chained else None
+
+
+def parts_of(modules: list[nn.Module]) -> list[nn.Module]:
+    """BN, neurons and pooling one by one."""
+    parts = []
+    for module in modules:
+        inside = [getattr(module, name, None) for name in ("bn", "node", "pool")]
+        parts += [part for part in inside if part is not None] or [module]
+    return [part for part in parts if not isinstance(part, nn.Identity)]
 
 
 def conv(mine: layer.Conv2d) -> layer.Conv2d:
@@ -167,7 +184,12 @@ def pool(mine: layer.AvgPool2d) -> layer.AvgPool2d:
 def node(mine: neuron.IFNode | neuron.LIFNode) -> neuron.LIFNode:
     """SpikingJelly's LIF of the same constants, the one neuron that all readers take alike: snnTorch 1.0.0
     refuses an IF of any dt, and where it does not, it adds a leak. An IF is a LIF that does not leak."""
+    if mine.v_reset is None:
+        raise NoForm("NIR: no neuron that subtracts its threshold (v_reset: None); take ONNX")
     shared = {"v_threshold": mine.v_threshold, "v_reset": mine.v_reset, "step_mode": "m"}
+    if isinstance(mine, neuron.ParametricLIFNode):
+        tau = 1 / mine.w.sigmoid().item()
+        return neuron.LIFNode(tau=tau, decay_input=mine.decay_input, **shared)
     if isinstance(mine, neuron.LIFNode):
         return neuron.LIFNode(tau=mine.tau, decay_input=mine.decay_input, **shared)
     return neuron.LIFNode(tau=NO_LEAK, decay_input=False, **shared)

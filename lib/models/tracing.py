@@ -1,0 +1,346 @@
+"""A user's network as a list of layers: traced by torch.fx, SpikingJelly's and torch's layers as leaves.
+
+Time is taken out: whether a tensor is [T, N, ...], [T*N, ...] or, step by step, [N, ...], what stands here
+is said of [N, ...]. What is not known is refused by name.
+"""
+
+import math
+import operator
+from typing import NamedTuple
+
+import torch
+from spikingjelly.activation_based import base, functional, layer, neuron
+from torch import Tensor, fx, nn
+from torch.nn.modules.utils import _pair
+
+from lib.core.errors import AdoptError
+from lib.models import kept_neurons
+from lib.models.chains import INPUT, Layer
+
+CONTAINERS = (layer.SeqToANNContainer, layer.MultiStepContainer, layer.StepModeContainer)
+LEAVES = ("torch.nn.modules.", "spikingjelly.activation_based.layer", "spikingjelly.activation_based.neuron")
+SAME = {"flatten", "view", "reshape", "unsqueeze", "squeeze", "repeat", "expand", "contiguous", "mean"}
+ADD = {operator.add, operator.iadd, torch.add, "add", "add_"}
+MULTIPLY = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
+MINUS = {operator.sub, torch.sub, torch.rsub}
+CONCATENATE = {torch.cat, torch.concat, torch.concatenate}
+
+
+class Example(NamedTuple):
+    """How a network was run: images [N, ...] a step, or all T steps at once."""
+
+    T: int
+    N: int
+    steps: bool  # the input has all T steps, [T, N, C, H, W]
+    repeats: bool  # the input has none, and the network makes T of it
+
+    def rest(self, shape) -> tuple[int, ...] | None:
+        """What is left of a tensor's shape without time and images; None if they do not lead it."""
+        shape = tuple(shape)
+        if shape[:2] == (self.T, self.N):
+            return shape[2:]
+        if shape[:2] == (1, self.N):
+            return shape[2:]
+        return shape[1:] if shape[:1] in ((self.N,), (self.T * self.N,)) else None
+
+
+class Tracer(fx.Tracer):
+    def is_leaf_module(self, module: nn.Module, path: str) -> bool:
+        known = type(module).__module__.startswith(LEAVES) and not isinstance(module, CONTAINERS)
+        return known and not isinstance(module, nn.Sequential | nn.ModuleList)
+
+    def call_module(self, module: nn.Module, forward, args, kwargs):
+        """Containers only say how their layers go through time."""
+        if not isinstance(module, CONTAINERS):
+            return super().call_module(module, forward, args, kwargs)
+        [x] = args
+        for each in module:
+            x = each(x)
+        return x
+
+
+def list_layers(
+    model: nn.Module, in_shape: tuple[int, int, int], T: int
+) -> tuple[list[Layer], int, Example]:
+    """The layers in the order of their computation, the number of classes, and how the model takes its input.
+    model: in eval mode, float32, on the CPU
+    raises: AdoptError that names what cannot be taken over"""
+    try:
+        graph = fx.GraphModule(model, Tracer().trace(model))
+    except (fx.proxy.TraceError, TypeError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise AdoptError(
+            f"{type(model).__name__}.forward cannot be traced: {reason}; "
+            "leave branches and loops over tensors, or over T, out of it"
+        ) from error
+    how = taken(model, in_shape, T)
+    shapes = shapes_of(graph, torch.zeros(example_shape(how, in_shape)))
+    reader = Reader(graph, shapes, how)
+    return reader.read(), reader.classes, how
+
+
+def example_shape(how: Example, in_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    return (how.T, how.N, *in_shape) if how.steps else (how.N, *in_shape)
+
+
+@torch.no_grad()
+def taken(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> Example:
+    """How a model takes its input: of the ways that the modes of its layers allow, the one in which it runs."""
+    modes = {module.step_mode for module in model.modules() if isinstance(module, base.StepModule)}
+    N = next(n for n in (7, 11) if n != T)
+    said = []
+    for steps in (True, False) if "m" in modes else (False,):
+        how = Example(T, N, steps, repeats="m" in modes and not steps)
+        functional.reset_net(model)
+        try:
+            model(torch.zeros(example_shape(how, in_shape)))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            said.append(f"of {list(example_shape(how, in_shape))}: {' '.join(str(error).split())[:100]}")
+        else:
+            functional.reset_net(model)
+            return how
+    raise AdoptError(f"{type(model).__name__} does not run on images {'; '.join(said)}")
+
+
+def shapes_of(graph: fx.GraphModule, x: Tensor) -> dict[str, tuple[int, ...]]:
+    """{node: shape of the tensor that it makes}; what is no tensor is left out."""
+    found = {}
+
+    class Watched(fx.Interpreter):
+        def run_node(self, node):
+            made = super().run_node(node)
+            if isinstance(made, Tensor):
+                found[node.name] = tuple(made.shape)
+            return made
+
+    with torch.no_grad():
+        Watched(graph).run(x)
+    return found
+
+
+class Reader:
+    """Reads a traced graph, node by node; `names`: {node: the layer whose output it is}"""
+
+    def __init__(self, graph: fx.GraphModule, shapes: dict, how: Example):
+        self.graph = graph
+        self.shapes = shapes
+        self.how = how
+        self.names: dict[str, str] = {}
+        self.classes = 0
+        self.layers: list[Layer] = []
+
+    def read(self) -> list[Layer]:
+        for node in self.graph.graph.nodes:
+            if node.op == "placeholder":
+                if INPUT in self.names.values():
+                    if node.name in self.shapes:
+                        raise AdoptError(f"forward takes a second input, {node.name}; one can be taken over")
+                    continue
+                self.names[node.name] = INPUT
+            elif node.op == "output":
+                return self.ended(node)
+            elif node.name in self.shapes:  # others are numbers, such as a size
+                self.names[node.name] = self.layer(node)
+        raise AdoptError("forward returns nothing")
+
+    def ended(self, node: fx.Node) -> list[Layer]:
+        """Without what the output does not depend on; the layer that it is stands last."""
+        [out] = node.args
+        if not isinstance(out, fx.Node) or out.name not in self.names:
+            raise AdoptError("forward returns several values, or none; it must return one tensor of logits")
+        if len(self.rest(out)) != 1:
+            raise AdoptError(f"forward returns maps, [N, {', '.join(map(str, self.rest(out)))}]; flatten them")
+        [self.classes] = self.rest(out)
+        wanted = {self.names[out.name]}
+        kept = []
+        for each in reversed(self.layers):
+            if each.name in wanted:
+                wanted |= set(each.reads)
+                kept.append(each)
+        if not kept or kept[0].name != self.names[out.name]:
+            raise AdoptError("forward returns its input")
+        if not any(each.kind == "neuron" for each in kept):
+            raise AdoptError("no layer of spiking neurons stands between input and output")
+        return kept[::-1]
+
+    def rest(self, node: fx.Node) -> tuple[int, ...]:
+        found = self.how.rest(self.shapes[node.name])
+        if found is None:
+            raise AdoptError(
+                f"{node.name}: a tensor {list(self.shapes[node.name])} that time and images do not lead"
+            )
+        return found
+
+    def layer(self, node: fx.Node) -> str:
+        """The name of what a node makes."""
+        if node.op == "call_module":
+            return self.module(node)
+        if node.op == "get_attr":
+            raise AdoptError(f"{node.target}: a tensor of the network's own; only layers can be taken over")
+        function = node.target
+        tensors = [each for each in node.all_input_nodes if each.name in self.names]
+        name = getattr(function, "__name__", function)
+        if name in SAME and len(tensors) == 1:
+            return self.reshaped(node, tensors[0], name)
+        if function in ADD | MULTIPLY and len(tensors) == 2:
+            return self.add(node, "add" if function in ADD else "multiply", tensors)
+        if function in MINUS and len(tensors) == 1 and self.from_one(node):
+            return self.add(node, "complement", tensors)
+        if function in CONCATENATE:
+            return self.concatenation(node, tensors)
+        raise AdoptError(f"{node.name}: {name} of {len(tensors)} tensors cannot be taken over; use a layer for it")
+
+    def from_one(self, node: fx.Node) -> bool:
+        """Whether a difference is 1 - x."""
+        first, second = node.args[:2] if node.target is not torch.rsub else node.args[1::-1]
+        return first == 1 and isinstance(second, fx.Node)
+
+    def add(self, node: fx.Node, kind: str, tensors: list[fx.Node], **options) -> str:
+        shapes = {self.rest(each) for each in tensors}
+        if kind != "concatenate" and len(shapes) > 1:
+            raise AdoptError(f"{node.name}: {kind} of tensors {sorted(shapes)}; they must be of one shape")
+        self.layers.append(Layer(node.name, kind, [self.names[each.name] for each in tensors], options))
+        return node.name
+
+    def concatenation(self, node: fx.Node, tensors: list[fx.Node]) -> str:
+        """Along the channels."""
+        dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
+        ranks = len(self.shapes[node.name])
+        counted = dim - ranks if dim >= 0 else dim  # from the end
+        if counted != -len(self.rest(node)):
+            raise AdoptError(f"{node.name}: a concatenation along dimension {dim}, which is not the channels'")
+        return self.add(node, "concatenate", tensors, dim=counted)
+
+    def reshaped(self, node: fx.Node, read: fx.Node, name: str) -> str:
+        """What changes time alone changes nothing; [C, H, W] -> [C H W] is a layer."""
+        before = self.rest(read)
+        after = self.rest(node)
+        came = self.names[read.name]
+        if name == "mean" and len(before) == 3 and after in (before[:1], (before[0], 1, 1)):
+            self.layers.append(Layer(f"{node.name}.pool", "adaptive_pool", [came], pooled(before[1:], (1, 1))))
+            came = f"{node.name}.pool"
+            before = (before[0], 1, 1)
+        if after == before:
+            return came
+        if after == (math.prod(before),):
+            self.layers.append(Layer(node.name, "flatten", [came], {}))
+            return node.name
+        raise AdoptError(f"{node.name}: {name} {list(before)} -> {list(after)} cannot be taken over")
+
+    def module(self, node: fx.Node) -> str:
+        path = node.target
+        module = self.graph.get_submodule(path)
+        if len(node.all_input_nodes) != 1:
+            raise AdoptError(f"{path}: {type(module).__name__} is called with several inputs")
+        [read] = node.all_input_nodes
+        found = described(path, module, self.rest(read))
+        if found is None:
+            return self.names[read.name]
+        kind, options = found
+        stateless = kind in ("max_pool", "avg_pool", "adaptive_pool", "dropout", "dropout2d", "flatten", "voting")
+        if any(each.name == path for each in self.layers):
+            if not stateless:
+                raise AdoptError(f"{path} is called twice; give each call a {type(module).__name__} of its own")
+            path = node.name
+        self.layers.append(Layer(path, kind, [self.names[read.name]], options))
+        return path
+
+
+def described(path: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[str, dict] | None:
+    """Kind and options of a module that reads [N, *shape]; None if it does nothing."""
+    if isinstance(module, nn.Identity):
+        return None
+    if isinstance(module, neuron.BaseNode):
+        return "neuron", kept_neurons.described(module, path)
+    if isinstance(module, layer.VotingLayer):
+        return "voting", {"size": module.voting_size, "worth": 1 / module.voting_size}
+    for kind, (types, read) in KNOWN.items():
+        if type(module) in types:
+            return kind, read(path, module, shape)
+    known = sorted({each.__name__ for types, _ in KNOWN.values() for each in types} | {"VotingLayer", "Identity"})
+    raise AdoptError(
+        f"{path}: {type(module).__name__} cannot be taken over; layers that can are {', '.join(known)}, and "
+        "SpikingJelly's IF, LIF and parametric LIF neurons"
+    )
+
+
+def conv(path: str, module: nn.Conv2d, shape) -> dict:
+    if module.padding_mode != "zeros":
+        raise AdoptError(f"{path}: padding of mode {module.padding_mode!r}; only zeros can be taken over")
+    names = ("kernel_size", "stride", "padding", "dilation", "groups")
+    return {
+        "reads": module.in_channels,
+        "makes": module.out_channels,
+        "bias": module.bias is not None,
+        **{name: listed(getattr(module, name)) for name in names},
+    }
+
+
+def linear(path: str, module: nn.Linear, shape) -> dict:
+    if len(shape) != 1:
+        raise AdoptError(f"{path}: a linear layer on [N, {', '.join(map(str, shape))}]; flatten it before")
+    return {"reads": module.in_features, "makes": module.out_features, "bias": module.bias is not None}
+
+
+def norm(path: str, module: nn.modules.batchnorm._BatchNorm, shape) -> dict:
+    names = ("eps", "momentum", "affine", "track_running_stats")
+    return {
+        "channels": module.num_features,
+        "maps": len(shape) == 3,
+        **{name: getattr(module, name) for name in names},
+    }
+
+
+def max_pool(path: str, module: nn.MaxPool2d, shape) -> dict:
+    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    return {name: listed(getattr(module, name)) for name in names}
+
+
+def avg_pool(path: str, module: nn.AvgPool2d, shape) -> dict:
+    """Each mean is over as many positions, padding among them or none, unless windows are cut off."""
+    names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+    padded = any(_pair(module.padding)) and not module.count_include_pad
+    over = module.divisor_override or math.prod(_pair(module.kernel_size))
+    even = module.divisor_override or not (padded or module.ceil_mode)
+    return {**{name: listed(getattr(module, name)) for name in names}, "worth": 1 / over if even else None}
+
+
+def adaptive(path: str, module: nn.AdaptiveAvgPool2d, shape) -> dict:
+    size = [side if side else given for side, given in zip(_pair(module.output_size), shape[1:], strict=True)]
+    return pooled(shape[1:], size)
+
+
+def pooled(before, after) -> dict:
+    """An adaptive pooling; its windows are alike where one size divides the other."""
+    sizes = list(zip(before, after, strict=True))
+    worth = None
+    if all(a % b == 0 or b % a == 0 for a, b in sizes):
+        worth = 1 / math.prod(max(1, a // b) for a, b in sizes)
+    return {"output_size": list(after), "worth": worth}
+
+
+def dropout(path: str, module: nn.Module, shape) -> dict:
+    return {"p": module.p}
+
+
+def flat(path: str, module: nn.Flatten, shape) -> dict:
+    """All of an image but N: checked by the shape of what comes out."""
+    return {}
+
+
+KNOWN = {
+    "conv": ((nn.Conv2d, layer.Conv2d), conv),
+    "linear": ((nn.Linear, layer.Linear), linear),
+    "bn": ((nn.BatchNorm2d, layer.BatchNorm2d, nn.BatchNorm1d, layer.BatchNorm1d), norm),
+    "max_pool": ((nn.MaxPool2d, layer.MaxPool2d), max_pool),
+    "avg_pool": ((nn.AvgPool2d, layer.AvgPool2d), avg_pool),
+    "adaptive_pool": ((nn.AdaptiveAvgPool2d, layer.AdaptiveAvgPool2d), adaptive),
+    "dropout": ((nn.Dropout, layer.Dropout), dropout),
+    "dropout2d": ((nn.Dropout2d, layer.Dropout2d), dropout),
+    "flatten": ((nn.Flatten, layer.Flatten), flat),
+}
+
+
+def listed(value):
+    """As JSON keeps it."""
+    return list(value) if isinstance(value, tuple) else value
