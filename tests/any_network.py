@@ -41,7 +41,7 @@ class Chain(nn.Module):
         if chance.random() < 0.85:
             parts.append(layer.BatchNorm2d(makes))
         parts.append(any_node(chance))
-        smaller = [layer.MaxPool2d(2, 2), layer.AvgPool2d(2, 2), layer.MaxPool2d(3, 2, 1), layer.AvgPool2d(3, 2, 1)]
+        smaller = [pool(*how) for pool in (layer.MaxPool2d, layer.AvgPool2d) for how in ((2, 2), (3, 2, 1))]
         parts.append(chance.choice([layer.Dropout(0.2), nn.Identity(), *smaller * pools]))
         self.parts = nn.Sequential(*parts)
         self.makes = makes
@@ -89,7 +89,8 @@ class Residual(nn.Module):
         self.first = nn.Sequential(conv(chance, reads, makes), layer.BatchNorm2d(makes), any_node(chance))
         self.second = nn.Sequential(conv(chance, makes, makes), layer.BatchNorm2d(makes))
         own = reads != makes or chance.random() < 0.3
-        self.short = nn.Sequential(conv(chance, reads, makes), layer.BatchNorm2d(makes)) if own else nn.Identity()
+        short = [conv(chance, reads, makes), layer.BatchNorm2d(makes)] if own else [nn.Identity()]
+        self.short = nn.Sequential(*short)
         self.node = any_node(chance)
         self.makes = makes
 
@@ -150,7 +151,8 @@ class AnyNetwork(nn.Module):
                 layer.Linear(features, hidden), any_node(chance), layer.Dropout(0.5), layer.Linear(hidden, 10)
             )
         elif chance.random() < 0.3:
-            self.classifier = nn.Sequential(layer.Linear(features, 20), any_node(chance), layer.VotingLayer(2))
+            voters = layer.Linear(features, 20)
+            self.classifier = nn.Sequential(voters, any_node(chance), layer.VotingLayer(2))
         else:
             self.classifier = layer.Linear(features, 10)
         functional.set_step_mode(self, self.step_mode)

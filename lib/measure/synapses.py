@@ -23,7 +23,8 @@ def reached(net: SpikingNet, edge: Edge, events: Tensor, there: Tensor) -> float
     module = net.get_submodule(edge.module)
     if not isinstance(module, nn.Conv2d):
         return F.linear(events.double(), there.double().sum(0, keepdim=True)).sum().item()
-    of_group = there.double().unflatten(0, (module.groups, -1)).sum(1)  # one output stands for all of its group
+    # one output stands for all of its group
+    of_group = there.double().unflatten(0, (module.groups, -1)).sum(1)
     geometry = (module.stride, module.padding, module.dilation, module.groups)
     return F.conv2d(events.double(), of_group, None, *geometry).sum().item()
 

@@ -30,8 +30,8 @@ def adopt(model: nn.Module, in_shape: tuple[int, int, int], T: int, events: bool
     model: built of SpikingJelly's or torch's layers and IF, LIF or parametric LIF neurons, in either step
     mode; it returns [N, classes] a step, or of all steps, or their mean
     in_shape: (C, H, W); T: time steps; events: whether the input counts events
-    raises: AdoptError in one line that names the layer, if something cannot be taken over; nothing is guessed:
-    the copy's logits are compared with the model's, in float64, on networks made to spike
+    raises: AdoptError in one line that names the layer, if something cannot be taken over. Nothing is
+    guessed: the copy's logits are compared with the model's, in float64, both made to spike
     """
     if isinstance(model, SpikingNet):
         raise AdoptError(f"{type(model).__name__}: a network of this study already; prune it as it is")

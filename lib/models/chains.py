@@ -84,7 +84,8 @@ def site_after(conv: Layer, read_by: dict[str, list[Layer]], taken: set[str]) ->
         return f"the sum that it goes into, {after.name}, is read by {told(read_by[after.name])}"
     if after.name in taken:
         return f"it goes into a sum, {after.name}, with another convolution that writes there"
-    return made_site("writing", conv, [norm, after], node, [name for name in after.reads if name != norm.name])
+    streams = [name for name in after.reads if name != norm.name]
+    return made_site("writing", conv, [norm, after], node, streams)
 
 
 def made_site(kind: str, conv: Layer, parts: list[Layer], node: Layer, streams: list[str]) -> Layer:

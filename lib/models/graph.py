@@ -63,9 +63,10 @@ class GraphNet(SpikingNet):
         self.out = layers[-1].name
         if layers[-1].kind == "linear":  # which reads the mean over T: the mean of what it would make
             *layers, last = layers
-            self.head = nn.Linear(self._left(last, read[last.name]), last.options["makes"], last.options["bias"])
+            flow = read[last.name]
+            self.head = nn.Linear(self._left(last, flow), last.options["makes"], last.options["bias"])
             self.out = last.reads[0]
-            unit = read[last.name].unit
+            unit = flow.unit
             unit = None if unit is None else unit / self.T
             self._edges[-1] = self._edges[-1]._replace(module="head", unit=unit)
         self.plan = layers

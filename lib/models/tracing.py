@@ -9,13 +9,12 @@ import operator
 from typing import NamedTuple
 
 import torch
-from spikingjelly.activation_based import base, functional, layer, neuron
+from spikingjelly.activation_based import base, functional, layer
 from torch import Tensor, fx, nn
-from torch.nn.modules.utils import _pair
 
 from lib.core.errors import AdoptError
-from lib.models import kept_neurons
 from lib.models.chains import INPUT, Layer
+from lib.models.known_layers import STATELESS, described, pooled
 
 CONTAINERS = (layer.SeqToANNContainer, layer.MultiStepContainer, layer.StepModeContainer)
 LEAVES = ("torch.nn.modules.", "spikingjelly.activation_based.layer", "spikingjelly.activation_based.neuron")
@@ -59,9 +58,7 @@ class Tracer(fx.Tracer):
         return x
 
 
-def list_layers(
-    model: nn.Module, in_shape: tuple[int, int, int], T: int
-) -> tuple[list[Layer], int, Example]:
+def list_layers(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> tuple[list[Layer], int, Example]:
     """The layers in the order of their computation, the number of classes, and how the model takes its input.
     model: in eval mode, float32, on the CPU
     raises: AdoptError that names what cannot be taken over"""
@@ -85,7 +82,7 @@ def example_shape(how: Example, in_shape: tuple[int, int, int]) -> tuple[int, ..
 
 @torch.no_grad()
 def taken(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> Example:
-    """How a model takes its input: of the ways that the modes of its layers allow, the one in which it runs."""
+    """How a model takes its input: the first way in which it runs, of those that its layers' modes allow."""
     modes = {module.step_mode for module in model.modules() if isinstance(module, base.StepModule)}
     N = next(n for n in (7, 11) if n != T)
     said = []
@@ -149,7 +146,8 @@ class Reader:
         if not isinstance(out, fx.Node) or out.name not in self.names:
             raise AdoptError("forward returns several values, or none; it must return one tensor of logits")
         if len(self.rest(out)) != 1:
-            raise AdoptError(f"forward returns maps, [N, {', '.join(map(str, self.rest(out)))}]; flatten them")
+            shape = ", ".join(map(str, self.rest(out)))
+            raise AdoptError(f"forward returns maps, [N, {shape}]; it must return logits [N, classes]")
         [self.classes] = self.rest(out)
         wanted = {self.names[out.name]}
         kept = []
@@ -188,7 +186,8 @@ class Reader:
             return self.add(node, "complement", tensors)
         if function in CONCATENATE:
             return self.concatenation(node, tensors)
-        raise AdoptError(f"{node.name}: {name} of {len(tensors)} tensors cannot be taken over; use a layer for it")
+        told = f"{name} of {len(tensors)} tensors"
+        raise AdoptError(f"{node.name}: {told} cannot be taken over; use a layer for it")
 
     def from_one(self, node: fx.Node) -> bool:
         """Whether a difference is 1 - x."""
@@ -208,7 +207,7 @@ class Reader:
         ranks = len(self.shapes[node.name])
         counted = dim - ranks if dim >= 0 else dim  # from the end
         if counted != -len(self.rest(node)):
-            raise AdoptError(f"{node.name}: a concatenation along dimension {dim}, which is not the channels'")
+            raise AdoptError(f"{node.name}: a concatenation along dimension {dim}; it must be the channels'")
         return self.add(node, "concatenate", tensors, dim=counted)
 
     def reshaped(self, node: fx.Node, read: fx.Node, name: str) -> str:
@@ -217,8 +216,9 @@ class Reader:
         after = self.rest(node)
         came = self.names[read.name]
         if name == "mean" and len(before) == 3 and after in (before[:1], (before[0], 1, 1)):
-            self.layers.append(Layer(f"{node.name}.pool", "adaptive_pool", [came], pooled(before[1:], (1, 1))))
-            came = f"{node.name}.pool"
+            pool = f"{node.name}.pool"
+            self.layers.append(Layer(pool, "adaptive_pool", [came], pooled(before[1:], (1, 1))))
+            came = pool
             before = (before[0], 1, 1)
         if after == before:
             return came
@@ -237,110 +237,10 @@ class Reader:
         if found is None:
             return self.names[read.name]
         kind, options = found
-        stateless = kind in ("max_pool", "avg_pool", "adaptive_pool", "dropout", "dropout2d", "flatten", "voting")
         if any(each.name == path for each in self.layers):
-            if not stateless:
-                raise AdoptError(f"{path} is called twice; give each call a {type(module).__name__} of its own")
+            if kind not in STATELESS:
+                kind = type(module).__name__
+                raise AdoptError(f"{path} is called more than once; give each call a {kind} of its own")
             path = node.name
         self.layers.append(Layer(path, kind, [self.names[read.name]], options))
         return path
-
-
-def described(path: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[str, dict] | None:
-    """Kind and options of a module that reads [N, *shape]; None if it does nothing."""
-    if isinstance(module, nn.Identity):
-        return None
-    if isinstance(module, neuron.BaseNode):
-        return "neuron", kept_neurons.described(module, path)
-    if isinstance(module, layer.VotingLayer):
-        return "voting", {"size": module.voting_size, "worth": 1 / module.voting_size}
-    for kind, (types, read) in KNOWN.items():
-        if type(module) in types:
-            return kind, read(path, module, shape)
-    known = sorted({each.__name__ for types, _ in KNOWN.values() for each in types} | {"VotingLayer", "Identity"})
-    raise AdoptError(
-        f"{path}: {type(module).__name__} cannot be taken over; layers that can are {', '.join(known)}, and "
-        "SpikingJelly's IF, LIF and parametric LIF neurons"
-    )
-
-
-def conv(path: str, module: nn.Conv2d, shape) -> dict:
-    if module.padding_mode != "zeros":
-        raise AdoptError(f"{path}: padding of mode {module.padding_mode!r}; only zeros can be taken over")
-    names = ("kernel_size", "stride", "padding", "dilation", "groups")
-    return {
-        "reads": module.in_channels,
-        "makes": module.out_channels,
-        "bias": module.bias is not None,
-        **{name: listed(getattr(module, name)) for name in names},
-    }
-
-
-def linear(path: str, module: nn.Linear, shape) -> dict:
-    if len(shape) != 1:
-        raise AdoptError(f"{path}: a linear layer on [N, {', '.join(map(str, shape))}]; flatten it before")
-    return {"reads": module.in_features, "makes": module.out_features, "bias": module.bias is not None}
-
-
-def norm(path: str, module: nn.modules.batchnorm._BatchNorm, shape) -> dict:
-    names = ("eps", "momentum", "affine", "track_running_stats")
-    return {
-        "channels": module.num_features,
-        "maps": len(shape) == 3,
-        **{name: getattr(module, name) for name in names},
-    }
-
-
-def max_pool(path: str, module: nn.MaxPool2d, shape) -> dict:
-    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-    return {name: listed(getattr(module, name)) for name in names}
-
-
-def avg_pool(path: str, module: nn.AvgPool2d, shape) -> dict:
-    """Each mean is over as many positions, padding among them or none, unless windows are cut off."""
-    names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-    padded = any(_pair(module.padding)) and not module.count_include_pad
-    over = module.divisor_override or math.prod(_pair(module.kernel_size))
-    even = module.divisor_override or not (padded or module.ceil_mode)
-    return {**{name: listed(getattr(module, name)) for name in names}, "worth": 1 / over if even else None}
-
-
-def adaptive(path: str, module: nn.AdaptiveAvgPool2d, shape) -> dict:
-    size = [side if side else given for side, given in zip(_pair(module.output_size), shape[1:], strict=True)]
-    return pooled(shape[1:], size)
-
-
-def pooled(before, after) -> dict:
-    """An adaptive pooling; its windows are alike where one size divides the other."""
-    sizes = list(zip(before, after, strict=True))
-    worth = None
-    if all(a % b == 0 or b % a == 0 for a, b in sizes):
-        worth = 1 / math.prod(max(1, a // b) for a, b in sizes)
-    return {"output_size": list(after), "worth": worth}
-
-
-def dropout(path: str, module: nn.Module, shape) -> dict:
-    return {"p": module.p}
-
-
-def flat(path: str, module: nn.Flatten, shape) -> dict:
-    """All of an image but N: checked by the shape of what comes out."""
-    return {}
-
-
-KNOWN = {
-    "conv": ((nn.Conv2d, layer.Conv2d), conv),
-    "linear": ((nn.Linear, layer.Linear), linear),
-    "bn": ((nn.BatchNorm2d, layer.BatchNorm2d, nn.BatchNorm1d, layer.BatchNorm1d), norm),
-    "max_pool": ((nn.MaxPool2d, layer.MaxPool2d), max_pool),
-    "avg_pool": ((nn.AvgPool2d, layer.AvgPool2d), avg_pool),
-    "adaptive_pool": ((nn.AdaptiveAvgPool2d, layer.AdaptiveAvgPool2d), adaptive),
-    "dropout": ((nn.Dropout, layer.Dropout), dropout),
-    "dropout2d": ((nn.Dropout2d, layer.Dropout2d), dropout),
-    "flatten": ((nn.Flatten, layer.Flatten), flat),
-}
-
-
-def listed(value):
-    """As JSON keeps it."""
-    return list(value) if isinstance(value, tuple) else value
