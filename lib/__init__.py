@@ -25,7 +25,7 @@ models/       spiking networks, built from SpikingJelly's neurons and layers
   dynamics      what a layer of neurons computes, forward and back; kernels: in one node of the graph
   neurons, sites, vgg, resnet, spikformer, tokens; sparse: files of few weights
   adopt         a SpikingJelly network of anybody's, taken over
-  tracing       its layers, and known_layers: those that there may be
+  tracing       its operations; reading: its layers; known_layers: those that there may be
   chains        its sites, who reads them, what an event is worth; graph: it runs again
   kept_neurons  neurons of a user's constants
   fused         BN, neuron and pooling of a layer in one compiled node; cuda, tiles: on a GPU, by hand

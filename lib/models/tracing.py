@@ -1,55 +1,56 @@
-"""A user's network as a list of layers: traced by torch.fx, SpikingJelly's and torch's layers as leaves.
+"""A user's network traced by torch.fx, SpikingJelly's and torch's layers as leaves."""
 
-Time is taken out: whether a tensor is [T, N, ...], [T*N, ...] or, step by step, [N, ...], what stands here
-is said of [N, ...]. What is not known is refused by name.
-"""
-
-import math
 import operator
-from typing import NamedTuple
 
 import torch
-from spikingjelly.activation_based import base, functional, layer
+from spikingjelly.activation_based import functional, layer
 from torch import Tensor, fx, nn
 
 from lib.core.errors import AdoptError
-from lib.models.chains import INPUT, Layer
-from lib.models.known_layers import STATELESS, described, pooled
+from lib.models.chains import Layer
+from lib.models.reading import Example, Reader
 
 CONTAINERS = (layer.SeqToANNContainer, layer.MultiStepContainer, layer.StepModeContainer)
 LEAVES = ("torch.nn.modules.", "spikingjelly.activation_based.layer", "spikingjelly.activation_based.neuron")
-SAME = {"flatten", "view", "reshape", "unsqueeze", "squeeze", "repeat", "expand", "contiguous", "mean"}
-ADD = {operator.add, operator.iadd, torch.add, "add", "add_"}
-MULTIPLY = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
-MINUS = {operator.sub, torch.sub, torch.rsub}
-CONCATENATE = {torch.cat, torch.concat, torch.concatenate}
 
 
-class Example(NamedTuple):
-    """How a network was run: images [N, ...] a step, or all T steps at once."""
+class Valued(fx.Proxy):
+    """A tensor in a trace that knows its shape: branches on that are taken as for the images at hand."""
 
-    T: int
-    N: int
-    steps: bool  # the input has all T steps, [T, N, C, H, W]
-    repeats: bool  # the input has none, and the network makes T of it
+    value: Tensor
 
-    def rest(self, shape) -> tuple[int, ...] | None:
-        """What is left of a tensor's shape without time and images; None if they do not lead it."""
-        shape = tuple(shape)
-        if shape[:2] == (self.T, self.N):
-            return shape[2:]
-        if shape[:2] == (1, self.N):
-            return shape[2:]
-        return shape[1:] if shape[:1] in ((self.N,), (self.T * self.N,)) else None
+    @property
+    def shape(self) -> torch.Size:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    def dim(self) -> int:
+        return self.value.dim()
+
+    def size(self, *dim):
+        return self.value.size(*dim)
 
 
 class Tracer(fx.Tracer):
+    """images: a batch on which every operation is carried out as it is met"""
+
+    def __init__(self, images: Tensor):
+        super().__init__()
+        self.images = images
+        self.shapes: dict[str, tuple[int, ...]] = {}  # of what each node makes
+        self.inside = False  # a leaf: what it calls is no part of the trace
+
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
         known = type(module).__module__.startswith(LEAVES) and not isinstance(module, CONTAINERS)
         return known and not isinstance(module, nn.Sequential | nn.ModuleList)
 
     def call_module(self, module: nn.Module, forward, args, kwargs):
         """Containers only say how their layers go through time."""
+        if self.inside:
+            return forward(*args, **kwargs)
         if not isinstance(module, CONTAINERS):
             return super().call_module(module, forward, args, kwargs)
         [x] = args
@@ -57,22 +58,57 @@ class Tracer(fx.Tracer):
             x = each(x)
         return x
 
+    def proxy(self, node: fx.Node) -> Valued:
+        return Valued(node, self)
+
+    def create_proxy(self, kind, target, args, kwargs, *more, **named):
+        made = super().create_proxy(kind, target, args, kwargs, *more, **named)
+        if kind != "output":
+            made.value = self.carried_out(kind, target, *fx.node.map_aggregate((args, kwargs), known))
+            if isinstance(made.value, Tensor):
+                self.shapes[made.node.name] = tuple(made.value.shape)
+        return made
+
+    def getattr(self, attr: str, value, cache):
+        """Weights are tensors of the trace where a network reads them itself."""
+        return value if self.inside else super().getattr(attr, value, cache)
+
+    @torch.no_grad()
+    def carried_out(self, kind: str, target, args: tuple, kwargs: dict):
+        if kind == "placeholder":
+            return args[0] if args else self.images
+        if kind == "call_method":
+            return getattr(args[0], target)(*args[1:], **kwargs)
+        self.inside = True
+        try:
+            if kind == "get_attr":
+                return operator.attrgetter(target)(self.root)
+            function = self.root.get_submodule(target).forward if kind == "call_module" else target
+            return function(*args, **kwargs)
+        finally:
+            self.inside = False
+
+
+def known(value):
+    return value.value if isinstance(value, Valued) else value
+
 
 def list_layers(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> tuple[list[Layer], int, Example]:
     """The layers in the order of their computation, the number of classes, and how the model takes its input.
     model: in eval mode, float32, on the CPU
     raises: AdoptError that names what cannot be taken over"""
+    how = taken(model, in_shape, T)
+    tracer = Tracer(torch.zeros(example_shape(how, in_shape)))
     try:
-        graph = fx.GraphModule(model, Tracer().trace(model))
+        graph = fx.GraphModule(model, tracer.trace(model))
     except (fx.proxy.TraceError, TypeError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise AdoptError(
             f"{type(model).__name__}.forward cannot be traced: {reason}; "
-            "leave branches and loops over tensors, or over T, out of it"
+            "leave branches on what tensors hold, and loops over T, out of it"
         ) from error
-    how = taken(model, in_shape, T)
-    shapes = shapes_of(graph, torch.zeros(example_shape(how, in_shape)))
-    reader = Reader(graph, shapes, how)
+    functional.reset_net(model)
+    reader = Reader(graph, tracer.shapes, how)
     return reader.read(), reader.classes, how
 
 
@@ -83,7 +119,7 @@ def example_shape(how: Example, in_shape: tuple[int, int, int]) -> tuple[int, ..
 @torch.no_grad()
 def taken(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> Example:
     """How a model takes its input: the first way in which it runs, of those that its layers' modes allow."""
-    modes = {module.step_mode for module in model.modules() if isinstance(module, base.StepModule)}
+    modes = {getattr(module, "step_mode", None) for module in model.modules()}
     N = next(n for n in (7, 11) if n != T)
     said = []
     for steps in (True, False) if "m" in modes else (False,):
@@ -97,150 +133,3 @@ def taken(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> Example:
             functional.reset_net(model)
             return how
     raise AdoptError(f"{type(model).__name__} does not run on images {'; '.join(said)}")
-
-
-def shapes_of(graph: fx.GraphModule, x: Tensor) -> dict[str, tuple[int, ...]]:
-    """{node: shape of the tensor that it makes}; what is no tensor is left out."""
-    found = {}
-
-    class Watched(fx.Interpreter):
-        def run_node(self, node):
-            made = super().run_node(node)
-            if isinstance(made, Tensor):
-                found[node.name] = tuple(made.shape)
-            return made
-
-    with torch.no_grad():
-        Watched(graph).run(x)
-    return found
-
-
-class Reader:
-    """Reads a traced graph, node by node; `names`: {node: the layer whose output it is}"""
-
-    def __init__(self, graph: fx.GraphModule, shapes: dict, how: Example):
-        self.graph = graph
-        self.shapes = shapes
-        self.how = how
-        self.names: dict[str, str] = {}
-        self.classes = 0
-        self.layers: list[Layer] = []
-
-    def read(self) -> list[Layer]:
-        for node in self.graph.graph.nodes:
-            if node.op == "placeholder":
-                if INPUT in self.names.values():
-                    if node.name in self.shapes:
-                        raise AdoptError(f"forward takes a second input, {node.name}; one can be taken over")
-                    continue
-                self.names[node.name] = INPUT
-            elif node.op == "output":
-                return self.ended(node)
-            elif node.name in self.shapes:  # others are numbers, such as a size
-                self.names[node.name] = self.layer(node)
-        raise AdoptError("forward returns nothing")
-
-    def ended(self, node: fx.Node) -> list[Layer]:
-        """Without what the output does not depend on; the layer that it is stands last."""
-        [out] = node.args
-        if not isinstance(out, fx.Node) or out.name not in self.names:
-            raise AdoptError("forward returns several values, or none; it must return one tensor of logits")
-        if len(self.rest(out)) != 1:
-            shape = ", ".join(map(str, self.rest(out)))
-            raise AdoptError(f"forward returns maps, [N, {shape}]; it must return logits [N, classes]")
-        [self.classes] = self.rest(out)
-        wanted = {self.names[out.name]}
-        kept = []
-        for each in reversed(self.layers):
-            if each.name in wanted:
-                wanted |= set(each.reads)
-                kept.append(each)
-        if not kept or kept[0].name != self.names[out.name]:
-            raise AdoptError("forward returns its input")
-        if not any(each.kind == "neuron" for each in kept):
-            raise AdoptError("no layer of spiking neurons stands between input and output")
-        return kept[::-1]
-
-    def rest(self, node: fx.Node) -> tuple[int, ...]:
-        found = self.how.rest(self.shapes[node.name])
-        if found is None:
-            raise AdoptError(
-                f"{node.name}: a tensor {list(self.shapes[node.name])} that time and images do not lead"
-            )
-        return found
-
-    def layer(self, node: fx.Node) -> str:
-        """The name of what a node makes."""
-        if node.op == "call_module":
-            return self.module(node)
-        if node.op == "get_attr":
-            raise AdoptError(f"{node.target}: a tensor of the network's own; only layers can be taken over")
-        function = node.target
-        tensors = [each for each in node.all_input_nodes if each.name in self.names]
-        name = getattr(function, "__name__", function)
-        if name in SAME and len(tensors) == 1:
-            return self.reshaped(node, tensors[0], name)
-        if function in ADD | MULTIPLY and len(tensors) == 2:
-            return self.add(node, "add" if function in ADD else "multiply", tensors)
-        if function in MINUS and len(tensors) == 1 and self.from_one(node):
-            return self.add(node, "complement", tensors)
-        if function in CONCATENATE:
-            return self.concatenation(node, tensors)
-        told = f"{name} of {len(tensors)} tensors"
-        raise AdoptError(f"{node.name}: {told} cannot be taken over; use a layer for it")
-
-    def from_one(self, node: fx.Node) -> bool:
-        """Whether a difference is 1 - x."""
-        first, second = node.args[:2] if node.target is not torch.rsub else node.args[1::-1]
-        return first == 1 and isinstance(second, fx.Node)
-
-    def add(self, node: fx.Node, kind: str, tensors: list[fx.Node], **options) -> str:
-        shapes = {self.rest(each) for each in tensors}
-        if kind != "concatenate" and len(shapes) > 1:
-            raise AdoptError(f"{node.name}: {kind} of tensors {sorted(shapes)}; they must be of one shape")
-        self.layers.append(Layer(node.name, kind, [self.names[each.name] for each in tensors], options))
-        return node.name
-
-    def concatenation(self, node: fx.Node, tensors: list[fx.Node]) -> str:
-        """Along the channels."""
-        dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-        ranks = len(self.shapes[node.name])
-        counted = dim - ranks if dim >= 0 else dim  # from the end
-        if counted != -len(self.rest(node)):
-            raise AdoptError(f"{node.name}: a concatenation along dimension {dim}; it must be the channels'")
-        return self.add(node, "concatenate", tensors, dim=counted)
-
-    def reshaped(self, node: fx.Node, read: fx.Node, name: str) -> str:
-        """What changes time alone changes nothing; [C, H, W] -> [C H W] is a layer."""
-        before = self.rest(read)
-        after = self.rest(node)
-        came = self.names[read.name]
-        if name == "mean" and len(before) == 3 and after in (before[:1], (before[0], 1, 1)):
-            pool = f"{node.name}.pool"
-            self.layers.append(Layer(pool, "adaptive_pool", [came], pooled(before[1:], (1, 1))))
-            came = pool
-            before = (before[0], 1, 1)
-        if after == before:
-            return came
-        if after == (math.prod(before),):
-            self.layers.append(Layer(node.name, "flatten", [came], {}))
-            return node.name
-        raise AdoptError(f"{node.name}: {name} {list(before)} -> {list(after)} cannot be taken over")
-
-    def module(self, node: fx.Node) -> str:
-        path = node.target
-        module = self.graph.get_submodule(path)
-        if len(node.all_input_nodes) != 1:
-            raise AdoptError(f"{path}: {type(module).__name__} is called with several inputs")
-        [read] = node.all_input_nodes
-        found = described(path, module, self.rest(read))
-        if found is None:
-            return self.names[read.name]
-        kind, options = found
-        if any(each.name == path for each in self.layers):
-            if kind not in STATELESS:
-                kind = type(module).__name__
-                raise AdoptError(f"{path} is called more than once; give each call a {kind} of its own")
-            path = node.name
-        self.layers.append(Layer(path, kind, [self.names[read.name]], options))
-        return path
