@@ -15,7 +15,7 @@ from torch import Tensor
 from lib.core.errors import ConfigError, DataError, pick
 from lib.core.files import ROOT, atomic_write
 from lib.data import datasets
-from lib.data.datasets import Ask, first
+from lib.data.datasets import Arrays, Ask, first
 from lib.settings import DATASETS, Study
 from lib.settings.base import expanded
 
@@ -95,10 +95,8 @@ def root_folder(root: Path) -> Path:
 
 def prepare(
     name: str, root: Path, validation: float, seed: int, images: int | None = None, frames: int | None = None
-) -> dict[str, np.ndarray]:
-    """Raw data -> uint8 images (or event counts) and labels of three splits. The validation split is drawn
-    from the training images, the same share of each class, by `seed`;
-    the test images are those of the source.
+) -> Arrays:
+    """Raw data -> uint8 images (or event counts) and labels of three splits, as `divided` makes them.
 
     images: training images at most, validation ones included:
     the first ones, the same number of each class (None: all)
@@ -109,28 +107,36 @@ def prepare(
     raw = getattr(datasets, record.reader)(root, Ask(images, frames or record.frames or 1, seed))
     check(name, raw)
     few = first(raw["train_y"], images)
-    every = len(few) == len(raw["train_y"])
-    x = raw["train_x"] if every else raw["train_x"][few]  # what is picked by indices is a copy
-    y = raw["train_y"][few]
+    if len(few) < len(raw["train_y"]):  # what is picked by indices is a copy
+        raw = raw | {key: raw[key][few] for key in ("train_x", "train_y")}
+    return divided(raw, validation, seed, name)
+
+
+def divided(
+    raw: Arrays, validation: float, seed: int, name: str, asked: str = "data.validation", classes=None
+) -> Arrays:
+    """The training images of a reader -> training and validation images, the same share of each class, by
+    `seed`; the test images as they are.
+
+    name, asked, classes: what a message calls the data, the share, and each class (None: by its number)
+    raises: DataError if a class is too small to hold one out and leave one
+    """
+    y = raw["train_y"]
     # differs from the paper: validation images are held out of the training images;
     # published: choices made on the test images
     held = held_out(y, validation, np.random.default_rng(seed))
     for label, each in enumerate(np.bincount(y)):
         if (out := int(held[y == label].sum())) in (0, each):
-            said = f"holds out {out} of {each} images of class {label} of {name}"
+            called = label if classes is None else repr(classes[label])
+            said = f"holds out {out} of {each} images of class {called} of {name}"
             advice = f"{'raise' if out == 0 else 'lower'} it, or give more images a class"
-            raise DataError(f"data.validation: {validation}: {said}; hold out one and leave one: {advice}")
-    return {
-        "train_x": x[~held],
-        "train_y": y[~held],
-        "validation_x": x[held],
-        "validation_y": y[held],
-        "test_x": raw["test_x"],
-        "test_y": raw["test_y"],
-    }
+            raise DataError(f"{asked}: {validation}: {said}; hold out one and leave one: {advice}")
+    parts = {"train": ~held, "validation": held}
+    made = {f"{part}_{xy}": raw[f"train_{xy}"][chosen] for part, chosen in parts.items() for xy in "xy"}
+    return made | {key: raw[key] for key in ("test_x", "test_y")}
 
 
-def check(name: str, raw: dict[str, np.ndarray]) -> None:
+def check(name: str, raw: Arrays) -> None:
     """Raises DataError in one line where what a reader gives is not what the record of the set says."""
     record = DATASETS[name]
     where = f"{name}: lib.data.datasets.{record.reader} gave"
@@ -151,7 +157,7 @@ def check(name: str, raw: dict[str, np.ndarray]) -> None:
         )
 
 
-def prepare_for(settings: Study, name: str) -> dict[str, np.ndarray]:
+def prepare_for(settings: Study, name: str) -> Arrays:
     """`prepare` as a study's params.yaml asks for it."""
     ask = settings.data
     return prepare(
@@ -173,15 +179,14 @@ def held_out(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.n
     return held
 
 
-def save(arrays: dict[str, np.ndarray], path: Path) -> None:
+def save(arrays: Arrays, path: Path) -> None:
     """Written beside, then moved: a stopped run leaves no half file."""
     with atomic_write(path) as beside, open(beside, "wb") as file:
         np.savez(file, **arrays)
 
 
 def load(path: Path) -> Splits:
-    """What `save` wrote. Images are normalised by the mean and standard deviation of the training images,
-    channel by channel; event counts are not. raises: DataError if it is damaged"""
+    """What `save` wrote, normalised. raises: DataError if it is damaged"""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: torch.from_numpy(file[name]) for name in file.files}
@@ -189,6 +194,12 @@ def load(path: Path) -> Splits:
         raise DataError(
             f"{path} is damaged ({error}); remove it and run again: it is prepared anew"
         ) from error
+    return normalised(arrays)
+
+
+def normalised(arrays: dict[str, Tensor]) -> Splits:
+    """Of what `divided` gives, as tensors: images are normalised by the mean and standard deviation of the
+    training images, channel by channel; event counts are not."""
     shift, scale = (None, None) if arrays["train_x"].dim() == 5 else mean_std(arrays["train_x"])
     parts = {
         part: (Images(arrays[f"{part}_x"], shift, scale), arrays[f"{part}_y"].long())
