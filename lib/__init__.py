@@ -40,6 +40,7 @@ pruning/      what goes, what comes back, how many and when; removal
   pruner        what the training loop knows of all of them
 data/         raw files -> tensors in memory, fixed splits
   download, datasets, tiny, events, splits, augmentation
+  yours         data of a user's own; folders: of files, one a class
 measure/      what a network is and costs, read off the network itself
   activity, synapses, choosing, cost, size, evaluate; report: all of it
 training/     one loop for every method

@@ -12,8 +12,9 @@ from lib.data.splits import (
     root_folder,
     save,
 )
+from lib.data.yours import yours
 
 __all__ = [
     "AUGMENT", "Images", "Splits", "batches", "load", "open_or_prepare", "prepare", "prepare_for",
-    "root_folder", "save",
+    "root_folder", "save", "yours",
 ]  # fmt: skip
