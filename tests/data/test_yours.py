@@ -119,7 +119,7 @@ def test_an_npz_is_read(shape, own_arrays, tmp_path):
     rng = np.random.default_rng(3)
     for part in COUNTS:
         own_arrays[f"{part}_x"] = rng.integers(0, 256, (len(own_arrays[f"{part}_x"]), *shape), dtype=np.uint8)
-        own_arrays[f"{part}_y"] = np.sort(own_arrays[f"{part}_y"]).astype(np.uint8)
+        own_arrays[f"{part}_y"] = np.sort(own_arrays[f"{part}_y"]).astype(">u8")
     np.savez_compressed(tmp_path / "mine.npz", **own_arrays)
     splits = data.yours(tmp_path / "mine.npz", validation=0.2)
     read_whole(splits, {part: own_arrays[f"{part}_x"] for part in COUNTS})
