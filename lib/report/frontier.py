@@ -1,40 +1,53 @@
 """Pruned networks beside dense ones that are smaller from the start: fewer channels, or fewer time steps."""
 
+from functools import reduce
+
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patheffects import Normal, Stroke
 
 from lib.report import draw, plots, stats
 from lib.settings.study import Study
 
+FACES = (plots.BLACK, "0.7", "white")  # of the stars, from the most time steps to the fewest
+
 
 def dense_networks(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """The dense networks on the headline's data: its own, those of `frontier`, and the baselines of uniform
-    widths that train as long. named: T and width in words, "" of a baseline"""
+    widths that train as long. network: a name for each; T: its time steps; width: in words, "" of
+    a baseline"""
     whole = table[table["stage"].eq("dense") & table["task"].isin([study.headline, *study.frontier])]
-    named = [f"T={study.tasks[task].T}, width {study.tasks[task].width:g}" for task in whole["task"]]
+    widths = [f"{study.tasks[task].width:g}" for task in whole["task"]]
     uniform = [
         name
         for name, baseline in study.baselines.items()
         if baseline.widths == "uniform" and baseline.epochs == "recipe"
     ]
     narrow = table[table["method"].isin(uniform) & table["task"].eq(study.headline)]
-    return pd.concat([whole.assign(named=named), narrow.assign(named="")])
+    both = pd.concat([whole.assign(width=widths), narrow.assign(width="")])
+    named = both["task"] + both["method"] + both["at"]
+    return both.assign(network=named, T=[study.tasks[task].T for task in both["task"]])
 
 
 def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
-    """A mark for each dense network, mean over seeds, and a line through the best of each size."""
-    means = dense.groupby(["task", "method", "at", "named"], sort=False)[[x, draw.ACCURACY]].mean()
-    most = dense["named"].str.extract(r"T=(\d+)")[0].astype(float).max()
-    look = {**plots.style("dense"), "linestyle": ""}
-    ax.plot(means[x], means[draw.ACCURACY], **look, label="dense, each T and width")
+    """A star for each dense network, filled by its time steps, named by its width: mean over seeds, with its
+    interval; seeds as faint marks; and a line through the best of each size."""
+    means = dense.groupby(["network", "T", "width"], sort=False)[[x, draw.ACCURACY]].mean()
     sizes, best = stats.best_within(means[x], means[draw.ACCURACY])
     ax.plot(sizes, best, color=plots.BLACK, linewidth=0.8, linestyle=":")
-    for (*_, name), at in means.iterrows():
+    most = dense["T"].max()
+    for steps, face in zip(sorted(dense["T"].unique(), reverse=True), FACES, strict=False):
+        look = {**plots.style("dense"), "linestyle": "", "markersize": 7}
+        look |= {"markerfacecolor": face, "markeredgewidth": 0.7}
+        rows = dense[dense["T"].eq(steps)]
+        number = " (number: width)" if steps == most else ""
+        draw.line(ax, rows, x, draw.ACCURACY, "network", f"dense, T = {steps}{number}", **look)
+    for (_, steps, width), at in means.iterrows():
         # fewer time steps stand below the line by parameters and left of it by SynOps: names go to both sides
-        above = name.startswith(f"T={most:g},") == (x == "parameters")
-        place, side = ((-4, 3), "right") if above else ((4, -7), "left")
-        look = {"xytext": place, "textcoords": "offset points", "ha": side, "size": 5.5}
-        ax.annotate(name, (at[x], at[draw.ACCURACY]), **look)
+        above = (steps == most) == (x == "parameters")
+        place, side = ((-5, 3), "right") if above else ((5, -8), "left")
+        named = ax.annotate(width, (at[x], at[draw.ACCURACY]), place, textcoords="offset points", ha=side)
+        named.set(size=6, path_effects=[Stroke(linewidth=1.5, foreground="white"), Normal()], zorder=4)
 
 
 def envelope(dense: pd.DataFrame, x: str) -> pd.DataFrame:
@@ -50,23 +63,11 @@ def in_every_range(rows: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Of pruned networks beside the frontier, by several sizes, the ratios that lie within it by each of them
     in every seed: what is averaged over other ratios by one size than by another compares nothing.
 
-    rows: {size: as `lib.report.equal_size.beside_curve` gives them}
+    rows: {size: as `lib.report.equal_size.beside_curve` gives them}, without what lies outside
     """
-    inside = [
-        set(map(tuple, each[each["gap"].notna()][["method", "ratio", "seed"]].itertuples(index=False)))
-        for each in rows.values()
-    ]
-    every = set.intersection(*inside)
-    seeds = {method: {seed for name, _, seed in set.union(*inside) if name == method} for method, *_ in every}
-    kept = {
-        (method, ratio)
-        for method, ratio, _ in every
-        if all((method, ratio, seed) in every for seed in seeds[method])
-    }
-    return {x: each[within(each, kept)] for x, each in rows.items()}
-
-
-def within(rows: pd.DataFrame, kept: set[tuple[str, float]]) -> pd.Series:
-    """Bool, of each row: whether its method and ratio are among those."""
-    pairs = zip(rows["method"], rows["ratio"], strict=True)
-    return pd.Series([pair in kept for pair in pairs], index=rows.index, dtype=bool)
+    which = ["method", "ratio", "seed"]
+    by_each = reduce(pd.merge, [each[which] for each in rows.values()])
+    seeds = pd.concat(rows.values()).groupby("method")["seed"].nunique()
+    found = by_each.groupby(which[:2], as_index=False)["seed"].nunique()
+    kept = found[found["seed"].eq(found["method"].map(seeds))]
+    return {x: each.merge(kept[which[:2]]) for x, each in rows.items()}
