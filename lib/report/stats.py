@@ -62,12 +62,12 @@ def span(values, sign: str = "") -> str:
 
 
 def ends(values: pd.Series, unit: str = " %", form: str = ".0f") -> str:
-    """The largest and the smallest, in words: "94 % (conv2) to 12 % (conv6)"."""
+    """The largest and the smallest, in words: "94 (conv2) to 12 % (conv6)"."""
     known = values.dropna().sort_values(ascending=False)
     if known.empty:
         return "nothing yet"
-    shown = [f"{known[name]:{form}}{unit} ({name})" for name in (known.index[0], known.index[-1])]
-    return " to ".join(dict.fromkeys(shown))
+    last = f"{known.iloc[-1]:{form}}{unit} ({known.index[-1]})"
+    return f"{known.iloc[0]:{form}} ({known.index[0]}) to {last}" if len(known) > 1 else last
 
 
 def along(sizes, values, size: float) -> float:

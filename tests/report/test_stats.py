@@ -61,6 +61,6 @@ def test_an_interval_shows_which_is_the_larger():
 
 def test_the_ends_of_a_series_are_named():
     values = pd.Series({"conv1": 93.6, "conv2": float("nan"), "conv3": 12.2, "conv4": 50.0})
-    assert ends(values) == "94 % (conv1) to 12 % (conv3)"
+    assert ends(values) == "94 (conv1) to 12 % (conv3)"
     assert ends(values[:1] - 100, " points", "+.1f") == "-6.4 points (conv1)"
     assert ends(values[:0]) == "nothing yet"
