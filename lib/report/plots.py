@@ -4,7 +4,7 @@ says what is drawn; files that do not change unless the picture does. `lib.repor
 import io
 import re
 from pathlib import Path
-from textwrap import wrap
+from textwrap import fill, wrap
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -70,6 +70,7 @@ SEQUENCE = [
     (SKY, "P", "--"),
 ]  # ratios or layers, in order
 HATCH = ["", "//", "..", "xx", "\\\\", "++"]
+NETWORKS = {"vgg": "VGG", "resnet": "ResNet", "preresnet": "PreResNet", "spikformer": "Spikformer"}
 SPARE = [(PURPLE, "v", "--"), (PURPLE, "P", "-."), (PURPLE, "<", ":"), (PURPLE, ">", "-")]
 RC = {
     "font.family": "DejaVu Sans",
@@ -106,9 +107,10 @@ def style(method: str, methods: list[str] = ()) -> dict:
 
 
 def in_turn(number: int) -> dict:
-    """Colour, marker and line of the number-th ratio or layer."""
+    """Colour, marker and line of the number-th ratio or layer; the marks of a second round are hollow."""
     color, marker, line = SEQUENCE[number % len(SEQUENCE)]
-    return {"color": color, "marker": marker, "linestyle": line}
+    hollow = {"markerfacecolor": "white"} if number >= len(SEQUENCE) else {}
+    return {"color": color, "marker": marker, "linestyle": line, **hollow}
 
 
 def canvas(width_mm: float, height_mm: float) -> Figure:
@@ -145,9 +147,12 @@ def in_order(names) -> list[str]:
     )
 
 
-def task_title(name: str, task: Task) -> str:
-    """Which task is drawn: its name, network and data set; simulated events are said to be simulated."""
-    return f"{name}: {task.net} on {shown(task.data)}"
+def task_title(task: Task) -> str:
+    """Which network is drawn, on which data set; simulated events are said to be simulated."""
+    part = next((part for part in NETWORKS if task.net.startswith(part)), "")
+    width = f" of width {task.width:g}" if task.width != 1 else ""
+    net = NETWORKS.get(part, "") + task.net.removeprefix(part)
+    return f"{net}{width} on {shown(task.data)}, T = {task.T}"
 
 
 def legend(ax: Axes, **kwargs) -> None:
@@ -172,10 +177,16 @@ def legend_above(fig: Figure) -> None:
     fig.legend(drawn.values(), drawn.keys(), **look)
 
 
-def head(fig: Figure, title: str) -> None:
+def title_of(says: str, task: Task | None = None) -> str:
+    """What there is to be seen, in lines that fit, and under it which network is drawn."""
+    return "\n".join([*wrap(says, TITLE), *([task_title(task)] if task else [])])
+
+
+def head(fig: Figure, says: str, task: Task | None = None) -> None:
     """The title of a figure, and under it one legend of all that stands in its axes."""
+    title = title_of(says, task)
     height = fig.get_figheight() / MM
-    under = 3 + 4.5 * len(title.splitlines())
+    under = 1 + 4 * len(title.splitlines())
     fig.suptitle(title, y=1 - 1.5 / height, va="top").set_in_layout(False)
     legend_above(fig)
     [legend] = fig.legends
@@ -188,13 +199,17 @@ def head(fig: Figure, title: str) -> None:
 
 PROCEDURE = "; shows the procedure, not the papers' numbers"
 APART = {"paper": "", "cifar": "", "small": "; short trainings of small networks, not the papers' numbers"}
-TITLE = 92  # characters of a title that fit the page's width
+TITLE = 100  # characters of a title that fit the page's width
 INTERVAL = "bars: 95 % interval (Student's t)"
 
 
 def note(fig: Figure, study: str, seeds: str, drawn: str = INTERVAL) -> None:
-    """What the figure is drawn from, inside it, and how far that is from the papers. seeds: "n = 3 seeds" """
-    fig.supxlabel(f"study {study}; {seeds}; {drawn}{APART.get(study, PROCEDURE)}", fontsize=6, color="0.35")
+    """What the figure is drawn from, inside it, and how far that is from the papers.
+
+    study: its name, and that of a task; seeds: "n = 3 seeds"
+    """
+    apart = APART.get(study.partition(",")[0], PROCEDURE)
+    fig.supxlabel(fill(f"study {study}; {seeds}; {drawn}{apart}", 165), fontsize=6, color="0.35")
 
 
 def save(fig: Figure, folder: Path, name: str) -> Path:
@@ -220,13 +235,13 @@ def finish(
 ) -> None:
     """Says what the figure is drawn from, saves it among its study's and shows it.
 
-    rows: of `results.table`, all that are drawn; the title names their task if there is one, the note n
-    says: what there is to be seen, the second line of the title
+    rows: of `results.table`, all that are drawn; the title and the note name their task if there is one
+    says: what there is to be seen, the first line of the title unless `head` has written it
     """
     tasks = rows["task"].unique()
-    if len(tasks) == 1 and not fig.legends:  # where a legend is above all panels, each names its own task
-        lines = [task_title(tasks[0], settings.tasks[tasks[0]]), *wrap(says, TITLE)]
-        fig.suptitle("\n".join(lines))
-    note(fig, settings.study, results.progress(settings, rows), drawn)
+    if len(tasks) == 1 and not fig.legends:
+        fig.suptitle(title_of(says, settings.tasks[tasks[0]]))
+    named = [settings.study, *tasks] if len(tasks) == 1 else [settings.study]
+    note(fig, ", ".join(named), results.progress(settings, rows), drawn)
     save(fig, settings.figures, name)
     show(fig)

@@ -122,10 +122,11 @@ def test_panels_fill_the_page_and_none_is_empty(count, rows, columns):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_a_title_names_the_task_and_says_simulated_where_events_are(study):
-    for name, task in config.load(study).tasks.items():
-        title = plots.task_title(name, task)
-        assert all(part in title for part in (name, task.net, shown(task.data)))
+def test_a_title_names_the_network_and_says_simulated_where_events_are(study):
+    for task in config.load(study).tasks.values():
+        title = plots.task_title(task)
+        assert title.lower().startswith(task.net) and f" on {shown(task.data)}, T = {task.T}" in title
+        assert ("of width" in title) == (task.width != 1)
         assert ("simulated events" in title) == DATASETS[task.data].simulated
 
 
@@ -205,9 +206,9 @@ def test_what_a_figure_says_is_broken_into_lines_that_fit(tmp_path, monkeypatch)
     )
     fig = drawn()
     plots.finish(fig, smoke, "accuracy", rows, says="one word and another " * 6)
-    first, *others = fig.get_suptitle().splitlines()
-    assert first == "digits-vgg: vgg-digits on digits" and len(others) == 2
-    assert max(map(len, others)) <= plots.TITLE
+    *lines, last = fig.get_suptitle().splitlines()
+    assert last == "VGG-digits on digits, T = 4" and len(lines) == 2
+    assert max(map(len, lines)) <= plots.TITLE
 
 
 def test_what_is_shown_is_what_is_saved(tmp_path, monkeypatch):
@@ -219,13 +220,18 @@ def test_what_is_shown_is_what_is_saved(tmp_path, monkeypatch):
     )
     fig = drawn()
     plots.finish(fig, smoke, "accuracy", rows)
-    assert fig.get_suptitle() == "digits-vgg: vgg-digits on digits"
-    assert "n = 1 seed;" in fig.get_supxlabel()
+    assert fig.get_suptitle() == "VGG-digits on digits, T = 4"
+    assert fig.get_supxlabel().startswith("study smoke, digits-vgg; n = 1 seed;")
     saved, [image] = plt.imread(smoke.figures / "accuracy.png"), shown
     assert (plt.imread(io.BytesIO(image.data)) == saved).all()
     assert saved.shape[1] > image.width == round(110 * 80 / 25.4), (
         "sharp on a screen with small pixels, and as wide as meant"
     )
+
+
+def test_a_second_round_of_layers_is_told_from_the_first():
+    looks = [plots.in_turn(number) for number in range(2 * len(plots.SEQUENCE))]
+    assert len({tuple(look.items()) for look in looks}) == len(looks)
 
 
 def test_layers_are_in_the_order_of_their_numbers():
