@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from functools import cache
 from statistics import mean, median
 
 import pandas as pd
@@ -9,16 +10,29 @@ import pandas as pd
 from lib.report import claims, findings, results, speedrun
 from lib.report.claims import Difference
 from lib.report.stats import span
-from lib.settings import config
+from lib.settings import Study, Task, config
 from lib.settings.config import ROOT
 
-STUDY = config.load("small")
-TABLE = results.table(STUDY)
-DIFFERENCES = findings.differences(STUDY, TABLE)
-TASK = STUDY.tasks["vgg9-cifar10"]
+MAIN = "vgg9-cifar10"
 RATIO = 0.7
 SCA = {"epochs": 300, "images": 50_000, "batch": 64, "parameters": 15_250_378}  # methods 0.1 (2), A26
 UPDATES = r"\| +(\d+) \| ([\d.]+) ±[^|]+\| ([\d.]+) ±[^|]+\| ([\d.]+) ±"  # a row of update.md
+
+
+@cache
+def study() -> Study:
+    return config.load("small")
+
+
+@cache
+def table() -> pd.DataFrame:
+    return results.table(study())
+
+
+@cache
+def differences() -> dict[str, list[Difference]]:
+    """{question: differences that answer it}"""
+    return findings.differences(study(), table())
 
 
 def wrapped(text: str) -> str:
@@ -26,24 +40,24 @@ def wrapped(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), 128, break_on_hyphens=False, break_long_words=False)
 
 
-def size() -> float:
-    """Parameters of the dense vgg9-cifar10."""
-    return TABLE.query("stage == 'dense' and task == 'vgg9-cifar10'")["parameters"].iloc[0]
+def dense() -> pd.DataFrame:
+    """The dense networks of the main task, a row a seed."""
+    return table().query("stage == 'dense' and task == @MAIN")
 
 
 def reached() -> float:
-    """Test accuracy (%) of the dense vgg9-cifar10, mean over seeds."""
-    return TABLE.query("stage == 'dense' and task == 'vgg9-cifar10'")["accuracy (%)"].mean()
+    """Their test accuracy (%), mean over seeds."""
+    return dense()["accuracy (%)"].mean()
 
 
 def setting() -> str:
     """What was trained on real images, and how that compares with SCA's own trainings."""
-    longer = STUDY.tasks["vgg9-longer-cifar10"]
-    other = STUDY.tasks["vgg9-cifar100"]
+    task, longer, other = (study().tasks[name] for name in (MAIN, "vgg9-longer-cifar10", "vgg9-cifar100"))
     return wrapped(f"""
-`vgg9-cifar10` is a VGG9 of {size() / 1e6:.2f} M parameters, trained on {images(TASK):,} images for
-{TASK.train.epochs} epochs of {steps(TASK)} steps, which a CPU core does in a few minutes; its first update
-comes after epoch {TASK.prune.warmup}, with {TASK.prune.interval * steps(TASK)} steps between two updates.
+`vgg9-cifar10` is a VGG9 of {dense()["parameters"].iloc[0] / 1e6:.2f} M parameters, trained on
+{images(task):,} images for
+{task.train.epochs} epochs of {steps(task)} steps, which a CPU core does in a few minutes; its first update
+comes after epoch {task.prune.warmup}, with {task.prune.interval * steps(task)} steps between two updates.
 SCA trains a VGG16 of {SCA["parameters"] / 1e6:.0f} M parameters for {SCA["epochs"]} epochs on
 {SCA["images"]:,} images, with {SCA["images"] // SCA["batch"]} steps between two updates. Because time
 between updates decides much ([A22](methods.md#a22)), `vgg9-longer-cifar10` trains the same network for
@@ -55,9 +69,10 @@ was best on it. These results are of earlier code, with the deviations that
 """)
 
 
-def tried(question: str, ours: str, theirs: str, made: dict = DIFFERENCES) -> list[Difference]:
-    """The differences of two ways of training under the question that begins so; made: of which study"""
-    [found] = [each for asked, each in made.items() if asked.startswith(question)]
+def tried(question: str, ours: str, theirs: str, made: dict | None = None) -> list[Difference]:
+    """The differences of two ways of training under the question that begins so; made: of which study, if
+    not of the small one"""
+    [found] = [each for asked, each in (made or differences()).items() if asked.startswith(question)]
     chosen = [each for each in found if (each.ours, each.theirs) == (ours, theirs)]
     return [each for each in chosen if each.verdict != claims.APART]
 
@@ -99,12 +114,12 @@ def in_short() -> str:
 
 def speed() -> str:
     """What the speedrun reaches: of the everyday task, and of the one that reaches most."""
-    table = speedrun.summary(speedrun.rows())
-    ten = table[~table["task"].str.contains("cifar100")]
+    found = speedrun.summary(speedrun.rows())
+    ten = found[~found["task"].str.contains("cifar100")]
     chosen = ["vgg7-cifar10-short", ten.loc[ten[speedrun.TEST].idxmax(), "task"]]
     told = [
         f"{row[speedrun.TEST]:.1f} % in {row[speedrun.MINUTES]:.0f} minutes (n = {row['n']})"
-        for row in table[table["task"].isin(chosen)].to_dict("records")
+        for row in found[found["task"].isin(chosen)].to_dict("records")
     ]
     return (
         f"- **Two CPU cores train a spiking VGG on CIFAR-10** to {' and to '.join(told)}: "
@@ -112,21 +127,20 @@ def speed() -> str:
     )
 
 
-def images(task) -> int:
+def images(task: Task) -> int:
     """Training images of a task, those for validation left out."""
-    return round(STUDY.data.images[task.data] * (1 - STUDY.data.validation))
+    data = study().data
+    return round(data.images[task.data] * (1 - data.validation))
 
 
-def steps(task) -> int:
+def steps(task: Task) -> int:
     """Of one of its epochs; the last images, too few for a batch, are left out."""
     return images(task) // task.train.batch
 
 
 def trained(method: str) -> pd.DataFrame:
-    """The trainings of one method for channels in vgg9-cifar10 at RATIO, a row a seed."""
-    return TABLE.query(
-        "stage == 'channels' and task == 'vgg9-cifar10' and method == @method and ratio == @RATIO"
-    )
+    """The trainings of one method for channels in the main task at RATIO, a row a seed."""
+    return table().query("stage == 'channels' and task == @MAIN and method == @method and ratio == @RATIO")
 
 
 def drops(method: str, first: int = 1) -> list[tuple[float, float]]:
@@ -143,7 +157,7 @@ def drops(method: str, first: int = 1) -> list[tuple[float, float]]:
 def updates() -> str:
     """What an update takes, in frozen and in soft SCA."""
     before, after = zip(*drops("sca"), strict=True)
-    late = TASK.train.epochs // 2
+    late = study().tasks[MAIN].train.epochs // 2
     taken = [whole - left for whole, left in drops("sca-soft", late)]
     measured = re.findall(UPDATES, (ROOT / "results/benchmarks/update.md").read_text())
     rows = [[float(number) for number in row] for row in measured]
@@ -181,7 +195,7 @@ does.
 
 def cost() -> str:
     """How long the dense baseline of equal training cost trains."""
-    epochs = TABLE.query("method == 'uniform-longer'")["epochs"]
+    epochs = table().query("method == 'uniform-longer'")["epochs"]
     return wrapped(f"""
 *Equal training cost* is as many multiply-accumulates as SCA's whole training takes: {span(epochs)} epochs of
 so small a network.
@@ -192,7 +206,7 @@ def trainings() -> str:
     """How many trainings the small study holds."""
     return wrapped(f"""
 `make repro STUDY=small` draws what was found on real CIFAR-10 and CIFAR-100 from the kept results of
-{len(TABLE)} trainings of a quarter-width VGG9 and a Spikformer. To train them anew, hours on two cores, move
-the lists under `kept:` in `studies/small/params.yaml` up into its grid. Not run: the tasks under `planned:`
-there.
+{len(table())} trainings of a quarter-width VGG9 and a Spikformer. To train them anew, hours on two cores,
+move the lists under `kept:` in `studies/small/params.yaml` up into its grid. Not run: the tasks under
+`planned:` there.
 """)

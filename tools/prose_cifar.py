@@ -1,48 +1,120 @@
 """Paragraphs with numbers of the cifar study, as `tools/readme.py` writes them."""
 
+import json
+from functools import cache
+
 import pandas as pd
 from prose import decided, lost, reached, tried, wrapped
 
 from lib.report import equal_size, findings, frontier, primary, results
 from lib.report.claims import decided as is_decided
 from lib.report.stats import interval, shown, span
-from lib.settings import config
+from lib.settings import Study, config
 
-STUDY = config.load("cifar")
-TABLE = results.table(STUDY)
-MADE = findings.differences(STUDY, TABLE)
-OWN = STUDY.methods["sca"].label
-DENSE = TABLE[TABLE["stage"].eq("dense") & TABLE["task"].eq(STUDY.headline)]
-PRUNED = TABLE[TABLE["stage"].eq("channels") & TABLE["task"].eq(STUDY.headline)]
 SIZES = {"parameters": "parameters", "AC": "SynOps"}
+
+
+@cache
+def study() -> Study:
+    return config.load("cifar")
+
+
+@cache
+def table() -> pd.DataFrame:
+    return results.table(study())
+
+
+def main(stage: str) -> pd.DataFrame:
+    """The rows of the main network of one stage."""
+    return table().query("stage == @stage and task == @study().headline")
 
 
 def gaps() -> dict[str, pd.DataFrame]:
     """{size: SCA's networks, each with the points by which it is above the dense frontier of that size},
     at the ratios that lie within the frontier by every size."""
-    ours = PRUNED[PRUNED["method"].eq("sca")]
-    dense = frontier.dense_networks(STUDY, TABLE)
+    ours = main("channels").query("method == 'sca'")
+    dense = frontier.dense_networks(study(), table())
     return frontier.in_every_range(
         {x: equal_size.beside_curve(ours, frontier.envelope(dense, x), x) for x in SIZES}
     )
 
 
 def picture() -> str:
-    """Caption of the first figure of README.md."""
-    seeds = TABLE[TABLE["stage"].isin(["dense", "channels"])].groupby(["task", "method"])["seed"].nunique()
-    asked = sorted({len(STUDY.seeds(*each)) for each in seeds.index})
+    """Caption of the frontier, the first figure of README.md and of docs/results.md."""
+    drawn = table().query("stage in ['dense', 'channels']")
+    seeds = drawn.groupby(["task", "method"])["seed"].nunique()
+    asked = sorted({len(study().seeds(*each)) for each in seeds.index})
     return wrapped(f"""
-*CIFAR-10, test accuracy against parameters (a) and synaptic operations (b). Stars: dense networks of each
-width and number of time steps T, the largest at {DENSE["accuracy (%)"].mean():.1f} %; dotted: the best that
-is no larger. Lines: channels removed by SCA and at random. n = {span(seeds)} of
-{" or ".join(map(str, asked))} seeds; 95 % intervals where n > 1.*
+*CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
+multiplications). Stars: dense networks of T time steps and a fraction of the channels (width, the number),
+the largest at {main("dense")["accuracy (%)"].mean():.1f} %; dotted: the best no larger. Lines: channels
+removed at random and by SCA (frozen: removed channels stand still; the authors' train on).
+n = {span(seeds)} of {" or ".join(map(str, asked))} seeds; 95 % intervals where n > 1. {card()}*
 """)
+
+
+def card() -> str:
+    """What the trainings ran on. raises: ValueError where a record says otherwise"""
+    numerics = [trial["numerics"] for trial in trials()]
+    if not all(each["device"] == "cuda" and each["fast"]["bf16"] for each in numerics):
+        raise ValueError("the cifar study: not every training ran on a GPU in bf16; say where they ran")
+    return "Trained on a GPU (H100, bf16)."
+
+
+def trials() -> list[dict]:
+    """Every trial of the study's records."""
+    return [
+        trial
+        for path in sorted(study().results.rglob("*.json"))
+        for trial in json.loads(path.read_text())["trials"]
+    ]
+
+
+def pictures() -> str:
+    """The other figures of the study, each with its caption and what is missing of it so far."""
+    pruned, whole = main("channels"), main("dense")
+    ratio = next(iter(study().ablations.values())).ratio
+    n = results.progress(study(), pruned)
+    methods = missing(study().methods, pruned["method"], study().labels)
+    tasks = missing(study().grid.pruned, table().query("stage == 'channels'")["task"], {})
+    varied = "" if table()["stage"].eq("ablate").any() else "No setting is varied yet."
+    told = {
+        "accuracy": f"""Test accuracy of the main network against (a) the ratio of removed channels, (b) the
+            share of parameters left, with published results of another network, VGG16, in grey, and (c)
+            SynOps; {results.progress(study(), pd.concat([whole, pruned]))}, 95 % intervals. {methods}""",
+        "forest": f"""Every difference tried so far, A - B, in points of test accuracy: mean over paired seeds
+            with its 95 % interval; filled: decided after Holm's correction within its question ({n}). All of
+            it is exploratory. {methods}""",
+        "effects": f"""(a) Paired difference to SCA in test accuracy at the same ratio and seed; (b) size and
+            cost in percent of SCA's ({n}). {methods}""",
+        "channels": f"""(a) Channels that SCA keeps in each layer, outline: dense; (b) in the deeper layers
+            after each update; (c) channels that an update switches on or off, in percent ({n}).""",
+        "scores": f"""(a) Density of the score S + |V| over the channels that SCA leaves at each ratio; (b)
+            its median in each layer ({n}).""",
+        "collapse": f"""(a) Validation accuracy before and after each update at ratio {ratio:g}, a panel a
+            method; (b) percent of its channels that each layer keeps; (c) test accuracy against the thinnest
+            layer, with a rank correlation from four methods on ({n}). {methods}""",
+        "ablation": f"""SCA beside methods that regrow nothing, (a) test accuracy and (b) parameters against
+            the ratio; (c) one setting of SCA varied at a time ({n}). {varied} {methods}""",
+        "tasks": f"""Test accuracy against parameters, a panel a task ({n}). {tasks}""",
+    }
+    return "\n\n".join(
+        f"![{name} of the cifar study](../figures/cifar/{name}.png)\n\n{wrapped(f'*Study cifar. {text}')}*"
+        for name, text in told.items()
+    )
+
+
+def missing(asked, there: pd.Series, labels: dict[str, str]) -> str:
+    """A sentence on what is not trained yet; "" if all is."""
+    left = [f'"{labels[name]}"' if labels else f"`{name}`" for name in asked if name not in set(there)]
+    return f"Not trained yet: {', '.join(left)}." if left else ""
 
 
 def where_decided(question: str, above: bool) -> str:
     """SCA minus random along curves, at those of SCA's own ratios that are decided.
     raises: ValueError if one is of the other sign, or none is decided"""
-    made = [each for each in tried(question, OWN, "random", MADE) if " of " not in each.at]
+    own, differences = study().methods["sca"].label, findings.differences(study(), table())
+    made = [each for each in tried(question, own, "random", differences) if " of " not in each.at]
     kept = [each for each in made if is_decided(each)]
     if not kept or any((each.mean > 0) != above for each in kept):
         raise ValueError(f"{question}: SCA against random has changed; write it anew")
@@ -53,10 +125,10 @@ def at_ninety() -> str:
     """What is found at the papers' accuracy, each a line."""
     more = where_decided("At equal parameters", True)
     fewer = where_decided("At equal SynOps", False)
-    before = tried("Does prune-and-regrow beat random", OWN, "random")
-    first = primary.tried(STUDY, TABLE)[0]
+    before = tried("Does prune-and-regrow beat random", study().methods["sca"].label, "random")
+    first = primary.tried(study(), table())[0]
     found = gaps()
-    seeds = {x: each.dropna(subset="gap").groupby("seed")["gap"].mean() for x, each in found.items()}
+    seeds = {x: each.groupby("seed")["gap"].mean() for x, each in found.items()}
     if seeds["parameters"].mean() <= 0 or seeds["AC"].mean() >= 0:
         raise ValueError("SCA beside the frontier: the signs have changed; write it anew")
     both = ", ".join(f"{shown(*interval(seeds[x]))} points at equal {name}" for x, name in SIZES.items())
@@ -64,8 +136,8 @@ def at_ninety() -> str:
     lines = (
         "**SCA against random channels: better at equal parameters, worse at equal SynOps.** Decided: "
         f"{more} points; {fewer}. At equal ratio, the registered comparison, {first.verdict}: "
-        f"{shown(first.mean, first.half)} (n = {first.n} of {len(STUDY.grid.seeds)}). In earlier, small "
-        f"networks of {reached():.0f} % accuracy SCA had been {lost(before)} below "
+        f"{shown(first.mean, first.half)} (n = {first.n} of {len(study().grid.seeds)}). In earlier, small "
+        f"networks of {reached():.0f} % accuracy SCA was {lost(before)} below "
         f"({decided(before)}); why is not known.",
         "**SCA against smaller dense networks**, narrower or with fewer time steps from the start: "
         f"{both} (ratios {ratios}, n = {min(map(len, seeds.values()))}).",
@@ -75,16 +147,17 @@ def at_ninety() -> str:
 
 def state() -> str:
     """How far the cifar study is."""
-    there = TABLE.groupby(["stage", "task", "method"])["seed"].nunique().sum()
-    mean, half = interval(DENSE["accuracy (%)"])
+    there = table().groupby(["stage", "task", "method"])["seed"].nunique().sum()
+    accuracy = main("dense")["accuracy (%)"]
+    mean, half = interval(accuracy)
     return wrapped(f"""
-The main network, dense, reaches {mean:.2f} ± {half:.2f} % (n = {len(DENSE)}). Of the study's
-{len(results.expected(STUDY))} records (a method on a task with one seed) {there} are there, {len(TABLE)}
-trainings.
+The main network, dense, reaches {mean:.2f} ± {half:.2f} % (n = {len(accuracy)}). Of the study's
+{len(results.expected(study()))} records (a method on a task with one seed) {there} are there,
+{len(table())} trainings.
 """)
 
 
 def decisions() -> str:
     """The table of primary hypotheses as it stands."""
-    text = (STUDY.tables / "primary.md").read_text()
+    text = (study().tables / "primary.md").read_text()
     return text[text.index("|") :].rstrip()

@@ -109,8 +109,8 @@ def real() -> str:
 
 def claims() -> str:
     """Every difference that the small study tries, and how many are decided."""
-    table = findings.in_one_table(prose.DIFFERENCES, "../figures/small")
-    return f"{findings.counts(prose.DIFFERENCES)}\n\n{results.as_rows(table)}"
+    table = findings.in_one_table(prose.differences(), "../figures/small")
+    return f"{findings.counts(prose.differences())}\n\n{results.as_rows(table)}"
 
 
 def trained(asked: Hypothesis, study: Study) -> list[tuple[str, str]]:
@@ -140,6 +140,7 @@ def hypotheses() -> str:
 TABLES = (sources, numbers, densities, tokens, tickets, real, claims, hypotheses)
 PARAGRAPHS = (
     prose_cifar.picture,
+    prose_cifar.pictures,
     prose_cifar.at_ninety,
     prose_cifar.state,
     prose_cifar.decisions,
