@@ -1,6 +1,7 @@
 """Pruned networks beside dense ones that are smaller from the start: fewer channels, or fewer time steps."""
 
 from functools import reduce
+from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
     sizes, best = stats.best_within(means[x], means[draw.ACCURACY])
     ax.plot(sizes, best, color=plots.BLACK, linewidth=0.8, linestyle=":")
     most = dense["T"].max()
-    for steps, face in zip(sorted(dense["T"].unique(), reverse=True), FACES, strict=False):
+    for steps, face in zip(sorted(dense["T"].unique(), reverse=True), cycle(FACES), strict=False):
         look = {**plots.style("dense"), "linestyle": "", "markersize": 7}
         look |= {"markerfacecolor": face, "markeredgewidth": 0.7}
         rows = dense[dense["T"].eq(steps)]
