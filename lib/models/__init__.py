@@ -102,6 +102,7 @@ def load(path: Path) -> SpikingNet:
 
     raises: ValueError for a damaged file or one of another kind
     """
+    path = Path(path)
     if path.suffix != ".pt":
         raise ValueError(
             f"{path}: no .pt file; "

@@ -146,6 +146,23 @@ def flows(layers: list[Layer], events: bool) -> dict[str, Flow]:
     return found
 
 
+def coupled(layers: list[Layer]) -> list[list[str]]:
+    """Groups of sites whose channels meet, each with its like, in sums and products: what one leaves out of a
+    sum, another may still write there."""
+    sources: dict[str, set[str]] = {INPUT: set()}
+    groups: list[set[str]] = []
+    for each in layers:
+        came = set().union(*(sources[name] for name in each.reads))
+        if each.kind in SITES:
+            came = came | {each.options["site"]}
+        if each.kind in ("writing", "add", "multiply"):
+            touching = [group for group in groups if group & came]
+            groups = [group for group in groups if group not in touching] + [came.union(*touching)]
+        sources[each.name] = set() if each.kind in ("conv", "linear", "concatenate") else came
+    order = [each.options["site"] for each in layers if each.kind in SITES]
+    return [[name for name in order if name in group] for group in groups if len(group) > 1]
+
+
 def joined(each: Layer, units: list[float | None]) -> dict:
     """What one event is worth where several tensors meet."""
     if None in units:

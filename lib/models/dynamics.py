@@ -33,9 +33,9 @@ class Activity(NamedTuple):
         return below(self.h_pre, self.h_pre) if self.after is None else self.after
 
 
-def rectified(values: Tensor) -> Activity:
-    """Of rectified units, which pass on `values` and keep nothing: V = 0."""
-    return Activity(values, values.clamp(min=V_THRESHOLD))
+def rectified(h: Tensor) -> Activity:
+    """Of rectified units, which pass on max(H, 0) in the place of spikes and keep nothing: V = 0."""
+    return Activity(h.clamp(min=0), h, torch.zeros_like(h))
 
 
 def charge(v_before: Tensor, x: Tensor, tau: float | None) -> Tensor:

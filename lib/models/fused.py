@@ -47,7 +47,7 @@ def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str, po
 def activity(h: Tensor, units: str) -> Activity:
     """Of H [T, N, H, W, C], channels first."""
     h = h.permute(0, 1, 4, 2, 3)
-    return rectified(h.clamp(min=0)) if units == "relu" else Activity(fire(h, h.dtype), h)
+    return rectified(h) if units == "relu" else Activity(fire(h, h.dtype), h)
 
 
 def outputs(h: list[Tensor], units: str) -> list[Tensor]:
@@ -111,7 +111,7 @@ def spread(x: Tensor) -> Tensor:
 
 
 def through_bn(grad: Tensor, z: Tensor, mean: Tensor, along: Tensor, off: Tensor, down: Tensor) -> Tensor:
-    """dL/dz = dL/dX along + (z - mean) off + down, the three [C]."""
+    """dL/dz = dL/dX along + (z - mean) off + down; mean and these three [C]."""
     return (precise(grad) * along + (precise(z) - mean) * off + down).to(z.dtype)
 
 

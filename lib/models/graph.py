@@ -10,7 +10,7 @@ from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
 from lib.models import kept_neurons
-from lib.models.chains import INPUT, SITES, Flow, Layer, flows, with_sites
+from lib.models.chains import INPUT, SITES, Flow, Layer, coupled, flows, with_sites
 from lib.models.convolution import Conv2d
 from lib.models.resnet import StreamSite, WritingSite
 from lib.models.sites import Edge, Site, SpikingNet, normalised, repeated
@@ -47,12 +47,15 @@ class GraphNet(SpikingNet):
     """spec["graph"]: the layers as `lib.models.tracing` lists them, in the order of their computation.
 
     left_whole: {convolution: why its channels cannot be removed}
+    coupled: groups of sites whose channels meet in sums and products; each is pruned by itself, and who reads
+    the sum keeps all of its inputs
     as_numbers: {layer: why its input is counted in MACs though spikes go into it}
     """
 
     def __init__(self, spec: dict):
         super().__init__(spec)
         layers, self.left_whole = with_sites([Layer(*each) for each in spec["graph"]])
+        self.coupled = coupled(layers)
         found = flows(layers, spec["events"])
         read = {each.name: found[each.reads[0]] for each in layers if each.kind in ("conv", "linear")}
         self.as_numbers = {name: flow.remark for name, flow in read.items() if flow.remark}

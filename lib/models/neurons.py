@@ -91,7 +91,7 @@ class ReLUNode(Switchable, neuron.IFNode):
         out = x.relu()
         watch = self.watching()
         with torch.no_grad():
-            self.seen = None if watch is None else watch(rectified(precise(out.detach())))
+            self.seen = None if watch is None else watch(rectified(precise(x.detach())))
         return out
 
     def single_step_forward(self, x: Tensor) -> Tensor:

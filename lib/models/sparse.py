@@ -56,6 +56,7 @@ def sizes(net: SpikingNet, path: Path) -> dict[str, int]:
 def load(path: Path) -> SpikingNet:
     """The network that `save` wrote, bit for bit, in eval mode, on the CPU.
     raises: ValueError for any other file"""
+    path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(
             f"{path}: no .safetensors file; what lib.models wrote (.pt) is read by lib.models.load"

@@ -42,6 +42,7 @@ class Tracer(fx.Tracer):
         self.images = images
         self.shapes: dict[str, tuple[int, ...]] = {}  # of what each node makes
         self.inside = False  # a leaf: what it calls is no part of the trace
+        self.a_step = False  # in a container, whose layers know no time
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
         known = type(module).__module__.startswith(LEAVES) and not isinstance(module, CONTAINERS)
@@ -54,8 +55,10 @@ class Tracer(fx.Tracer):
         if not isinstance(module, CONTAINERS):
             return super().call_module(module, forward, args, kwargs)
         [x] = args
+        self.a_step = getattr(module, "step_mode", "m") == "m"
         for each in module:
             x = each(x)
+        self.a_step = False
         return x
 
     def proxy(self, node: fx.Node) -> Valued:
@@ -84,6 +87,8 @@ class Tracer(fx.Tracer):
             if kind == "get_attr":
                 return operator.attrgetter(target)(self.root)
             function = self.root.get_submodule(target).forward if kind == "call_module" else target
+            if self.a_step and kind == "call_module":
+                return torch.stack([function(x) for x in args[0]])
             return function(*args, **kwargs)
         finally:
             self.inside = False

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from lib.core import collectives
 from lib.core.errors import Stopped
 from lib.core.files import ROOT
 from lib.core.tensors import load_tensors
@@ -38,8 +39,10 @@ def path(job: Job, seed: int, number: int) -> Path:
 
 
 def digest(job: Job, parts: list, files: list[Path]) -> str:
-    """Of settings, the code and the data that a training reads, and of files that another stage has made."""
-    made = hashlib.sha256(json.dumps([torch.__version__, *parts], sort_keys=True).encode())
+    """Of settings, the code and the data that a training reads, and of files that another stage has made; a
+    CPU's is another one than a GPU's."""
+    where = [torch.__version__, collectives.device().type]
+    made = hashlib.sha256(json.dumps([*where, *parts], sort_keys=True).encode())
     for file in (*code(), job.settings.data_path(job.recipe.data), *files):
         made.update(of_file(file, file.stat().st_mtime_ns))
     return made.hexdigest()[:20]

@@ -31,7 +31,7 @@ def fastest() -> Fast:
     Several devices of one training choose alike. On a GPU nothing is measured: a single convolution is too
     short to tell, and tensor cores take bf16 and multiples of 8."""
     if collectives.device().type == "cuda":
-        bf16 = torch.cuda.is_bf16_supported()
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return Fast(neurons="compiled", channels_last=True, bf16=bf16, multiple=8 if bf16 else 1)
     bf16 = pays(TYPICAL, {"bf16": True}, {})
     precision = {"bf16": bf16}

@@ -16,7 +16,7 @@ def set_up(threads: int) -> None:
 
     On a CPU the same code, settings and threads give the same bits, stopped and taken up again or not: tests
     hold that. On a GPU it is asked for, not proven: an operation without a deterministic algorithm warns and
-    goes on, for there was no GPU to see whether there is one.
+    goes on.
     """
     keep_freed()
     torch.set_num_threads(threads)

@@ -1,18 +1,15 @@
 """Networks of anybody's, taken over: the same function, pruned exactly, counted event by event."""
 
-import random
-
 import pytest
 import torch
 import torch.nn.functional as F
-from any_network import AnyNetwork, any_node
+from any_network import AnyNetwork
 from helpers import images, random_masks, settle
 from spikingjelly.activation_based import functional, layer, neuron
 from spikingjelly.activation_based.model import sew_resnet, spiking_resnet, spiking_vgg
 from torch import nn
 
 from lib import measure, models, pruning
-from lib.core.errors import AdoptError
 from lib.measure.synapses import inputs_of
 from lib.models import sparse
 from lib.models.start import norms
@@ -128,6 +125,15 @@ def test_spikingjellys_own_networks(name, mode):
     assert set(net.sites) == set(convs) - set(shortcuts)
 
 
+def test_who_meets_in_sums_is_told():
+    assert models.adopt(ZOO["vgg"](), SHAPE, 2).coupled == []
+    stages = models.adopt(ZOO["sew add"](), SHAPE, 2).coupled
+    assert stages[0] == ["conv1", "layer1.0.conv2"]
+    assert stages[1:] == [[f"layer{n}.0.conv2", f"layer{n}.0.downsample.0"] for n in (2, 3, 4)]
+    # the shortcut of a later stage is no site, and nothing else meets there
+    assert models.adopt(ZOO["resnet"](), SHAPE, 2).coupled == [["conv1", "layer1.0.conv2"]]
+
+
 def test_the_map_of_a_vgg_is_the_one_that_this_repository_writes_by_hand():
     ours = models.build("vgg16", 10, (3, 32, 32), 4, width=0.1)
     parts = []
@@ -142,6 +148,46 @@ def test_the_map_of_a_vgg_is_the_one_that_this_repository_writes_by_hand():
     numbers = dict(zip(net.sites, ours.sites, strict=True)) | {None: None}
     found = [(numbers[edge.makes], numbers[edge.reads], edge.unit) for edge in net.edges()]
     assert found == [(edge.makes, edge.reads, edge.unit) for edge in ours.edges()]
+
+
+CONTAINERS = {
+    "seq to ann": lambda: (
+        layer.SeqToANNContainer(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6)),
+        neuron.IFNode(step_mode="m"),
+        layer.SeqToANNContainer(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(6 * 49, 10)),
+    ),
+    "multi step": lambda: (
+        layer.MultiStepContainer(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), neuron.IFNode()),
+        layer.StepModeContainer(False, "m", nn.MaxPool2d(2), nn.Flatten(), nn.Linear(6 * 49, 10)),
+    ),
+}
+
+
+class Repeats(nn.Module):
+    """As SpikingJelly's tutorials: images are repeated, and spikes averaged, inside."""
+
+    def __init__(self, T):
+        super().__init__()
+        self.T = T
+        parts = layer.Conv2d(3, 6, 3), layer.BatchNorm2d(6), neuron.IFNode(), layer.Flatten()
+        self.layers = nn.Sequential(*parts, layer.Linear(6 * 196, 10), neuron.IFNode())
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x):
+        if x.dim() == 4:
+            x = x.unsqueeze(0).repeat(self.T, 1, 1, 1, 1)
+        return self.layers(x).mean(0)
+
+
+@pytest.mark.parametrize("name", [*CONTAINERS, "repeats"])
+def test_time_may_be_led_through_in_other_ways(name):
+    model = Repeats(3) if name == "repeats" else nn.Sequential(*CONTAINERS[name]())
+    x = torch.rand(2, *SHAPE) * 3
+    net = models.adopt(model.eval(), SHAPE, 3)
+    with torch.no_grad():
+        theirs = model(x if name == "repeats" else x.expand(3, *x.shape))
+    theirs = theirs if name == "repeats" else theirs.mean(0)
+    assert torch.allclose(measure.predict(net, x), theirs, atol=1e-5) and len(net.sites) == 1
 
 
 def test_an_event_network_counts_its_input():
@@ -160,115 +206,3 @@ def test_what_it_is_kept_in_brings_it_back(tmp_path):
     x = images(net, 3)
     for back in (models.load(tmp_path / "a.pt"), sparse.load(tmp_path / "a.safetensors")):
         assert torch.equal(measure.predict(back, x), measure.predict(small, x))
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_what_neurons_of_any_constants_did_is_what_they_do_step_by_step(seed):
-    """H and V of the scores against SpikingJelly's, in units of the threshold."""
-    theirs = any_node(random.Random(seed))
-    model = nn.Sequential(layer.Conv2d(1, 2, 1), layer.BatchNorm2d(2), theirs)
-    ours = models.adopt(model.append(layer.Flatten()).append(layer.Linear(32, 2)), (1, 4, 4), 3)
-    [node] = [site.node for site in ours.sites.values()]
-    x = torch.randn(3, 5, 2, 4, 4)
-    seen = []
-    node.watch = lambda act: seen.append(act) or act.spikes.sum()
-    node.train()
-    functional.reset_net(node)
-    spikes = node(x)
-    functional.reset_net(theirs)
-    theirs.step_mode = "s"
-    for t in range(3):
-        fired = theirs(x[t])
-        assert torch.equal(spikes[t], fired) and torch.equal(seen[0].spikes[t], fired)
-        assert torch.allclose(seen[0].v_post[t], theirs.v / theirs.v_threshold, atol=1e-6)
-        assert torch.equal(seen[0].h_pre[t] >= 1 - 1e-6, fired.bool())
-        silent = fired == 0
-        assert torch.allclose(seen[0].h_pre[t][silent], seen[0].v_post[t][silent], atol=1e-6)
-
-
-class Between(nn.Module):
-    """Does something between its layers."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.layers = nn.Sequential(layer.Conv2d(3, 4, 3), layer.BatchNorm2d(4), neuron.IFNode())
-        self.last = nn.Sequential(layer.Flatten(), layer.Linear(4 * 196, 10))
-        self.function = function
-
-    def forward(self, x):
-        return self.last(self.function(self, self.layers(x)))
-
-
-def a_conv(*after, **options):
-    """A first convolution of six channels, and what comes after it."""
-    return nn.Sequential(layer.Conv2d(3, 6, 3, **options), *after)
-
-
-def whole(*after):
-    return a_conv(layer.BatchNorm2d(6), *after, layer.Flatten(), layer.Linear(6 * 196, 10))
-
-
-class Hidden(nn.Module):
-    """A hook changes what a layer gives."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers = whole(neuron.IFNode())
-        self.layers[0].register_forward_hook(lambda module, args, out: 2 * out + 1)
-
-    def forward(self, x):
-        return self.layers(x)
-
-
-NODE = neuron.IFNode
-REFUSED = {
-    "of type IzhikevichNode": lambda: whole(neuron.IzhikevichNode()),
-    "layers that can are .*Conv2d": lambda: whole(NODE(), nn.GELU()),
-    "no layer of spiking neurons": lambda: whole(),
-    "sigmoid of 1 tensors cannot be taken over": lambda: Between(lambda net, x: torch.sigmoid(x)),
-    "mul of 1 tensors": lambda: Between(lambda net, x: x * 2),
-    "layers.2 is called more than once": lambda: Between(lambda net, x: net.layers[2](x)),
-    "cannot be traced": lambda: Between(lambda net, x: x if x.sum() > 0 else -x),
-    "a tensor of the network's own": lambda: Between(lambda net, x: x + net.layers[1].bias[:, None, None]),
-    "padding of mode 'circular'": lambda: a_conv(NODE(), layer.Flatten(), padding=1, padding_mode="circular"),
-    "returns maps": lambda: a_conv(layer.BatchNorm2d(6), NODE()),
-    "does not run on images": lambda: nn.Sequential(layer.Conv2d(5, 4, 3), NODE(), layer.Flatten()),
-    "gives other logits": Hidden,
-    "a network of this study already": lambda: models.build("vgg9", 10, SHAPE, 2, width=0.1),
-}
-
-
-@pytest.mark.parametrize("said", REFUSED)
-def test_what_cannot_be_taken_over_is_refused_in_one_line(said):
-    with pytest.raises(AdoptError, match=said) as caught:
-        models.adopt(REFUSED[said](), SHAPE, 2)
-    assert "\n" not in str(caught.value)
-
-
-LEFT = {
-    "in 3 groups": lambda: a_conv(layer.BatchNorm2d(6), NODE(), groups=3),
-    "no batch normalisation": lambda: a_conv(NODE()),
-    "no scale": lambda: a_conv(layer.BatchNorm2d(6, affine=False), NODE()),
-    "no neuron and no sum": lambda: a_conv(layer.BatchNorm2d(6), layer.AvgPool2d(3, 1, 1), NODE()),
-}
-
-
-@pytest.mark.parametrize("said", LEFT)
-def test_what_cannot_be_pruned_is_left_whole_and_said(said):
-    model = LEFT[said]().append(layer.Conv2d(6, 5, 3)).append(layer.BatchNorm2d(5)).append(neuron.IFNode())
-    model.append(layer.AdaptiveAvgPool2d(1)).append(layer.Flatten()).append(layer.Linear(5, 10))
-    net = models.adopt(model, SHAPE, 2)
-    assert len(net.sites) == 1 and list(net.left_whole) == ["0"] and said in net.left_whole["0"]
-
-
-def test_channels_that_are_the_outputs_stay():
-    model = a_conv(layer.BatchNorm2d(6), NODE(), layer.AdaptiveAvgPool2d(1), layer.Flatten())
-    net = models.adopt(model, SHAPE, 2)
-    assert not net.sites and net.left_whole == {"0": "its channels are the network's outputs"}
-
-
-def test_means_over_windows_of_several_sizes_are_counted_as_numbers():
-    model = a_conv(layer.BatchNorm2d(6), NODE(), layer.AdaptiveAvgPool2d(4), layer.Flatten())
-    model.append(layer.Linear(96, 10))
-    net = models.adopt(model, SHAPE, 2)
-    assert "windows of several sizes" in net.as_numbers["5"] and net.edges()[-1].unit is None

@@ -66,6 +66,20 @@ def test_its_score_is_its_mean_value_and_nothing_stays_in_it():
     assert (activity_scores(net, "abs_v", [(x, None)])["conv1"] == 0).all()
 
 
+def test_its_potential_is_what_it_rectifies():
+    net = twin().train()
+    x = images(net, 8)
+    values = {}
+    node = net.sites["conv1"].node
+    hook = node.register_forward_pre_hook(lambda module, args: values.update(h=args[0].detach()))
+    size = activity_scores(net, "abs_h", [(x, None)])["conv1"]
+    above = activity_scores(net, "relu_h", [(x, None)])["conv1"]
+    hook.remove()
+    torch.testing.assert_close(size, values["h"].abs().mean((0, 1, 3, 4)))
+    torch.testing.assert_close(above, values["h"].clamp(min=0).mean((0, 1, 3, 4)))
+    assert (above < size).all()
+
+
 def test_what_is_left_of_it_is_the_masked_network():
     net = twin()
     masks = random_masks(net, 0.5)
