@@ -24,7 +24,7 @@ help:
 	@echo "               (half an hour, nothing beside it)"
 	@echo "make speedrun  a spiking network trained on CIFAR-10: accuracy, minutes, operations"
 	@echo "               (40 minutes of one core)"
-	@echo "make notebooks the notebooks that teach, 00 to 06, run in place with what they show"
+	@echo "make notebooks the notebooks that teach, 00 to 07, run in place with what they show"
 	@echo "               (5 minutes)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"
 	@echo "make filter    git sees 10 to 34 without outputs (done by the others; by hand with conda)"

@@ -1,4 +1,4 @@
-"""Runs the notebooks that teach, 00 to 06, in place and keeps what they show: they are read where nothing
+"""Runs the notebooks that teach, 00 to 07, in place and keeps what they show: they are read where nothing
 runs.
 
     python tools/teach.py [notebooks/04_compressibility.ipynb ...]

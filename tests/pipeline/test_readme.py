@@ -52,6 +52,12 @@ def test_its_code_runs_and_counts_less_than_the_whole_network():
     assert 0 < left < sum(weight.numel() for weight in names["net"].parameters()) and ac > 0
 
 
+def test_everything_that_the_docs_import_is_there():
+    for page in (ROOT / "docs").glob("*.md"):
+        for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+            exec("\n".join(re.findall(r"^(?:from .* )?import .*", code, re.MULTILINE)), {})
+
+
 def test_every_make_target_that_is_named_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:

@@ -1,4 +1,4 @@
-"""The notebooks that teach, 00 to 06, as they are committed: executed, by the code that stands in them; and
+"""The notebooks that teach, 00 to 07, as they are committed: executed, by the code that stands in them; and
 the pictures of how things are built, which they show."""
 
 import itertools
