@@ -24,8 +24,8 @@ def prose(path) -> list[str]:
     return [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"]
 
 
-def test_they_are_the_seven():
-    assert [path.name[:2] for path in TAUGHT] == [f"0{number}" for number in range(7)]
+def test_they_are_the_eight():
+    assert [path.name[:2] for path in TAUGHT] == [f"0{number}" for number in range(8)]
 
 
 @EACH
