@@ -47,9 +47,10 @@ def picture() -> str:
     return wrapped(f"""
 *CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
 multiplications). Stars: dense networks of T time steps and a fraction of the channels (width, the number),
-the largest at {main("dense")["accuracy (%)"].mean():.1f} %; dotted: the best no larger. Lines: channels
-removed at random and by SCA (frozen: removed channels stand still; the authors' train on).
-n = {span(seeds)} of {" or ".join(map(str, asked))} seeds; 95 % intervals where n > 1. {card()}*
+the largest at {main("dense")["accuracy (%)"].mean():.1f} %; dotted: the most accurate one of at most that
+size. Lines: channels removed at random and by SCA (frozen: a removed channel stands still, where the
+authors' code trains it on). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 %
+intervals. {card()}*
 """)
 
 
@@ -134,15 +135,32 @@ def at_ninety() -> str:
     both = ", ".join(f"{shown(*interval(seeds[x]))} points at equal {name}" for x, name in SIZES.items())
     ratios = " and ".join(f"{ratio:g}" for ratio in found["AC"]["ratio"].unique())
     lines = (
-        "**SCA against random channels: better at equal parameters, worse at equal SynOps.** Decided: "
-        f"{more} points; {fewer}. At equal ratio, the registered comparison, {first.verdict}: "
-        f"{shown(first.mean, first.half)} (n = {first.n} of {len(study().grid.seeds)}). In earlier, small "
-        f"networks of {reached():.0f} % accuracy SCA was {lost(before)} below "
-        f"({decided(before)}); why is not known.",
-        "**SCA against smaller dense networks**, narrower or with fewer time steps from the start: "
-        f"{both} (ratios {ratios}, n = {min(map(len, seeds.values()))}).",
+        f"**What SCA leaves.** {leaves()}",
+        f"**Do its scores choose better than chance?** Registered, at equal ratio, mean over three: "
+        f"{shown(first.mean, first.half)} points against random channels, {first.verdict} (n = {first.n} of "
+        f"{len(study().grid.seeds)}). Exploratory, where decided: at equal parameters {more}, at equal SynOps "
+        f"{fewer}. In earlier networks of {reached():.0f} % SCA was {lost(before)} below random at equal "
+        f"ratio ({decided(before)}); why is not known.",
+        "**Does it beat a smaller dense network**, narrower or with fewer time steps from the start, trained "
+        f"for as many epochs? {both} (mean over ratios {ratios}, n = {min(map(len, seeds.values()))} seeds).",
     )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def leaves() -> str:
+    """What SCA keeps of the dense network, and what that costs, at each of its ratios."""
+    dense = main("dense").set_index("seed")
+    told = []
+    for ratio, ours in main("channels").query("method == 'sca'").set_index("seed").groupby("ratio"):
+        pair = ours.join(dense, rsuffix=" of the dense", how="inner")
+        below = pair["accuracy (%) of the dense"] - pair["accuracy (%)"]
+        size, cost = (100 * (pair[x] / pair[f"{x} of the dense"]).mean() for x in SIZES)
+        mean, half = interval(below)
+        of = (" of the parameters", " of the SynOps", " below dense") if not told else ("", "", "")
+        told.append(
+            f"{ratio:g}: {size:.0f} %{of[0]}, {cost:.0f} %{of[1]}, {mean:.1f} ± {half:.1f} points{of[2]}"
+        )
+    return f"At ratio {'; '.join(told)} (n = {len(below)})."
 
 
 def state() -> str:

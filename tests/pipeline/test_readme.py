@@ -153,4 +153,17 @@ def test_what_sca_gains_over_random_channels_is_counted_from_the_records():
         assert [trial["ratio"] for trial in both[0]] == [0.5, 0.7, 0.8]
         gaps += [100 * (a["accuracy"] - b["accuracy"]) for a, b in zip(*both, strict=True)]
     mean = re.escape(f"{sum(gaps) / len(gaps):+.1f}")
-    assert re.search(rf"undecided: {mean} ± [\d.]+ \(n = {len(gaps) // 3} of 5\)", prose_cifar.at_ninety())
+    said = rf"{mean} ± [\d.]+ points against random channels, undecided \(n = {len(gaps) // 3} of 5\)"
+    assert re.search(said, prose_cifar.at_ninety())
+
+
+def test_what_sca_leaves_is_counted_from_the_records():
+    folder = ROOT / "results/cifar"
+    lost = []
+    for path in sorted((folder / "channels/vgg7-cifar10-long/sca").glob("*.json")):
+        [whole] = json.loads((folder / "dense/vgg7-cifar10-long/dense" / path.name).read_text())["trials"]
+        half = json.loads(path.read_text())["trials"][0]
+        lost.append(100 * (whole["accuracy"] - half["accuracy"]))
+        size = half["parameters"]["total"] / whole["parameters"]["total"]
+    said = rf"At ratio 0.5: {100 * size:.0f} % of the parameters, \d+ % of the SynOps, {sum(lost) / len(lost):.1f} ±"
+    assert re.search(said, prose_cifar.leaves())
