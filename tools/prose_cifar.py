@@ -138,9 +138,9 @@ def at_ninety() -> str:
         f"**What SCA leaves.** {leaves()}",
         f"**Do its scores choose better than chance?** Registered, at equal ratio, mean over three: "
         f"{shown(first.mean, first.half)} points against random channels, {first.verdict} (n = {first.n} of "
-        f"{len(study().grid.seeds)}). Exploratory, where decided: at equal parameters {more}, at equal SynOps "
-        f"{fewer}. In earlier networks of {reached():.0f} % SCA was {lost(before)} below random at equal "
-        f"ratio ({decided(before)}); why is not known.",
+        f"{len(study().grid.seeds)}). Exploratory, where decided: at equal parameters {more}, at equal "
+        f"SynOps {fewer}. In earlier networks of {reached():.0f} % SCA was {lost(before)} below random at "
+        f"equal ratio ({decided(before)}); why is not known.",
         "**Does it beat a smaller dense network**, narrower or with fewer time steps from the start, trained "
         f"for as many epochs? {both} (mean over ratios {ratios}, n = {min(map(len, seeds.values()))} seeds).",
     )
@@ -152,7 +152,7 @@ def leaves() -> str:
     dense = main("dense").set_index("seed")
     told = []
     for ratio, ours in main("channels").query("method == 'sca'").set_index("seed").groupby("ratio"):
-        pair = ours.join(dense, rsuffix=" of the dense", how="inner")
+        pair = ours.join(dense.add_suffix(" of the dense"), how="inner")
         below = pair["accuracy (%) of the dense"] - pair["accuracy (%)"]
         size, cost = (100 * (pair[x] / pair[f"{x} of the dense"]).mean() for x in SIZES)
         mean, half = interval(below)
