@@ -137,7 +137,9 @@ class AnyNetwork(nn.Module):
         self.T = chance.choice([1, 2, 3, 5])
         side = chance.choice([8, 12])
         self.in_shape = (chance.choice([1, 2, 3]), side, side)
-        self.blocks = nn.Sequential(Chain(chance, self.in_shape[0], chance.randint(3, 8), pools=True))
+        self.events = chance.random() < 0.3
+        stem = chance.choice([Chain, Chain, Dense, Residual, Sew])
+        self.blocks = nn.Sequential(stem(chance, self.in_shape[0], chance.randint(3, 8)))
         self.blocks.append(Chain(chance, self.blocks[0].makes, chance.randint(3, 8), pools=True))
         kinds = (Chain, Sew, Residual, Dense, Grouped)
         for _ in range(chance.randint(0, 3)):

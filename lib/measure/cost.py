@@ -35,20 +35,21 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
     masks = current_masks(net)
     layers = {}
     n = batch.shape[-4]
-    for number, edge in enumerate(net.edges()):
+    still = net.before_neurons()
+    for edge in net.edges():
         x = torch.cat(inputs[edge.module])  # a row for each image, and step, and token: [rows, ...]
         there = synapses_left(net, edge, masks)
-        # of the first layer [T, N, ...]; [1, N, ...] where all T are the same and ran once
+        # before the neurons [T, N, ...]; [1, N, ...] where all T are the same and ran once
         steps = x.unflatten(0, (-1, n))
         if edge.unit is None:
             every = reached(net, edge, torch.ones_like(x), there) / n
-            static = number == 0 and torch.equal(steps, steps[:1].expand_as(steps))
+            static = edge.module in still and torch.equal(steps, steps[:1].expand_as(steps))
             once = every / len(steps) if static else every
             times = net.T if static else 1
             layers[edge.makes or edge.module] = {"ac": 0.0, "mac": once, "mac_x_T": once * times}
         else:
             events = x.double().abs() / edge.unit
-            repeats = net.T // len(steps) if number == 0 else 1
+            repeats = net.T // len(steps) if edge.module in still else 1
             # relative, too: a sum in float32 may be large
             if not torch.allclose(events, events.round(), rtol=1e-6, atol=1e-4):
                 raise ValueError(f"layer {edge.module}: its input is not made of whole events of {edge.unit}")

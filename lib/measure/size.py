@@ -17,7 +17,7 @@ def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -
     removes: what the method may remove (`lib.pruning.Pruner.removes`)
     total: all parameters left; prunable: those that the method may remove; kept: how many of these are left
     connectivity_*: parameters (weights counted once); synapses_*: weights counted once per output position
-    where they are used; *_prunable over the prunable ones, None if the method removes neither; *_all over all
+    where they are used; *_prunable over the prunable ones, None if there are none; *_all over all
     """
     left = count_parameters(net)
     full = count_parameters(dense, whole=True)
@@ -32,8 +32,8 @@ def parameters(net: SpikingNet, dense: SpikingNet, removes: str | None = None) -
         found = {
             "prunable": before,
             "kept": left[removes],
-            "connectivity_prunable": left[removes] / before,
-            "synapses_prunable": wired[removes] / wires,
+            "connectivity_prunable": left[removes] / before if before else None,
+            "synapses_prunable": wired[removes] / wires if wires else None,
         }
     return {
         "total": left["all"],
@@ -90,7 +90,7 @@ def weights_left(net: SpikingNet) -> dict:
     """density: share of the weights of all convolutions and linear layers that are not 0; density_inner:
     without the first and the last layer, which some studies leave dense (B7); layers: {layer: [left, all]}"""
     layers = {name: [int(weight.count_nonzero()), weight.numel()] for name, weight in net.weights().items()}
-    ends = {next(iter(layers)), "head"}
+    ends = {next(iter(layers)), "head" if "head" in layers else next(reversed(layers))}
     inside = [counts for name, counts in layers.items() if name not in ends]
     whole, inner = (map(sum, zip(*part, strict=True)) for part in (layers.values(), inside))
     return {"density": truediv(*whole), "density_inner": truediv(*inner), "layers": layers}

@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from lib.core.errors import AdoptError
 from lib.models.chains import SITES, Layer
 from lib.models.graph import GraphNet, key
+from lib.models.reading import Example
 from lib.models.sites import SpikingNet
 from lib.models.start import norms
-from lib.models.tracing import Example, list_layers
+from lib.models.tracing import brief, list_layers
 from lib.settings import Fast
 
 IMAGES = 4  # on which both must agree
 AGREE = 1e-9  # largest difference of logits in float64, as a share of the largest logit
+STRENGTHS = (1.0, 8.0)  # standard deviation of what reaches neurons, in comparisons
 
 
 @torch.no_grad()
@@ -33,13 +35,11 @@ def adopt(model: nn.Module, in_shape: tuple[int, int, int], T: int, events: bool
     raises: AdoptError in one line that names the layer, if something cannot be taken over. Nothing is
     guessed: the copy's logits are compared with the model's, in float64, both made to spike
     """
-    if isinstance(model, SpikingNet):
-        raise AdoptError(f"{type(model).__name__}: a network of this study already; prune it as it is")
-    if T < 1:
-        raise AdoptError(f"T = {T}: at least 1 time step is needed")
-    functional.reset_net(model)  # what it remembers of its last input cannot be copied
-    theirs = deepcopy(model).cpu().float().eval()
+    refuse_at_once(model, in_shape, T)
+    theirs = copied(model)
     layers, classes, how = list_layers(theirs, tuple(in_shape), T)
+    if events and how.repeats:
+        raise AdoptError(f"{type(model).__name__} repeats one image itself: it takes no event frames")
     net = GraphNet(
         {
             "name": "adopted",
@@ -52,16 +52,49 @@ def adopt(model: nn.Module, in_shape: tuple[int, int, int], T: int, events: bool
             "events": events,
             "graph": [list(each) for each in layers],
         }
-    ).use(Fast())
+    )
+    net.use(Fast()).double()
     for ours, found in pairs(net, theirs, layers[-1]):
         ours.copy_(found)
-    compare(deepcopy(net).double(), theirs.double(), layers[-1], how)
+        ours.requires_grad_(found.requires_grad)
+    compare(deepcopy(net), theirs, layers[-1], how)
     like = next(model.parameters())
     return net.to(like.device, like.dtype).train(model.training)
 
 
+def refuse_at_once(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> None:
+    name = type(model).__name__
+    if isinstance(model, SpikingNet):
+        raise AdoptError(f"{name}: a network of this study already; prune it as it is")
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        raise AdoptError(f"{name}: give the network inside, model.module")
+    if T < 1:
+        raise AdoptError(f"T = {T}: at least 1 time step is needed")
+    if len(in_shape) != 3 or min(in_shape) < 1:
+        raise AdoptError(f"in_shape {tuple(in_shape)}: give (C, H, W), each at least 1")
+    if not list(model.parameters()):
+        raise AdoptError(f"{name} has no weights")
+    owner = {}
+    for path, module in model.named_modules():
+        for parameter in module.parameters(recurse=False):
+            if owner.setdefault(parameter, path) != path:
+                raise AdoptError(f"{owner[parameter]} and {path} share a weight; give each its own")
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """In float64, on the CPU, in eval mode."""
+    functional.reset_net(model)  # what it remembers of its last input cannot be copied
+    try:
+        return deepcopy(model).cpu().double().eval()
+    except RuntimeError as error:
+        raise AdoptError(
+            f"{type(model).__name__} cannot be copied ({brief(error)}); take off what torch.nn.utils has put "
+            "on its weights (prune, weight_norm)"
+        ) from error
+
+
 def pairs(net: GraphNet, model: nn.Module, last: Layer) -> list[tuple[Tensor, Tensor]]:
-    """Each tensor of the copy's state beside the model's own."""
+    """Each parameter and buffer of the copy beside the model's own."""
     places = [("head", last.name)] if last.kind == "linear" else []
     for each in net.plan:
         module = f"layers.{key(each.name)}"
@@ -74,44 +107,95 @@ def pairs(net: GraphNet, model: nn.Module, last: Layer) -> list[tuple[Tensor, Te
         if each.kind in SITES:
             places.append((f"{module}.bn", each.options["parts"][0]))
     return [
-        (tensor, model.get_submodule(theirs).state_dict()[name])
+        (tensor, tensors(model.get_submodule(theirs))[name])
         for ours, theirs in places
-        for name, tensor in net.get_submodule(ours).state_dict().items()
+        for name, tensor in tensors(net.get_submodule(ours)).items()
     ]
+
+
+def tensors(module: nn.Module) -> dict[str, Tensor]:
+    return dict(module.named_parameters()) | dict(module.named_buffers())
 
 
 @torch.no_grad()
 def compare(net: GraphNet, model: nn.Module, last: Layer, how: Example) -> None:
-    """Raises AdoptError unless both give the same logits, with BN such that neurons fire; both in float64,
-    and of no use afterwards."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(IMAGES, *net.in_shape, generator=generator, dtype=torch.float64)
+    """Raises AdoptError unless both give the same logits, as they are and with weights such that neurons fire
+    in some places and not in others. Both are of no use afterwards."""
+    fired = set()
+    for strength in (None, *STRENGTHS):
+        generator = torch.Generator().manual_seed(0)
+        shape = (IMAGES, *net.in_shape) if how.repeats else (how.T, IMAGES, *net.in_shape)
+        x = torch.randn(shape, generator=generator, dtype=torch.float64)
+        if strength is not None:
+            wake(net, x, strength, generator)
+            for ours, theirs in pairs(net, model, last):
+                theirs.copy_(ours)
+        fired |= mixed(net.eval(), x)
+        same(net, model, x, how)
+        if not how.repeats:
+            same(net, model, x[0], how)
+    silent = [name for name, module in net.layers.items() if hasattr(module, "node") and name not in fired]
+    if silent:
+        raise AdoptError(
+            f"{silent[0].replace('/', '.')}: these neurons fire always or never, whatever reaches them, so "
+            "that the copy cannot be compared; look at their threshold"
+        )
+
+
+def wake(net: GraphNet, x: Tensor, strength: float, generator: torch.Generator) -> None:
+    """Every convolution and linear layer puts out numbers of this standard deviation, and so does BN."""
+    hooks = []
+
+    def scale(module, _, out):
+        factor = strength / out.std().clamp(min=1e-9)
+        for weight in module.parameters():
+            weight.mul_(factor)
+        return out * factor
+
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            hooks.append(module.register_forward_hook(scale))
     for norm in norms(net):
-        if norm.affine:
-            norm.weight.uniform_(1.0, 2.0, generator=generator)
-            norm.bias.uniform_(0.2, 0.8, generator=generator)
         norm.momentum = 1.0
+        if norm.affine:
+            norm.weight.uniform_(strength, 2 * strength, generator=generator)
+            norm.bias.uniform_(0.2 * strength, 0.8 * strength, generator=generator)
     net.train()(x)
-    for ours, theirs in pairs(net, model, last):
-        theirs.copy_(ours)
-    ours = net.eval()(x)
+    for hook in hooks:
+        hook.remove()
+
+
+def mixed(net: GraphNet, x: Tensor) -> set[str]:
+    """Layers of which some neurons fire at some step, and not all at all steps."""
+    found = set()
+
+    def look(name):
+        return lambda _, __, out: found.add(name) if 0 < out.mean() < 1 else None
+
+    nodes = {name: module.node for name, module in net.layers.items() if hasattr(module, "node")}
+    hooks = [node.register_forward_hook(look(name)) for name, node in nodes.items()]
+    net(x)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def same(net: GraphNet, model: nn.Module, x: Tensor, how: Example) -> None:
+    """Raises AdoptError unless the logits agree. x: [N, C, H, W] or [T, N, C, H, W]"""
     theirs = logits_of(model, x, how)
-    apart = (ours - theirs).abs().max().item()
+    apart = (net(x) - theirs).abs().max().item()
     if not apart <= AGREE * max(1.0, theirs.abs().max().item()):
         raise AdoptError(
-            f"{type(model).__name__}: what was read off it gives other logits, by {apart:.3g}; "
-            "it does something between its layers that tracing does not see"
+            f"{type(model).__name__}: what was read off it gives other logits, by {apart:.3g}; it does "
+            "something between its layers that is not seen, or they are in different step modes"
         )
 
 
 def logits_of(model: nn.Module, x: Tensor, how: Example) -> Tensor:
-    """A model's output, averaged over time. x: [N, C, H, W]"""
+    """A model's output, averaged over time."""
     functional.reset_net(model)
-    if how.steps:
-        out = model(x.expand(how.T, *x.shape))
-    elif how.repeats:
-        out = model(x)
-    else:
-        out = torch.stack([model(x) for _ in range(how.T)])
+    if x.dim() == 4 and not how.repeats:
+        x = x.expand(how.T, *x.shape)
+    out = model(x) if how.steps or how.repeats else torch.stack([model(step) for step in x])
     functional.reset_net(model)
     return out.mean(0) if out.dim() == 3 else out

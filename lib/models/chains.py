@@ -4,9 +4,17 @@ a tensor runs over, what one event in it is worth."""
 import math
 from typing import NamedTuple
 
-INPUT = "input"
+INPUT = "the input"  # no layer can have this name
 SITES = ("site", "writing")
-A_CHANNEL = {"max_pool", "avg_pool", "adaptive_pool", "dropout", "dropout2d", "flatten"}  # each by itself
+A_CHANNEL = {  # each by itself
+    "max_pool",
+    "avg_pool",
+    "adaptive_pool",
+    "dropout",
+    "dropout_a_step",
+    "dropout2d",
+    "flatten",
+}
 BRANCH = {"add", "multiply", "concatenate"}
 
 
@@ -26,6 +34,7 @@ class Flow(NamedTuple):
     site: whose channels it runs over, None: all that there ever were; channels: how many those are in full;
     made: the site that it goes to, of a convolution
     unit: what one event is worth, None: it holds numbers; remark: why its events are taken for numbers
+    still: whether no neuron stands before it, so that it is the same at each step if the image is
     """
 
     site: str | None = None
@@ -33,6 +42,7 @@ class Flow(NamedTuple):
     made: str | None = None
     unit: float | None = None
     remark: str = ""
+    still: bool = False
 
 
 def readers(layers: list[Layer]) -> dict[str, list[Layer]]:
@@ -88,10 +98,16 @@ def site_after(conv: Layer, read_by: dict[str, list[Layer]], taken: set[str]) ->
     return made_site("writing", conv, [norm, after], node, streams)
 
 
+def site_name(conv: Layer) -> str:
+    """A convolution's own name, unless the classifier or a module of ours is called so."""
+    ours = conv.name == "head" or conv.name.startswith("layers.")
+    return f"model.{conv.name}" if ours else conv.name
+
+
 def made_site(kind: str, conv: Layer, parts: list[Layer], node: Layer, streams: list[str]) -> Layer:
     norm = parts[0]
     options = {
-        "site": conv.name,
+        "site": site_name(conv),
         "channels": conv.options["makes"],
         "bn": {name: norm.options[name] for name in ("eps", "momentum")},
         "node": node.options,
@@ -111,7 +127,8 @@ def told(found: list[Layer]) -> str:
 def ends_in(each: Layer, read_by: dict[str, list[Layer]]) -> bool:
     """Whether a layer's channels reach the network's output each by itself."""
     after = read_by[each.name]
-    return not after or any(ends_in(one, read_by) for one in after if one.kind in A_CHANNEL | BRANCH | {"bn"})
+    each_by_itself = A_CHANNEL | BRANCH | {"bn", "complement", "voting"}
+    return not after or any(ends_in(one, read_by) for one in after if one.kind in each_by_itself)
 
 
 def compact_readers(each: Layer, read_by: dict[str, list[Layer]]) -> bool:
@@ -130,17 +147,18 @@ def flows(layers: list[Layer], events: bool) -> dict[str, Flow]:
     """{name: what its output is}; layers: with their sites"""
     read_by = readers(layers)
     sites = {each.reads[0]: each.options["site"] for each in layers if each.kind in SITES}
-    found = {INPUT: Flow(unit=1.0 if events else None)}
+    found = {INPUT: Flow(unit=1.0 if events else None, still=True)}
     for each in layers:
         came = [found[name] for name in each.reads]
+        still = all(flow.still for flow in came)
         if each.kind in ("conv", "linear", "bn"):
-            found[each.name] = Flow(made=sites.get(each.name))
+            found[each.name] = Flow(made=sites.get(each.name), still=still)
         elif each.kind == "site" and compact_readers(each, read_by):
             found[each.name] = Flow(each.options["site"], each.options["channels"], unit=1.0)
         elif each.kind in (*SITES, "neuron"):
             found[each.name] = Flow(unit=1.0)
         elif each.kind in BRANCH:
-            found[each.name] = Flow(**joined(each, [flow.unit for flow in came]))
+            found[each.name] = Flow(**joined(each, [flow.unit for flow in came]), still=still)
         else:
             found[each.name] = scaled(each, came[0])
     return found

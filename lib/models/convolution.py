@@ -12,7 +12,8 @@ REACH = slice(1, 3), slice(0, 2)
 
 
 class Conv2d(layer.Conv2d):
-    """SpikingJelly's; `lib.models.SpikingNet.use` sets the two options.
+    """SpikingJelly's; `lib.models.SpikingNet.use` sets the two options, for convolutions without groups and
+    without bias.
 
     products: whether maps of 2x2 are multiplied by one matrix of all taps that reach them
     multiple: the numbers of channels that the kernels see are multiples of it; the channels added are zeros
@@ -22,10 +23,11 @@ class Conv2d(layer.Conv2d):
     multiple = 1
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if self.training and self.products and self.sees_all(x):
-            return product(x, weight)
-        if self.training and self.multiple > 1 and bias is None:
-            return self.among_zeros(x, weight)
+        if self.training and self.groups == 1 and bias is None:
+            if self.products and self.sees_all(x):
+                return product(x, weight)
+            if self.multiple > 1:
+                return self.among_zeros(x, weight)
         return super()._conv_forward(x, weight, bias)
 
     def sees_all(self, x: Tensor) -> bool:

@@ -39,8 +39,7 @@ class GraphWritingSite(WritingSite):
     """Post-activation, with a stream of as many steps as the site makes."""
 
     def forward(self, z: Tensor, stream: Tensor) -> Tensor:
-        z, stream = same_steps(z, stream)
-        return super().forward(z, stream)
+        return super().forward(*same_steps(repeated(z, self.T), stream))
 
 
 class GraphNet(SpikingNet):
@@ -62,6 +61,7 @@ class GraphNet(SpikingNet):
         self._edges = [
             Edge(f"layers.{key(name)}", found[name].made, flow.site, flow.unit) for name, flow in read.items()
         ]
+        self._before = {f"layers.{key(name)}" for name, flow in read.items() if flow.still}
         self.head = nn.Identity()
         self.out = layers[-1].name
         if layers[-1].kind == "linear":  # which reads the mean over T: the mean of what it would make
@@ -82,6 +82,9 @@ class GraphNet(SpikingNet):
 
     def edges(self) -> list[Edge]:
         return self._edges
+
+    def before_neurons(self) -> set[str]:
+        return self._before
 
     def run_for(self, T: int, units: str = "spiking") -> "GraphNet":
         super().run_for(T, units)
@@ -144,7 +147,8 @@ class Norm(nn.Module):
         self.T = 1
 
     def forward(self, x: Tensor) -> Tensor:
-        return normalised(self.bn, x, self.T)
+        features = x.dim() == 3 and self.bn.step_mode == "m"
+        return normalised(self.bn, x.expand(self.T, *x.shape[1:]) if features else x, self.T)
 
 
 class Neurons(nn.Module):
@@ -156,8 +160,7 @@ class Neurons(nn.Module):
         self.T = 1
 
     def forward(self, x: Tensor) -> Tensor:
-        multi = self.node.step_mode == "m"
-        return self.node(repeated(x, self.T) if multi else x)
+        return self.node(x.expand(self.T, *x.shape[1:]) if self.node.step_mode == "m" else x)
 
 
 def same_steps(*tensors: Tensor) -> list[Tensor]:
@@ -206,6 +209,7 @@ MADE = {
     "avg_pool": partial(layer.AvgPool2d, step_mode="m"),
     "adaptive_pool": partial(layer.AdaptiveAvgPool2d, step_mode="m"),
     "dropout": partial(layer.Dropout, step_mode="m"),
+    "dropout_a_step": nn.Dropout,
     "dropout2d": partial(layer.Dropout2d, step_mode="m"),
     "flatten": partial(layer.Flatten, step_mode="m"),
     "voting": Voting,
@@ -217,8 +221,10 @@ MADE = {
 
 
 def key(name: str) -> str:
-    """Of a layer among the modules, which takes no dot."""
-    return name.replace(".", "/")
+    """Of a layer among the modules, which takes no dot, and no name that a ModuleDict has itself; no two
+    layers have the same."""
+    found = name.replace("/", "//").replace(".", "/")
+    return f"{found}/" if hasattr(nn.ModuleDict, found) else found
 
 
 def tupled(value):

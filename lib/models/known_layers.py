@@ -8,8 +8,9 @@ from torch.nn.modules.utils import _pair
 
 from lib.core.errors import AdoptError
 from lib.models import kept_neurons
+from lib.models.chains import A_CHANNEL
 
-STATELESS = ("max_pool", "avg_pool", "adaptive_pool", "dropout", "dropout2d", "flatten", "voting")
+STATELESS = A_CHANNEL | {"voting"}
 
 
 def described(path: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[str, dict] | None:
@@ -101,7 +102,8 @@ KNOWN = {
     "max_pool": ((nn.MaxPool2d, layer.MaxPool2d), max_pool),
     "avg_pool": ((nn.AvgPool2d, layer.AvgPool2d), avg_pool),
     "adaptive_pool": ((nn.AdaptiveAvgPool2d, layer.AdaptiveAvgPool2d), adaptive),
-    "dropout": ((nn.Dropout, layer.Dropout), dropout),
+    "dropout": ((layer.Dropout,), dropout),
+    "dropout_a_step": ((nn.Dropout,), dropout),
     "dropout2d": ((nn.Dropout2d, layer.Dropout2d), dropout),
     "flatten": ((nn.Flatten, layer.Flatten), flat),
 }

@@ -12,11 +12,17 @@ from lib.core.errors import AdoptError
 from lib.models.chains import INPUT, Layer
 from lib.models.known_layers import STATELESS, described, pooled
 
-SAME = {"flatten", "view", "reshape", "unsqueeze", "squeeze", "repeat", "expand", "contiguous", "mean"}
+SAME = {  # for a tensor whose dimensions but time and images stay, or become one
+    "flatten", "unflatten", "view", "reshape", "unsqueeze", "squeeze", "repeat", "expand", "contiguous",
+    "mean", "to", "type_as", "float", "double",
+}  # fmt: skip
 ADD = {operator.add, operator.iadd, torch.add, "add", "add_"}
 MULTIPLY = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
 MINUS = {operator.sub, torch.sub, torch.rsub}
 CONCATENATE = {torch.cat, torch.concat, torch.concatenate}
+
+
+LOOP = "a loop over T is left out: adopt what runs one step, or all steps at once"
 
 
 class Example(NamedTuple):
@@ -66,10 +72,10 @@ class Reader:
         """Without what the output does not depend on; the layer that it is stands last."""
         [out] = node.args
         if not isinstance(out, fx.Node) or out.name not in self.names:
-            raise AdoptError("forward returns several values, or none; it must return one tensor of logits")
+            raise AdoptError("forward must return one tensor of logits [N, classes]")
         if len(self.rest(out)) != 1:
-            shape = ", ".join(map(str, self.rest(out)))
-            raise AdoptError(f"forward returns maps, [N, {shape}]; it must return logits [N, classes]")
+            shape = ", ".join(map(str, ("N", *self.rest(out))))
+            raise AdoptError(f"forward returns [{shape}]; it must return logits [N, classes]")
         [self.classes] = self.rest(out)
         wanted = {self.names[out.name]}
         kept = []
@@ -98,8 +104,12 @@ class Reader:
         if node.op == "get_attr":
             raise AdoptError(f"{node.target}: a tensor of the network's own; only layers can be taken over")
         function = node.target
-        tensors = [each for each in node.all_input_nodes if each.name in self.names]
+        tensors = self.tensors((node.args, node.kwargs))
         name = getattr(function, "__name__", function)
+        if node.kwargs.get("alpha", 1) != 1:
+            raise AdoptError(f"{node.name}: {name} with alpha = {node.kwargs['alpha']} cannot be taken over")
+        if name == "getitem":
+            raise AdoptError(f"{node.name}: a part of a tensor cannot be taken over; {LOOP}")
         if name in SAME and len(tensors) == 1:
             return self.reshaped(node, tensors[0], name)
         if function in ADD | MULTIPLY and len(tensors) == 2:
@@ -109,7 +119,13 @@ class Reader:
         if function in CONCATENATE:
             return self.concatenation(node, tensors)
         told = f"{name} of {len(tensors)} tensors"
-        raise AdoptError(f"{node.name}: {told} cannot be taken over; use a layer for it")
+        raise AdoptError(f"{node.name}: {told} cannot be taken over; use a layer for it, if there is one")
+
+    def tensors(self, given) -> list[fx.Node]:
+        """Those among the arguments, each as often as it is given."""
+        found = []
+        fx.node.map_arg(given, lambda each: found.append(each) if each.name in self.names else None)
+        return found
 
     def from_one(self, node: fx.Node) -> bool:
         """Whether a difference is 1 - x."""
@@ -120,8 +136,9 @@ class Reader:
         shapes = {self.rest(each) for each in tensors}
         if kind != "concatenate" and len(shapes) > 1:
             raise AdoptError(f"{node.name}: {kind} of tensors {sorted(shapes)}; they must be of one shape")
-        self.layers.append(Layer(node.name, kind, [self.names[each.name] for each in tensors], options))
-        return node.name
+        name = f"{node.name}()"  # no path of a module
+        self.layers.append(Layer(name, kind, [self.names[each.name] for each in tensors], options))
+        return name
 
     def concatenation(self, node: fx.Node, tensors: list[fx.Node]) -> str:
         """Along the channels."""
@@ -138,15 +155,15 @@ class Reader:
         after = self.rest(node)
         came = self.names[read.name]
         if name == "mean" and len(before) == 3 and after in (before[:1], (before[0], 1, 1)):
-            pool = f"{node.name}.pool"
+            pool = f"{node.name}() over the map"
             self.layers.append(Layer(pool, "adaptive_pool", [came], pooled(before[1:], (1, 1))))
             came = pool
             before = (before[0], 1, 1)
         if after == before:
             return came
         if after == (math.prod(before),):
-            self.layers.append(Layer(node.name, "flatten", [came], {}))
-            return node.name
+            self.layers.append(Layer(f"{node.name}()", "flatten", [came], {}))
+            return f"{node.name}()"
         raise AdoptError(f"{node.name}: {name} {list(before)} -> {list(after)} cannot be taken over")
 
     def module(self, node: fx.Node) -> str:
@@ -162,7 +179,9 @@ class Reader:
         if any(each.name == path for each in self.layers):
             if kind not in STATELESS:
                 kind = type(module).__name__
-                raise AdoptError(f"{path} is called more than once; give each call a {kind} of its own")
-            path = node.name
+                raise AdoptError(
+                    f"{path} ({kind}) is called more than once; give each call its own, and {LOOP}"
+                )
+            path = f"{node.name}()"
         self.layers.append(Layer(path, kind, [self.names[read.name]], options))
         return path

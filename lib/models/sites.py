@@ -142,6 +142,11 @@ class SpikingNet(nn.Module):
     def edges(self) -> list[Edge]:
         raise NotImplementedError
 
+    def before_neurons(self) -> set[str]:
+        """Modules of the edges that no neuron stands before: their input is the same at each step if the
+        image is."""
+        return {self.edges()[0].module}
+
     def weights(self) -> dict[str, Tensor]:
         """{layer: weight} of every convolution and linear layer, in network order;
         named by its site where it has one (B7)."""

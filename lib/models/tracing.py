@@ -1,9 +1,10 @@
 """A user's network traced by torch.fx, SpikingJelly's and torch's layers as leaves."""
 
+import inspect
 import operator
 
 import torch
-from spikingjelly.activation_based import functional, layer
+from spikingjelly.activation_based import base, functional, layer
 from torch import Tensor, fx, nn
 
 from lib.core.errors import AdoptError
@@ -27,6 +28,14 @@ class Valued(fx.Proxy):
     def ndim(self) -> int:
         return self.value.ndim
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.value.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.value.device
+
     def dim(self) -> int:
         return self.value.dim()
 
@@ -45,6 +54,8 @@ class Tracer(fx.Tracer):
         self.a_step = False  # in a container, whose layers know no time
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
+        if isinstance(module, base.MemoryModule):  # of a subclass of a user's, too
+            return True
         known = type(module).__module__.startswith(LEAVES) and not isinstance(module, CONTAINERS)
         return known and not isinstance(module, nn.Sequential | nn.ModuleList)
 
@@ -55,10 +66,11 @@ class Tracer(fx.Tracer):
         if not isinstance(module, CONTAINERS):
             return super().call_module(module, forward, args, kwargs)
         [x] = args
-        self.a_step = getattr(module, "step_mode", "m") == "m"
+        outside = self.a_step
+        self.a_step = outside or getattr(module, "step_mode", "m") == "m"
         for each in module:
             x = each(x)
-        self.a_step = False
+        self.a_step = outside
         return x
 
     def proxy(self, node: fx.Node) -> Valued:
@@ -100,16 +112,17 @@ def known(value):
 
 def list_layers(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> tuple[list[Layer], int, Example]:
     """The layers in the order of their computation, the number of classes, and how the model takes its input.
-    model: in eval mode, float32, on the CPU
+    model: in eval mode, float64, on the CPU
     raises: AdoptError that names what cannot be taken over"""
     how = taken(model, in_shape, T)
-    tracer = Tracer(torch.zeros(example_shape(how, in_shape)))
+    tracer = Tracer(zeros(how, in_shape))
+    _, *others = inspect.signature(model.forward).parameters.values()
+    usual = {each.name: each.default for each in others if each.default is not each.empty}
     try:
-        graph = fx.GraphModule(model, tracer.trace(model))
-    except (fx.proxy.TraceError, TypeError, RuntimeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:160]
+        graph = fx.GraphModule(model, tracer.trace(model, concrete_args=usual))
+    except Exception as error:  # whatever a user's forward may raise
         raise AdoptError(
-            f"{type(model).__name__}.forward cannot be traced: {reason}; "
+            f"{type(model).__name__}.forward cannot be traced: {brief(error)}; "
             "leave branches on what tensors hold, and loops over T, out of it"
         ) from error
     functional.reset_net(model)
@@ -117,8 +130,15 @@ def list_layers(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> tup
     return reader.read(), reader.classes, how
 
 
-def example_shape(how: Example, in_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    return (how.T, how.N, *in_shape) if how.steps else (how.N, *in_shape)
+def brief(error: Exception) -> str:
+    """What it says, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:160]
+
+
+def zeros(how: Example, in_shape: tuple[int, int, int]) -> Tensor:
+    """Images as the model takes them."""
+    shape = (how.T, how.N, *in_shape) if how.steps else (how.N, *in_shape)
+    return torch.zeros(shape, dtype=torch.float64)
 
 
 @torch.no_grad()
@@ -131,10 +151,12 @@ def taken(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> Example:
         how = Example(T, N, steps, repeats="m" in modes and not steps)
         functional.reset_net(model)
         try:
-            model(torch.zeros(example_shape(how, in_shape)))
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            said.append(f"of {list(example_shape(how, in_shape))}: {' '.join(str(error).split())[:100]}")
+            model(zeros(how, in_shape))
+        except Exception as error:  # whatever a user's forward may raise
+            said.append(f"{'[T, N' if steps else '[N'}, C, H, W]: {brief(error)}")
         else:
             functional.reset_net(model)
             return how
-    raise AdoptError(f"{type(model).__name__} does not run on images {'; '.join(said)}")
+    raise AdoptError(
+        f"{type(model).__name__} does not run on images of in_shape {in_shape}, T = {T}; {'; '.join(said)}"
+    )

@@ -67,12 +67,21 @@ def kept_count(ratio: float, channels: int) -> int:
     return max(1, int((1 - ratio) * channels + 1e-9))
 
 
+def some(sites: dict) -> None:
+    """Raises ValueError where there is nothing to choose from."""
+    if not sites:
+        raise ValueError(
+            "the network has no channels that can be removed; of one that was adopted, `left_whole` says why"
+        )
+
+
 def keep_top(scores: dict[str, Tensor], count: int, floor: int = 0) -> Masks:
     """The `count` best channels of one ranking over all sites, at least `floor` in each;
     ties go to the earlier channel.
 
     scores: {site: [C]}; the number kept is exactly max(count, what the floors ask)
     """
+    some(scores)
     # differs from the paper: exactly `count` channels and a floor a layer;
     # published: all above the score of that rank
     flat = torch.cat(list(scores.values())).double()
@@ -105,6 +114,7 @@ def uniform_random(channels: dict[str, int], ratio: float, floor: int, generator
     The number kept is exactly max(`kept_count` of all channels, what the floors ask); fractions of a channel
     go to the layers with the largest remainders, and what the floors add is taken from the others.
     """
+    some(channels)
     total = kept_count(ratio, sum(channels.values()))
     count = _spread(channels, total, floor)
     lifted = [name for name, without in _spread(channels, total, 0).items() if count[name] > without]

@@ -21,7 +21,7 @@ from lib.core.errors import ConfigError
 from lib.data import Images
 from lib.models import SpikingNet
 from lib.models.chains import INPUT
-from lib.models.graph import GraphNet
+from lib.models.graph import GraphNet, SpreadSite
 from lib.models.neurons import ReLUNode
 from lib.models.vgg import VGG
 from lib.pruning import compact, current_masks
@@ -34,6 +34,9 @@ OPSET = 18  # of ONNX; tried with onnxruntime 1.15, 1.17, 1.18, 1.19 and what co
 IR_VERSION = 8  # that which came with it; onnxruntime 1.17 refuses the one that the exporter writes
 NO_LEAK = 2.0**64  # time constant, in steps: v / NO_LEAK is below the rounding of v, so that nothing leaks
 CHAIN = (layer.Linear, layer.Flatten, nn.Linear)  # NIR has nodes for them, convolutions, pools and neurons
+
+
+IDLE = (nn.Identity, layer.Dropout, nn.Dropout)  # do nothing in eval mode
 
 
 class NoForm(ConfigError):
@@ -126,6 +129,10 @@ def chain(net: SpikingNet) -> nn.Sequential:
             "no residual stream and no attention; take ONNX"
         )
     for part in parts_of([*modules, net.head]):
+        if isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d) and not (
+            layers and isinstance(layers[-1], nn.Conv2d | nn.Linear)
+        ):
+            raise NoForm(f"{name}: NIR has no node for a batch normalisation by itself; take ONNX")
         if isinstance(part, nn.BatchNorm2d):
             layers[-1] = fuse_conv_bn_eval(layers[-1], part)
         elif isinstance(part, nn.BatchNorm1d):
@@ -153,7 +160,8 @@ def in_order(net: SpikingNet) -> list[nn.Module] | None:
         return None
     names = [INPUT, *(each.name for each in net.plan)]
     chained = all(each.reads == [before] for each, before in zip(net.plan, names, strict=False))
-    return list(net.layers.values()) if chained else None
+    whole = all(len(site.mask) == site.full for site in net.sites.values() if isinstance(site, SpreadSite))
+    return list(net.layers.values()) if chained and whole else None
 
 
 def parts_of(modules: list[nn.Module]) -> list[nn.Module]:
@@ -162,7 +170,7 @@ def parts_of(modules: list[nn.Module]) -> list[nn.Module]:
     for module in modules:
         inside = [getattr(module, name, None) for name in ("bn", "node", "pool")]
         parts += [part for part in inside if part is not None] or [module]
-    return [part for part in parts if not isinstance(part, nn.Identity)]
+    return [part for part in parts if not isinstance(part, IDLE)]
 
 
 def conv(mine: layer.Conv2d) -> layer.Conv2d:
@@ -177,6 +185,8 @@ def conv(mine: layer.Conv2d) -> layer.Conv2d:
 
 def pool(mine: layer.AvgPool2d) -> layer.AvgPool2d:
     """The same with (height, width) throughout, as NIR defines its sizes: a bare number stops snnTorch."""
+    if mine.ceil_mode or mine.divisor_override or any(_pair(mine.padding)) and not mine.count_include_pad:
+        raise NoForm("NIR: no average pooling that cuts windows off at the border; take ONNX")
     sizes = (_pair(size) for size in (mine.kernel_size, mine.stride, mine.padding))
     return layer.AvgPool2d(*sizes, step_mode="m")
 
@@ -263,4 +273,4 @@ def feeding(net: SpikingNet, images: Images | Tensor) -> dict:
 
 
 def counts_events(net: SpikingNet) -> bool:
-    return net.edges()[0].unit is not None
+    return bool(net.spec.get("events"))
