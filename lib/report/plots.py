@@ -172,9 +172,19 @@ def legend_above(fig: Figure) -> None:
     for ax in fig.axes:
         handles, labels = ax.get_legend_handles_labels()
         drawn |= dict(zip(labels, handles, strict=True))
-    columns = -(-len(drawn) // max(1, -(-len(drawn) // 6)))  # as many in each row, six at most
+    columns = columns_of(list(drawn), fig.get_figwidth() * LETTERS)
     look = {"loc": "outside upper center", "ncols": columns, "handlelength": 3.5, "frameon": False}
     fig.legend(drawn.values(), drawn.keys(), **look)
+
+
+def columns_of(labels: list[str], room: float) -> int:
+    """The most columns, six at most, whose labels fit beside each other. room: in letters"""
+    for most in range(min(6, len(labels)), 1, -1):
+        rows = -(-len(labels) // most)
+        columns = [labels[start : start + rows] for start in range(0, len(labels), rows)]
+        if sum(HANDLE + max(map(len, column)) for column in columns) <= room:
+            return len(columns)
+    return 1
 
 
 def title_of(says: str, task: Task | None = None) -> str:
@@ -200,6 +210,8 @@ def head(fig: Figure, says: str, task: Task | None = None) -> None:
 PROCEDURE = "; shows the procedure, not the papers' numbers"
 APART = {"paper": "", "cifar": "", "small": "; short trainings of small networks, not the papers' numbers"}
 TITLE = 100  # characters of a title that fit the page's width
+LETTERS = 17  # of a legend, an inch
+HANDLE = 9  # letters that a mark and its gap take
 INTERVAL = "bars: 95 % interval (Student's t)"
 
 

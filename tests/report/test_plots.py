@@ -237,3 +237,10 @@ def test_a_second_round_of_layers_is_told_from_the_first():
 def test_layers_are_in_the_order_of_their_numbers():
     names = ["conv1", "conv10", "conv2", "stack.2.a", "stack.11.a"]
     assert plots.in_order(names) == ["conv1", "conv2", "conv10", "stack.2.a", "stack.11.a"]
+
+
+def test_a_legend_has_as_many_columns_as_fit():
+    short = ["one", "two", "three", "four", "five", "six"]
+    assert plots.columns_of(short, 120) == 6 and plots.columns_of(short, 50) == 3
+    assert plots.columns_of(["a label that is as long as this one"] * 6, 120) == 2
+    assert plots.columns_of(["a label"], 120) == plots.columns_of(["a label"] * 3, 5) == 1

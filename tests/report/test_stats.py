@@ -64,3 +64,7 @@ def test_the_ends_of_a_series_are_named():
     assert ends(values) == "94 (conv1) to 12 % (conv3)"
     assert ends(values[:1] - 100, " points", "+.1f") == "-6.4 points (conv1)"
     assert ends(values[:0]) == "nothing yet"
+
+
+def test_one_value_is_shown_without_an_interval():
+    assert stats.shown(4.04, float("nan")) == "+4.0" and stats.shown(-1.0, 0.5) == "-1.0 ± 0.5"
