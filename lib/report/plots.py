@@ -166,8 +166,8 @@ def legend_beside(ax: Axes, **kwargs) -> None:
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, **kwargs)
 
 
-def legend_above(fig: Figure) -> None:
-    """One legend of all that stands in a figure's axes, above them."""
+def legend_above(fig: Figure) -> int:
+    """One legend of all that stands in a figure's axes, above them; in how many rows."""
     drawn = {}
     for ax in fig.axes:
         handles, labels = ax.get_legend_handles_labels()
@@ -175,6 +175,7 @@ def legend_above(fig: Figure) -> None:
     columns = columns_of(list(drawn), fig.get_figwidth() * LETTERS)
     look = {"loc": "outside upper center", "ncols": columns, "handlelength": 3.5, "frameon": False}
     fig.legend(drawn.values(), drawn.keys(), **look)
+    return -(-len(drawn) // columns)
 
 
 def columns_of(labels: list[str], room: float) -> int:
@@ -198,19 +199,18 @@ def head(fig: Figure, says: str, task: Task | None = None) -> None:
     height = fig.get_figheight() / MM
     under = 1 + 4 * len(title.splitlines())
     fig.suptitle(title, y=1 - 1.5 / height, va="top").set_in_layout(False)
-    legend_above(fig)
+    rows = legend_above(fig)
     [legend] = fig.legends
     legend.set_loc("upper center")
     legend.set_bbox_to_anchor((0.5, 1 - under / height))
     legend.set_in_layout(False)
-    rows = -(-len(legend.get_texts()) // 6)
     fig.get_layout_engine().set(rect=(0, 0, 1, 1 - (under + 2 + 4 * rows) / height))
 
 
 PROCEDURE = "; shows the procedure, not the papers' numbers"
 APART = {"paper": "", "cifar": "", "small": "; short trainings of small networks, not the papers' numbers"}
 TITLE = 100  # characters of a title that fit the page's width
-LETTERS = 17  # of a legend, an inch
+LETTERS = 18  # of a legend, an inch
 HANDLE = 9  # letters that a mark and its gap take
 INTERVAL = "bars: 95 % interval (Student's t)"
 

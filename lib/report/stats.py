@@ -53,7 +53,8 @@ def holm(values: list[float]) -> list[float]:
 
 
 def shown(mean: float, half: float) -> str:
-    """+1.0 ± 0.5, of one value +1.0; with as many digits (3 at most) as it takes to see which is the larger: +3.88 ± 3.87"""
+    """+1.0 ± 0.5, of one value +1.0; with as many digits (3 at most) as it takes to see which is the larger:
+    +3.88 ± 3.87"""
     if math.isnan(half):
         return f"{mean:+.1f}"
     digits = next((n for n in (1, 2, 3) if f"{abs(mean):.{n}f}" != f"{half:.{n}f}"), 1)

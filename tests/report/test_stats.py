@@ -67,4 +67,4 @@ def test_the_ends_of_a_series_are_named():
 
 
 def test_one_value_is_shown_without_an_interval():
-    assert stats.shown(4.04, float("nan")) == "+4.0" and stats.shown(-1.0, 0.5) == "-1.0 ± 0.5"
+    assert shown(4.04, float("nan")) == "+4.0" and shown(-1.0, 0.5) == "-1.0 ± 0.5"
