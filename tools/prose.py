@@ -10,7 +10,7 @@ import pandas as pd
 from lib.report import claims, findings, results, speedrun
 from lib.report.claims import Difference
 from lib.report.stats import shown, span
-from lib.settings import Study, Task, config
+from lib.settings import DATASETS, Study, Task, config
 from lib.settings.config import ROOT
 
 MAIN = "vgg9-cifar10"
@@ -99,16 +99,23 @@ def in_short() -> str:
     if claims.decided(fixed) or claims.decided(random):
         raise ValueError("a comparison of PQ or tokens is decided now: write it anew")
     lines = (  # "decided" is explained above them
-        f"**A gentler schedule seems to help.** *sca+*, our variant, prunes step by step and leaves the "
-        f"structure alone towards the end: {lost(schedule)} more than SCA ({decided(schedule)}).",
-        f"**A small dense network, trained longer, does better.** With as many parameters as SCA leaves, and "
-        f"epochs until its training has cost as much: {lost(longer)} more ({decided(longer)}).",
+        f"**Gentler and plainer do better than SCA.** *sca+*, our variant, prunes step by step and leaves "
+        f"the structure alone towards the end: {lost(schedule)} more ({decided(schedule)}). A dense network "
+        f"of as many parameters, trained until it has cost as much: {lost(longer)} more ({decided(longer)}).",
         f"**Whether weights and tokens must be chosen well is undecided.** PQ with "
         f"{pq.at.removeprefix('density ')} of the weights against a fixed schedule: "
         f"{shown(fixed.mean, fixed.half)} points; learned against random tokens, half at each stage: "
         f"{shown(random.mean, random.half)}.",
     )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def procedure() -> str:
+    """Caption of the quick study's accuracy in README.md."""
+    quick = config.load("quick")
+    side = DATASETS[quick.tasks[quick.headline].data].shape[1]
+    shown = f"a small spiking VGG on {side}x{side} digits, n = {len(quick.grid.seeds)}"
+    return f"*The quick study: {shown}. It shows the procedure alone.*"
 
 
 def speed() -> str:

@@ -146,6 +146,7 @@ PARAGRAPHS = (
     prose_cifar.decisions,
     prose.in_short,
     prose.speed,
+    prose.procedure,
     prose.setting,
     prose.updates,
     prose.layers,
