@@ -37,7 +37,7 @@ def clone(tmp_path_factory):
             shutil.copy(config.ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
     git(folder.parent, "init", "--quiet", folder)
-    git(folder, "add", "--all", ":!.venv")
+    git(folder, "add", "--all")
     git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "as it is")
     subprocess.run(["make", "filter"], cwd=folder, check=True)
     return folder
