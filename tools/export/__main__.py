@@ -100,7 +100,7 @@ def alone(net: SpikingNet) -> tuple[dict, Images | Tensor, None]:
     """The same of a network that lies outside runs/: nothing is known,
     and it is tried on random images or events."""
     generator = torch.Generator().manual_seed(0)
-    if formats.counts_events(net):
+    if net.spec.get("events"):
         counts = torch.poisson(torch.full((RANDOM, net.T, *net.in_shape), 0.5), generator)
         images = Images(counts.to(torch.uint8))
     else:

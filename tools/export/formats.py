@@ -251,7 +251,7 @@ def feeding(net: SpikingNet, images: Images | Tensor) -> dict:
     """What the input is: which dimensions, and how pixels become it.
     images: a tensor if the data set is not known"""
     shape = ["N", *net.in_shape]
-    if counts_events(net):
+    if net.spec.get("events"):
         return {
             "name": "images",
             "shape": [net.T, *shape],
@@ -270,7 +270,3 @@ def feeding(net: SpikingNet, images: Images | Tensor) -> dict:
         "mean": images.shift.flatten().tolist(),
         "std": images.scale.flatten().tolist(),
     }
-
-
-def counts_events(net: SpikingNet) -> bool:
-    return bool(net.spec.get("events"))
