@@ -37,6 +37,7 @@ pruning/      what goes, what comes back, how many and when; removal
   tokens        the loss and the statistics of a network on fewer tokens
   prefix        how long a training goes as others do
   probing       gradients of probe batches
+  prices        the synapses of a channel
   pruner        what the training loop knows of all of them
 data/         raw files -> tensors in memory, fixed splits
   download, datasets, tiny, events, splits, augmentation

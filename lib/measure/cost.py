@@ -14,7 +14,7 @@ from lib import models
 from lib.measure.choosing import choices_of
 from lib.measure.evaluate import predict
 from lib.measure.synapses import inputs_of, products_of, reached, synapses_left
-from lib.models import SpikingNet
+from lib.models import SpikingNet, known
 from lib.pruning import current_masks
 
 # 45 nm, 32-bit floating point (Horowitz, ISSCC 2014); no memory access, no neuron updates
@@ -28,8 +28,10 @@ def synops(net: SpikingNet, batch: Tensor) -> dict:
     batch: [N, C, H, W] static images or [T, N, C, H, W] frames
     returns: {'ac', 'mac', 'mac_x_T', 'layers': {layer: {'ac', 'mac', 'mac_x_T'}}}; masks are honoured
     layers: with the products of attention, and `selector.choice.N` where tokens are chosen by the stream
-    raises: ValueError if an input that should count events holds anything but whole events
+    raises: ConfigError for a network that is none of this study's;
+    ValueError if an input that should count events holds anything but whole events
     """
+    known(net)
     with inputs_of(net) as inputs, products_of(net) as products, choices_of(net) as choices:
         predict(net, batch)
     masks = current_masks(net)

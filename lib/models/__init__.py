@@ -10,11 +10,13 @@ from lib.models.adopt import adopt
 from lib.models.dynamics import Activity
 from lib.models.graph import GraphNet
 from lib.models.neurons import NEURONS
-from lib.models.sites import Edge, Site, SpikingNet
+from lib.models.sites import Edge, Site, SpikingNet, known
 from lib.models.tokens import make_selector
 from lib.settings import Fast
 
-__all__ = ["Activity", "Edge", "NAMES", "Site", "SpikingNet", "adopt", "build", "clone", "load", "save"]
+__all__ = [
+    "NAMES", "Activity", "Edge", "Site", "SpikingNet", "adopt", "build", "clone", "known", "load", "save",
+]  # fmt: skip
 
 FAMILIES = (
     {name: vgg.VGG for name in vgg.LAYOUTS}
@@ -93,7 +95,7 @@ def clone(net: SpikingNet, dtype: torch.dtype) -> SpikingNet:
 
 def save(net: SpikingNet, path: Path) -> None:
     """Writes spec and tensors; `load` needs nothing else."""
-    save_tensors({"spec": net.spec, "state": net.state_dict()}, path)
+    save_tensors({"spec": known(net).spec, "state": net.state_dict()}, Path(path))
 
 
 def load(path: Path) -> SpikingNet:

@@ -1,12 +1,14 @@
 """A SpikingJelly network of anybody's, as one that this study can score, prune, count and export."""
 
+from collections.abc import Sequence
 from copy import deepcopy
+from numbers import Integral
 
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
 
-from lib.core.errors import AdoptError
+from lib.core.errors import AdoptError, shown
 from lib.models.chains import SITES, Layer
 from lib.models.graph import GraphNet, key
 from lib.models.reading import Example
@@ -44,8 +46,8 @@ def adopt(model: nn.Module, in_shape: tuple[int, int, int], T: int, events: bool
         {
             "name": "adopted",
             "num_classes": classes,
-            "in_shape": list(in_shape),
-            "T": T,
+            "in_shape": list(map(int, in_shape)),
+            "T": int(T),
             "width": 1.0,
             "widths": {},
             "selector": None,
@@ -68,10 +70,11 @@ def refuse_at_once(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> 
         raise AdoptError(f"{name}: a network of this study already; prune it as it is")
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise AdoptError(f"{name}: give the network inside, model.module")
-    if T < 1:
-        raise AdoptError(f"T = {T}: at least 1 time step is needed")
-    if len(in_shape) != 3 or min(in_shape) < 1:
-        raise AdoptError(f"in_shape {tuple(in_shape)}: give (C, H, W), each at least 1")
+    if not isinstance(T, Integral) or T < 1:
+        raise AdoptError(f"T = {shown(T)}: at least 1 time step is needed, a whole number")
+    sizes = in_shape if isinstance(in_shape, Sequence) else ()
+    if len(sizes) != 3 or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        raise AdoptError(f"in_shape {shown(in_shape)}: give (C, H, W), whole numbers of at least 1")
     if not list(model.parameters()):
         raise AdoptError(f"{name} has no weights")
     owner = {}

@@ -20,8 +20,6 @@ ADD = {operator.add, operator.iadd, torch.add, "add", "add_"}
 MULTIPLY = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
 MINUS = {operator.sub, torch.sub, torch.rsub}
 CONCATENATE = {torch.cat, torch.concat, torch.concatenate}
-
-
 LOOP = "a loop over T is left out: adopt what runs one step, or all steps at once"
 
 

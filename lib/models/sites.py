@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from spikingjelly.activation_based import functional, layer
 from torch import Tensor, nn
 
+from lib.core.errors import ConfigError
 from lib.models import fused
 from lib.models.convolution import Conv2d
 from lib.models.neurons import Switchable
@@ -119,6 +120,16 @@ class Edge(NamedTuple):
     makes: str | None  # site of its output channels, None if they are not prunable
     reads: str | None  # site of its input channels
     unit: float | None  # of one event at its input: 1 for spikes, 1/T after a mean over T; None: analog input
+
+
+def known(net) -> "SpikingNet":
+    """The network. raises: ConfigError if it is none of this study's"""
+    if isinstance(net, SpikingNet):
+        return net
+    raise ConfigError(
+        f"{type(net).__name__} is no network of this study; "
+        "lib.models.adopt(model, in_shape, T) makes one of it"
+    )
 
 
 class SpikingNet(nn.Module):

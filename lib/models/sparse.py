@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lib import models
 from lib.core.files import atomic_write
-from lib.models import SpikingNet
+from lib.models import SpikingNet, known
 
 
 def bits(tensor: Tensor) -> Tensor:
@@ -27,7 +27,8 @@ def save(net: SpikingNet, path: Path) -> None:
 
     Above a density of 31 / 32 that takes more than all values would.
     """
-    weights = {id(weight) for weight in net.weights().values()}
+    path = Path(path)
+    weights = {id(weight) for weight in known(net).weights().values()}
     tensors = dict(net.named_parameters()) | dict(net.named_buffers())
     stored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():

@@ -22,6 +22,7 @@ from lib.pruning.masks import (
     zero_channels,
 )
 from lib.pruning.members import MEMBERS
+from lib.pruning.prices import prices
 from lib.pruning.probing import probe
 from lib.pruning.pruner import Pruner
 from lib.pruning.schedules import RATIO_SCHEDULES, REGROW_SCHEDULES, planned, update_epochs
@@ -87,6 +88,7 @@ class ChannelPruner(Pruner):
         self.meter = (
             ScoreMeter(net, method.score) if self.updates and method.score not in WEIGHT_SCORES else None
         )
+        self.prices = prices(net, method.per_synapses)
         self.frozen: list[Frozen] = []
         self.masks = current_masks(net)
         if fixed:
@@ -184,7 +186,7 @@ class ChannelPruner(Pruner):
         found = {}
         for name, score in scores.items():
             found[name] = torch.full_like(score, -torch.inf)
-            found[name][heard[name]] = reassign(score[heard[name]], self.generator)
+            found[name][heard[name]] = reassign(score[heard[name]], self.generator) / self.prices[name]
         return found
 
     def _measured(self) -> dict[str, Tensor]:
@@ -225,7 +227,8 @@ class ChannelPruner(Pruner):
         sites = self.net.sites
         who = f"growth {self.method.growth}, site"
         found = {name: grow(site, self.generator) for name, site in sites.items()}
-        return {name: numbers(found[name], site.bn.weight, f"{who} {name}") for name, site in sites.items()}
+        found = {name: numbers(found[name], site.bn.weight, f"{who} {name}") for name, site in sites.items()}
+        return {name: growth / self.prices[name] for name, growth in found.items()}
 
     def _apply(self) -> None:
         if self.soft:

@@ -14,8 +14,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from lib.core.errors import pick
 from lib.core.returned import finite, numbers, shaped
-from lib.models import Activity, Site
+from lib.models import Activity, Site, known
 
 T_N_H_W = (0, 1, 3, 4)  # every dimension of [T, N, C, H, W] but the channel
 DECOMPOSED = 8  # images of a batch whose maps are decomposed: all of them would cost more than the training
@@ -95,8 +96,9 @@ SCORES = {**ACTIVITY_SCORES, **WEIGHT_SCORES}
 
 def weight_scores(net, score: str, generator: torch.Generator) -> dict[str, Tensor]:
     """{site: [C]}: a weight score of all channels of `net`, whatever its masks say. raises: CriterionError"""
+    criterion = pick(WEIGHT_SCORES, score, "score")
     feeders = {edge.makes: net.get_submodule(edge.module) for edge in net.edges() if edge.makes}
-    found = {name: WEIGHT_SCORES[score](site, feeders[name], generator) for name, site in net.sites.items()}
+    found = {name: criterion(site, feeders[name], generator) for name, site in net.sites.items()}
     return {name: numbers(found[name], net.sites[name].bn.weight, whose(score, name)) for name in found}
 
 
@@ -109,7 +111,8 @@ class ScoreMeter:
     """Running mean of an activity score over training batches, for every site, until `clear`."""
 
     def __init__(self, net, score: str):
-        if net.step_mode != "m":
+        criterion = pick(ACTIVITY_SCORES, score, "score of activity")
+        if known(net).step_mode != "m":
             raise ValueError(
                 f"step mode {net.step_mode!r}: scores are read over all T steps at once; "
                 "call net.set_step_mode('m')"
@@ -118,7 +121,7 @@ class ScoreMeter:
         self.sites = net.sites
         self.before = {name: (site.node.watch, site.meter) for name, site in self.sites.items()}
         for site in self.sites.values():
-            site.node.watch = ACTIVITY_SCORES[score]
+            site.node.watch = criterion
             site.meter = self
         self.hooks = [
             site.register_forward_hook(partial(self._add, name)) for name, site in self.sites.items()

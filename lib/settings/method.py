@@ -28,9 +28,10 @@ class Method(Settings):
     l1 and interval replace the task's.
 
     regrow: share of all channels that an update regrows; not given, a `Trial` takes `regrown` of its ratio
-    normalise: each score divided by its layer's mean; stop: share of the training after which the structure
-    stays; members: which channels have a layer's scores: those that earned them, others drawn at random, or
-    the order reversed; each layer keeps as many as its scores say
+    normalise: each score divided by its layer's mean; per_synapses: scores and growth divided by the synapses
+    of a channel to this power, so that costly layers lose more; stop: share of the training after which the
+    structure stays; members: which channels have a layer's scores: those that earned them, others drawn at
+    random, or the order reversed; each layer keeps as many as its scores say
     """
 
     label: str
@@ -41,6 +42,7 @@ class Method(Settings):
     regrow: Ratio | None = None
     mode: Literal["frozen", "soft", "fixed"] = "frozen"
     normalise: bool = False
+    per_synapses: Annotated[float, Field(ge=0)] = unsaid(0.0)
     members: Members = unsaid("scored")
     stop: Annotated[float, Field(gt=0, le=1)] = 1.0
     l1: Annotated[float, Field(ge=0)] | None = None

@@ -2,7 +2,7 @@
 
 from lib import data, models
 from lib.core.errors import ConfigError
-from lib.models import SpikingNet
+from lib.models import SpikingNet, known
 from lib.settings import Task, Trial
 from lib.training.run import Run
 
@@ -11,11 +11,11 @@ class Adopted(Run):
     """A `lib.training.Run` that starts from `net` as it is, in the place of the task's network.
 
     task: its recipe and when its structure changes; what it says of the network does not count
-    raises: ConfigError if the network does not take these images
+    raises: ConfigError if the network is none of this study's, or does not take these images
     """
 
     def __init__(self, splits: data.Splits, task: Task, trial: Trial, seed: int, net: SpikingNet):
-        self.given = net
+        self.given = known(net)
         takes = (net.in_shape, net.spec["num_classes"], net.spec["events"])
         there = (splits.in_shape, splits.classes, splits.events)
         if takes != there:

@@ -210,8 +210,8 @@ class Run:
             self.log[-1] = {**last, "before_update": last["validation"], "validation": self.validate()}
 
     def finish(self) -> SpikingNet:
-        """The network that is reported: compacted if it was pruned."""
-        return self.pruner.finish()
+        """The network that is reported: compacted if it was pruned; in eval mode."""
+        return self.pruner.finish().eval()
 
     def masked(self) -> SpikingNet:
         """The network that `finish` was cut from, all its channels in it;

@@ -125,9 +125,12 @@ def test_what_cannot_be_pruned_is_left_whole_and_said(said):
     assert len(net.sites) == 1 and list(net.left_whole) == ["0"] and said in net.left_whole["0"]
 
 
-@pytest.mark.parametrize(("in_shape", "T"), [((3, 16), 2), ((3, 0, 16), 2), (SHAPE, 0)])
+@pytest.mark.parametrize(
+    ("in_shape", "T"),
+    [((3, 16), 2), ((3, 0, 16), 2), (16, 4), ("3, 16, 16", 4), ((3, 16, 7.5), 4), (SHAPE, 0), (SHAPE, 2.5)],
+)
 def test_shapes_that_cannot_be_are_refused(in_shape, T):
-    with pytest.raises(AdoptError, match="in_shape" if T else "T = 0"):
+    with pytest.raises(AdoptError, match=f"T = {T}" if in_shape == SHAPE else r"in_shape .*\(C, H, W\)"):
         models.adopt(whole(NODE()), in_shape, T)
 
 
