@@ -37,8 +37,7 @@ def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str, po
         seen = watch(activity(torch.stack(h), units))
     if not pool:
         return torch.stack(outputs(h, units)).to(z.dtype), None, seen
-    corners = [potentials(steps(z[:, :, i::2, j::2], scale, shift, T), tau) for i, j in CORNERS]
-    four = [outputs(h, units) for h in corners]
+    four = [outputs(potentials(steps(each, scale, shift, T), tau), units) for each in corners(z)]
     found = [highest(list(each)) for each in zip(*four, strict=True)]
     spikes, places = (torch.stack(each).to(z.dtype) for each in zip(*found, strict=True))
     return spikes, places, seen
@@ -83,21 +82,47 @@ def steps(z: Tensor, scale: Tensor, shift: Tensor, T: int) -> list[Tensor]:
     return list(x) if len(x) == T else [x[0]] * T
 
 
-def backward(
-    grad: Tensor, place, z: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str
+def backward(grad: Tensor, place: Tensor | None, z: Tensor, *about):
+    """dL/dX, summed over T where z is the same at each step, and its sums [C], alone and times z - mean.
+
+    Of a layer that pools and puts out one step, dL/dX is that of the neurons that the maxima came from, a
+    quarter of all. about: what `through_neurons` takes
+    """
+    if place is None:
+        return through_neurons(grad, z, *about)
+    if len(place) == 1:
+        chosen = sum(torch.where(place == number, corner, 0.0) for number, corner in enumerate(corners(z)))
+        return through_neurons(grad, chosen, *about)
+    # corner by corner: a kernel that spreads `grad` over the map takes up to twice as long on a CPU
+    each = [
+        through_neurons(torch.where(place == number, grad, 0.0), corner, *about)
+        for number, corner in enumerate(corners(z))
+    ]
+    found, total, with_z = zip(*each, strict=True)
+    return merged(found), sum(total), sum(with_z)
+
+
+def through_neurons(
+    grad: Tensor, z: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str
 ):
-    """dL/dX, summed over T where z is the same at each step, as z's shape and type; and its sums [C], alone
-    and times z - mean."""
-    if place is not None:
-        z = windows(z)
-        corner = torch.arange(4, device=z.device, dtype=place.dtype).view(2, 1, 2, 1)
-        grad = torch.where(spread(place) == corner, spread(grad), 0.0)
+    """dL/dX as z's shape and type, and its sums."""
     h = potentials(steps(z, scale, shift, T), tau)
     found = inputs(precise(grad), h, tau, units)
     found = torch.stack(found) if len(z) == T else sum(found[1:], found[0])[None]
     all_but_last = tuple(range(z.dim() - 1))
     sums = found.sum(all_but_last), (found * (precise(z) - mean)).sum(all_but_last)
     return found.to(z.dtype), *sums
+
+
+def corners(x: Tensor) -> list[Tensor]:
+    """[T, N, H, W, C] -> four of [T, N, H/2, W/2, C], as CORNERS has them"""
+    return [x[:, :, i::2, j::2] for i, j in CORNERS]
+
+
+def merged(four) -> Tensor:
+    """The inverse of `corners`."""
+    rows = [torch.stack(four[:2], 4), torch.stack(four[2:], 4)]
+    return torch.stack(rows, 3).flatten(4, 5).flatten(2, 3)
 
 
 def windows(x: Tensor) -> Tensor:
@@ -110,9 +135,14 @@ def spread(x: Tensor) -> Tensor:
     return x.unsqueeze(-2).unsqueeze(-4)
 
 
-def through_bn(grad: Tensor, z: Tensor, mean: Tensor, along: Tensor, off: Tensor, down: Tensor) -> Tensor:
-    """dL/dz = dL/dX along + (z - mean) off + down; mean and these three [C]."""
-    return (precise(grad) * along + (precise(z) - mean) * off + down).to(z.dtype)
+def through_bn(grad: Tensor, place: Tensor | None, z: Tensor, mean: Tensor, along, off, down) -> Tensor:
+    """dL/dz = dL/dX along + (z - mean) off + down; mean and these three [C]; dL/dX as `backward` gives it."""
+    shape = z.shape
+    if place is not None and len(place) == 1:
+        corner = torch.arange(4, device=z.device, dtype=place.dtype).view(2, 1, 2, 1)
+        grad = torch.where(spread(place) == corner, spread(grad), 0.0)
+        z = windows(z)
+    return (precise(grad) * along + (precise(z) - mean) * off + down).to(z.dtype).view(shape)
 
 
 class Layer(torch.autograd.Function):
@@ -141,14 +171,16 @@ class Layer(torch.autograd.Function):
     def backward(ctx, grad, *_):
         z, place, mean, inverse, scale, shift = ctx.saved_tensors
         kernels = by_hand(z)
+        about = mean, scale, shift, ctx.T, ctx.tau, ctx.units
         found, total, with_z = (kernels.backward if kernels else compiled(backward))(
-            grad.contiguous(), place, z, mean, scale, shift, ctx.T, ctx.tau, ctx.units
+            grad.contiguous(), place, z, *about
         )
-        found = found.view_as(z)
         n = z.shape[:-1].numel()
-        dz = (kernels.through_bn if kernels else compiled(through_bn))(
-            found, z, mean, scale, -scale * inverse.square() * with_z / n, -scale * total / n
-        )
+        factors = mean, scale, -scale * inverse.square() * with_z / n, -scale * total / n
+        if kernels:
+            dz = kernels.through_bn(found.view_as(z), z, *factors)
+        else:
+            dz = compiled(through_bn)(found, place, z, *factors)
         return dz, with_z * inverse, total, *[None] * 6
 
 
