@@ -8,8 +8,6 @@ pilots of a seed train alike is trained once.
 """
 
 import csv
-import hashlib
-import json
 import sys
 from pathlib import Path
 
@@ -21,13 +19,14 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 from evidence import commit
 
 from lib import data, measure, training
+from lib.core.errors import pick
 from lib.core.files import ROOT
 from lib.core.tensors import load_tensors
-from lib.pruning.prefix import before_listening
+from lib.pruning.prefix import prefix
 from lib.settings import DENSE, Method, Study, Task, Trial, config
+from lib.settings.given import Job
 from lib.settings.study import fill
-from lib.training import warmup
-from lib.training.checkpoint import code
+from lib.training import checkpoint, warmup
 
 LOG = ROOT / "results" / "benchmarks" / "search.csv"
 TASK = "vgg7-cifar10-pilot"
@@ -36,25 +35,26 @@ TASK = "vgg7-cifar10-pilot"
 def trial_of(study: Study, task: Task, name: str, ratio: float, changes: dict) -> Trial:
     if name == "dense":
         return DENSE
-    method = Method.model_validate({**study.methods[name].model_dump(exclude_unset=True), **changes})
-    return Trial(ratio=ratio, method=fill(task, method))
+    given = pick(study.methods, name, "method").model_dump(exclude_unset=True)
+    return Trial(ratio=ratio, method=fill(task, Method.model_validate({**given, **changes})))
 
 
-def kept_at(task: Task, seed: int, *parts) -> Path:
+def kept_at(study: Study, task: Task, seed: int, *parts) -> Path:
     """Named by all that its numbers depend on."""
-    made = hashlib.sha256(json.dumps([task.model_dump_json(), seed, *parts]).encode())
-    for file in code():
-        made.update(file.read_bytes())
-    return KEPT / f"{made.hexdigest()[:16]}.pt"
+    about = [task.model_dump(mode="json"), study.data.model_dump(mode="json"), study.threads, seed, *parts]
+    return KEPT / f"{checkpoint.digest(Job(study, 'channels', TASK, 'pilot'), about, [])}.pt"
 
 
-def begun(run: training.Run, task: Task, seed: int) -> None:
-    """Takes a run of a method to the end of what all of them train alike."""
-    epochs = before_listening(task, run.trial.method)
-    file = kept_at(task, seed, "warm-up", epochs)
+def begin(run: training.Run, study: Study) -> None:
+    """Takes a run to the end of what it trains as others do."""
+    begun = prefix(run.task, run.trial)
+    if begun is None or begun.epochs == 0 or run.trial is DENSE:
+        return
+    file = kept_at(study, run.task, run.seed, begun.start, begun.epochs)
     if not file.exists():
-        warm = training.Run(run.splits, task, DENSE, seed)
-        warmup.advance(warm, {epochs: file}, f"warm-up of {epochs}, seed {seed}")
+        warm = training.Run(run.splits, run.task, run.trial, run.seed)
+        warm.pruner.updates = []
+        warmup.advance(warm, {begun.epochs: file}, f"warm-up of {begun.epochs} epochs, seed {run.seed}")
     run.fork(load_tensors(file, run.device))
 
 
@@ -64,16 +64,16 @@ def main(name: str, *given: str) -> None:
     yaml = YAML(typ="safe")
     changes = {key: yaml.load(value) for key, value in (one.split("=", 1) for one in given)}
     seed = changes.pop("seed", 0)
-    ratio = changes.pop("ratio", 0.0)
     dense = name == "dense"
+    ratio = 0.0 if dense else changes.pop("ratio")
     task = replaced(study.tasks[TASK], changes if dense else {})
     trial = trial_of(study, task, name, ratio, changes)
     training.set_up(study.threads)
     run = training.Run(data.open_or_prepare(study, task.data), task, trial, seed)
-    kept = kept_at(task, seed, trial.model_dump_json())
-    if not run.resume(kept) and not dense:
-        begun(run, task, seed)
-    run.fit(f"{' '.join((name, *given))}", kept)
+    kept = kept_at(study, task, seed, trial.model_dump(mode="json"))
+    if not run.resume(kept):
+        begin(run, study)
+    run.fit(" ".join((name, *given)), kept)
     small = run.finish()
     x, y = run.splits.validation
     row = {
@@ -96,6 +96,7 @@ def main(name: str, *given: str) -> None:
         if fresh:
             writer.writeheader()
         writer.writerow(row)
+    checkpoint.clear(kept)
     print(row)
 
 

@@ -5,13 +5,13 @@ from spikingjelly.activation_based.neuron import BaseNode
 from torch import Tensor
 
 from lib.measure.evaluate import predict
-from lib.models import SpikingNet
+from lib.models import SpikingNet, known
 
 
 def firing(net: SpikingNet, batch: Tensor) -> dict[str, Tensor]:
     """{site: [C]}: spikes a neuron and time step of each kept channel, in [0, 1]; of a network without sites,
     of each layer of neurons, named by its module."""
-    nodes = {name: site.node for name, site in net.sites.items()} or {
+    nodes = {name: site.node for name, site in known(net).sites.items()} or {
         name.removesuffix(".node"): module
         for name, module in net.named_modules()
         if isinstance(module, BaseNode)

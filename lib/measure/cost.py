@@ -82,7 +82,7 @@ def flops(net: SpikingNet, batch: Tensor) -> float:
     """Multiply-accumulates a sample of all layers and products as if every input were a number, at each of T
     steps: what papers on spiking transformers print as FLOPs.
     It knows no sparsity, of spikes or of weights."""
-    fast = net.fast
+    fast = known(net).fast
     net.use(fast.model_copy(update={"static_once": False}))
     try:
         with FlopCounterMode(display=False) as counter:

@@ -6,7 +6,7 @@ import torch
 
 from lib.measure.evaluate import predict
 from lib.measure.synapses import inputs_of, one_step, reached, synapses_left
-from lib.models import SpikingNet
+from lib.models import SpikingNet, known
 from lib.models.spikformer import KINDS
 from lib.pruning import current_masks, kept_entries
 
@@ -49,7 +49,7 @@ def count_parameters(net: SpikingNet, whole: bool = False) -> dict[str, int]:
 
     whole: as if nothing were removed; a weight that was drawn as 0 is one
     """
-    axes = net.channel_dims()
+    axes = known(net).channel_dims()
     masks = current_masks(net)
     weights = {id(weight) for weight in net.weights().values()}
     left = {}

@@ -66,6 +66,8 @@ def adopt(model: nn.Module, in_shape: tuple[int, int, int], T: int, events: bool
 
 def refuse_at_once(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> None:
     name = type(model).__name__
+    if not isinstance(model, nn.Module):
+        raise AdoptError(f"model {shown(model)}: give a torch.nn.Module, made")
     if isinstance(model, SpikingNet):
         raise AdoptError(f"{name}: a network of this study already; prune it as it is")
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
@@ -74,7 +76,7 @@ def refuse_at_once(model: nn.Module, in_shape: tuple[int, int, int], T: int) -> 
         raise AdoptError(f"T = {shown(T)}: at least 1 time step is needed, a whole number")
     sizes = in_shape if isinstance(in_shape, Sequence) else ()
     if len(sizes) != 3 or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
-        raise AdoptError(f"in_shape {shown(in_shape)}: give (C, H, W), whole numbers of at least 1")
+        raise AdoptError(f"in_shape {shown(in_shape)}: give a tuple (C, H, W), whole numbers of at least 1")
     if not list(model.parameters()):
         raise AdoptError(f"{name} has no weights")
     owner = {}

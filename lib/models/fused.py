@@ -119,8 +119,8 @@ def corners(x: Tensor) -> list[Tensor]:
     return [x[:, :, i::2, j::2] for i, j in CORNERS]
 
 
-def merged(four) -> Tensor:
-    """The inverse of `corners`."""
+def merged(four: tuple[Tensor, ...]) -> Tensor:
+    """The inverse of `corners`: four of [T, N, H/2, W/2, C] -> [T, N, H, W, C]"""
     rows = [torch.stack(four[:2], 4), torch.stack(four[2:], 4)]
     return torch.stack(rows, 3).flatten(4, 5).flatten(2, 3)
 
@@ -135,7 +135,7 @@ def spread(x: Tensor) -> Tensor:
     return x.unsqueeze(-2).unsqueeze(-4)
 
 
-def through_bn(grad: Tensor, place: Tensor | None, z: Tensor, mean: Tensor, along, off, down) -> Tensor:
+def through_bn(grad: Tensor, place: Tensor | None, z: Tensor, mean, along, off, down):
     """dL/dz = dL/dX along + (z - mean) off + down; mean and these three [C]; dL/dX as `backward` gives it."""
     shape = z.shape
     if place is not None and len(place) == 1:
@@ -178,7 +178,7 @@ class Layer(torch.autograd.Function):
         n = z.shape[:-1].numel()
         factors = mean, scale, -scale * inverse.square() * with_z / n, -scale * total / n
         if kernels:
-            dz = kernels.through_bn(found.view_as(z), z, *factors)
+            dz = kernels.through_bn(found, z, *factors)
         else:
             dz = compiled(through_bn)(found, place, z, *factors)
         return dz, with_z * inverse, total, *[None] * 6

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lib import models
-from lib.models import SpikingNet, known
+from lib.models import SpikingNet
 from lib.pruning.masks import Masks, check, kept_entries
 
 
@@ -28,7 +28,7 @@ def compact(net: SpikingNet, masks: Masks) -> SpikingNet:
     masks: {site: bool [C]}; raises ValueError as `masks.check`.
     Precision, device, step mode and train/eval mode are kept.
     """
-    check(known(net), masks)
+    check(net, masks)
     reference = next(net.parameters())
     widths = {name: int(mask.sum()) for name, mask in masks.items()}
     small = models.build(**{**net.spec, "widths": widths}).to(reference.device, reference.dtype)

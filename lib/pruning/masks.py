@@ -6,7 +6,7 @@ import logging
 import torch
 from torch import Tensor
 
-from lib.models import SpikingNet
+from lib.models import SpikingNet, known
 
 log = logging.getLogger(__name__)
 Masks = dict[str, Tensor]
@@ -14,7 +14,7 @@ Masks = dict[str, Tensor]
 
 def prunable_channels(net: SpikingNet) -> dict[str, int]:
     """{site: number of channels}, in network order."""
-    return {name: len(site.mask) for name, site in net.sites.items()}
+    return {name: len(site.mask) for name, site in known(net).sites.items()}
 
 
 def check(net: SpikingNet, masks: Masks) -> None:

@@ -16,26 +16,35 @@ def prices(net: SpikingNet, power: float) -> dict[str, float]:
 @torch.no_grad()
 def synapses_a_channel(net: SpikingNet) -> dict[str, float]:
     """{site: multiply-accumulates a time step that go when one of its channels, and no other, is removed}:
-    those of its filter and, in layers that read it, those of its inputs, at every position of their maps."""
-    positions = {}
+    those of its filter and, in layers that read it, those of its inputs, at every position of their maps,
+    padding included."""
+    found = dict.fromkeys(net.sites, 0.0)
+    positions = positions_of(net)
+    for edge in net.edges():
+        synapses = net.get_submodule(edge.module).weight.numel() * positions[edge.module]
+        for site in filter(None, (edge.makes, edge.reads)):
+            found[site] += synapses / len(net.sites[site].mask)
+    return found
+
+
+def positions_of(net: SpikingNet) -> dict[str, int]:
+    """{module of each edge: places at which it is computed in an image}"""
+    found = {}
 
     def keep(name):
         def hook(module, _, out):
             map_ = out.shape[-2:] if isinstance(module, nn.Conv2d) else out.shape[2:-1]
-            positions[name] = map_.numel()
+            found[name] = map_.numel()
 
         return hook
 
-    edges = net.edges()
-    hooks = [net.get_submodule(edge.module).register_forward_hook(keep(edge.module)) for edge in edges]
+    modules = [edge.module for edge in net.edges()]
+    hooks = [net.get_submodule(name).register_forward_hook(keep(name)) for name in modules]
     training = net.training
-    net.eval()(torch.zeros(1, *net.in_shape, dtype=next(net.parameters()).dtype))
-    net.train(training)
-    for hook in hooks:
-        hook.remove()
-    found = dict.fromkeys(net.sites, 0.0)
-    for edge in edges:
-        synapses = net.get_submodule(edge.module).weight.numel() * positions[edge.module]
-        for site in filter(None, (edge.makes, edge.reads)):
-            found[site] += synapses / len(net.sites[site].mask)
+    try:
+        net.eval()(torch.zeros(1, *net.in_shape, dtype=next(net.parameters()).dtype))
+    finally:
+        net.train(training)
+        for hook in hooks:
+            hook.remove()
     return found

@@ -96,8 +96,8 @@ SCORES = {**ACTIVITY_SCORES, **WEIGHT_SCORES}
 
 def weight_scores(net, score: str, generator: torch.Generator) -> dict[str, Tensor]:
     """{site: [C]}: a weight score of all channels of `net`, whatever its masks say. raises: CriterionError"""
-    criterion = pick(WEIGHT_SCORES, score, "score")
-    feeders = {edge.makes: net.get_submodule(edge.module) for edge in net.edges() if edge.makes}
+    criterion = pick(WEIGHT_SCORES, score, "score of weights")
+    feeders = {edge.makes: net.get_submodule(edge.module) for edge in known(net).edges() if edge.makes}
     found = {name: criterion(site, feeders[name], generator) for name, site in net.sites.items()}
     return {name: numbers(found[name], net.sites[name].bn.weight, whose(score, name)) for name in found}
 

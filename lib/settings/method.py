@@ -28,10 +28,12 @@ class Method(Settings):
     l1 and interval replace the task's.
 
     regrow: share of all channels that an update regrows; not given, a `Trial` takes `regrown` of its ratio
-    normalise: each score divided by its layer's mean; per_synapses: scores and growth divided by the synapses
-    of a channel to this power, so that costly layers lose more; stop: share of the training after which the
-    structure stays; members: which channels have a layer's scores: those that earned them, others drawn at
-    random, or the order reversed; each layer keeps as many as its scores say
+    normalise: each score divided by its layer's mean
+    per_synapses: scores, of at least 0, and growth divided by the synapses of a channel to this power, so
+    that costly layers lose more
+    stop: share of the training after which the structure stays
+    members: which channels have a layer's scores: those that earned them, others drawn at random, or the
+    order reversed; each layer keeps as many as its scores say
     """
 
     label: str
@@ -53,6 +55,10 @@ class Method(Settings):
         if self.mode == "fixed" and (self.score, self.growth) != ("random", "none"):
             raise ValueError(
                 "mode fixed is one random mask drawn before training: it takes score random and growth none"
+            )
+        if self.mode == "fixed" and self.per_synapses > 0:
+            raise ValueError(
+                f"per_synapses {self.per_synapses} with mode fixed: nothing is scored; leave per_synapses out"
             )
         if self.members != "scored" and self.score == "random":
             raise ValueError(

@@ -1,4 +1,4 @@
-"""A network that is not yet taken over is told so, in one line, wherever it is given by hand."""
+"""A network that is not yet taken over is told so, in one line, where one would give it by hand."""
 
 from types import SimpleNamespace
 
@@ -11,13 +11,18 @@ from torch import nn
 from lib import measure, models, training
 from lib.core.errors import ConfigError
 from lib.models import sparse
-from lib.pruning import ScoreMeter, activity_scores, compact
+from lib.pruning import ScoreMeter, activity_scores, compact, prunable_channels
 from lib.pruning.scores import weight_scores
 
 THEIRS = nn.Sequential(layer.Conv2d(1, 2, 3), neuron.IFNode(), layer.Flatten(), layer.Linear(72, 10))
 
 GIVEN = {
     "counting": lambda path: measure.synops(THEIRS, torch.zeros(1, 1, 8, 8)),
+    "multiply-accumulates": lambda path: measure.flops(THEIRS, torch.zeros(1, 1, 8, 8)),
+    "parameters": lambda path: measure.count_parameters(THEIRS),
+    "rates": lambda path: measure.firing(THEIRS, torch.zeros(1, 1, 8, 8)),
+    "scores of weights": lambda path: weight_scores(THEIRS, "filter_l1", torch.Generator()),
+    "channels": lambda path: prunable_channels(THEIRS),
     "a pt file": lambda path: models.save(THEIRS, path / "net.pt"),
     "a safetensors file": lambda path: sparse.save(THEIRS, path / "net.safetensors"),
     "scores": lambda path: ScoreMeter(THEIRS, "firing_rate"),

@@ -29,6 +29,9 @@ CASES = {  # the neuron, steps that differ in the input, T, whether it pools, it
     "rectified for good": ("relu", 1, 1, False, "relu"),
     "rates, pools": ("if", 1, 4, True, "rate"),
     "rates, lif": ("lif", 1, 4, False, "rate"),
+    "rates, lif, pools": ("lif", 1, 4, True, "rate"),
+    "rates, events, pools": ("if", 3, 3, True, "rate"),
+    "if, one step, pools": ("if", 1, 1, True, "spiking"),
 }
 
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from helpers import make_net, make_pruner
+from helpers import make_net, make_pruner, snapshot
 
 from lib import measure
 from lib.pruning import choose, compact, prunable_channels
@@ -21,13 +21,13 @@ def macs(net):
 
 @pytest.mark.parametrize("settings", NETS.values(), ids=NETS)
 def test_a_channels_synapses_are_what_its_removal_saves(settings):
-    net = make_net(**settings)
-    before = net.state_dict()
-    mode = net.training
+    net = make_net(**settings).train()
+    before = snapshot(net)
     found = synapses_a_channel(net)
-    assert net.training == mode
+    assert net.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert len(found) > 1
+    net.eval()
     for site, synapses in found.items():
         masks = {name: torch.ones(size, dtype=torch.bool) for name, size in prunable_channels(net).items()}
         masks[site][1] = False

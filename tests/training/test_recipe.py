@@ -231,7 +231,7 @@ def test_a_run_taken_up_after_its_end_is_the_network_that_was_kept(few_digits, t
     assert again.resume(tmp_path / "kept.pt")
     assert again.validate() == ended.validate() == ended.log[-1]["validation"]
     x = few_digits.test[0][:8]
-    assert torch.equal(again.finish().eval()(x), ended.finish().eval()(x))
+    assert torch.equal(again.finish()(x), ended.finish()(x))
 
 
 def test_a_pruned_run_counts_steps_in_what_is_left_and_learns_on(digits):

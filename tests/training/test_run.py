@@ -191,6 +191,7 @@ def test_the_network_learns_the_digits_in_a_few_epochs(digits):
         run.net, *digits.validation
     )
     assert [line["epoch"] for line in run.log] == [1, 2, 3, 4] and run.finish() is run.net
+    assert not run.finish().training
 
 
 def test_the_learning_rate_follows_the_schedule(few_digits):

@@ -1,0 +1,87 @@
+"""results/benchmarks/search.csv -> search.md beside it, and figures/benchmarks/search.svg."""
+
+import math
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+from evidence import made_by
+from search import LOG
+
+from lib.core.files import ROOT, write_text
+from lib.report import draw, plots, stats
+
+VALIDATION = "validation (%)"
+SIZES = {"parameters": "parameters", "AC": "SynOps (AC a sample)"}
+WITHOUT = ["dense", "random"]  # of which the curve is made that others are compared with
+
+
+def pilots() -> pd.DataFrame:
+    """A row a pilot; way: the method, with what was changed."""
+    table = pd.read_csv(LOG, keep_default_na=False)
+    return table.assign(way=(table["method"] + " " + table["changed"]).str.strip())
+
+
+def beside_random(table: pd.DataFrame, size: str) -> list[float]:
+    """Of each pilot: points above random channels of equal size, between measured sizes linear in the
+    logarithm of size, the dense network the largest; nan outside them, and for random itself."""
+    gaps = []
+    for _, row in table.iterrows():
+        curve = table[table["way"].isin(WITHOUT) & table["seed"].eq(row["seed"])]
+        apart = row["way"] in WITHOUT or curve.empty
+        gaps.append(
+            math.nan if apart else row[VALIDATION] - stats.along(curve[size], curve[VALIDATION], row[size])
+        )
+    return gaps
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """What is told of each pilot, those of a ratio together, the most accurate first."""
+    told = pd.DataFrame(
+        {
+            "way": table["way"],
+            "ratio": table["ratio"],
+            "seed": table["seed"],
+            VALIDATION: table[VALIDATION],
+            "parameters (K)": table["parameters"] / 1e3,
+            "AC (M)": table["AC"] / 1e6,
+            "above random at equal parameters (points)": beside_random(table, "parameters"),
+            "above random at equal SynOps (points)": beside_random(table, "AC"),
+        }
+    )
+    return told.sort_values(["ratio", VALIDATION], ascending=[True, False])
+
+
+def picture(table: pd.DataFrame):
+    fig, axes = plots.figure(180, 90, 1, 2, sharey=True)
+    ways = [way for way in dict.fromkeys(table["way"]) if way not in WITHOUT]
+    for ax, (size, label) in zip(axes, SIZES.items(), strict=True):
+        curve = table[table["way"].isin(WITHOUT)].groupby(["ratio"])[[size, VALIDATION]].mean()
+        ax.plot(curve[size], curve[VALIDATION], **plots.style("random"), label="dense and random channels")
+        for number, way in enumerate(ways):
+            rows = table[table["way"].eq(way)].sort_values(size)
+            look = plots.in_turn(number)
+            ax.plot(rows[size], rows[VALIDATION], **{**look, "linestyle": ""}, label=way)
+        draw.size_axis(ax)
+        ax.set_xlabel(label)
+    axes[0].set_ylabel(VALIDATION)
+    plots.head(fig, "Pilots: no way to prune is above random channels by both sizes")
+    return fig
+
+
+def main() -> None:
+    table = pilots()
+    head = made_by("python benchmarks/draw_search.py", "results/benchmarks/search.csv")
+    found = summary(table).to_markdown(
+        index=False, floatfmt=("", "g", "g", ".2f", ".0f", ".2f", "+.1f", "+.1f")
+    )
+    write_text(ROOT / "results" / "benchmarks" / "search.md", f"{head}{found}\n".replace("+nan", ""))
+    plots.save(picture(table), ROOT / "figures" / "benchmarks", "search")
+    print(found)
+
+
+if __name__ == "__main__":
+    main()
