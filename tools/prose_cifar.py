@@ -124,6 +124,7 @@ def at_ninety() -> str:
     """What is found at the papers' accuracy, each a line."""
     before = tried("Does prune-and-regrow beat random", study().methods["sca"].label, "random")
     first = primary.tried(study(), table())[0]
+    equal = {name: along_curves(f"At equal {name}") for name in SIZES.values()}
     found = gaps()
     seeds = {x: each.groupby("seed")["gap"].mean() for x, each in found.items()}
     if seeds["parameters"].mean() <= 0 or seeds["AC"].mean() >= 0:
@@ -134,8 +135,8 @@ def at_ninety() -> str:
         f"**What SCA leaves.** {leaves()}",
         f"**Do its scores choose better than chance?** Registered, at equal ratio, mean over three: "
         f"{shown(first.mean, first.half)} points against random channels, {first.verdict} (n = {first.n} of "
-        f"{len(study().grid.seeds)}). Exploratory: at equal parameters {along_curves('At equal parameters')}; "
-        f"at equal SynOps {along_curves('At equal SynOps')}. In earlier networks of {reached():.0f} % SCA was "
+        f"{len(study().grid.seeds)}). Exploratory: at equal parameters {equal['parameters']}; "
+        f"at equal SynOps {equal['SynOps']}. In earlier networks of {reached():.0f} % SCA was "
         f"{lost(before)} below random at equal ratio ({decided(before)}); why is not known.",
         "**Does it beat a smaller dense network**, narrower or with fewer time steps from the start, trained "
         f"for as many epochs? {both} (mean over ratios {ratios}, n = {min(map(len, seeds.values()))} seeds).",
