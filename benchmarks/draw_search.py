@@ -1,6 +1,5 @@
 """results/benchmarks/search.csv -> search.md beside it, and figures/benchmarks/search.svg."""
 
-import math
 import sys
 from pathlib import Path
 
@@ -9,10 +8,12 @@ import pandas as pd
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 
 from evidence import made_by
-from search import LOG
+from matplotlib.figure import Figure
+from search import LOG, TASK
 
 from lib.core.files import ROOT, write_text
-from lib.report import draw, plots, stats
+from lib.report import draw, equal_size, plots
+from lib.settings import config
 
 VALIDATION = "validation (%)"
 SIZES = {"parameters": "parameters", "AC": "SynOps (AC a sample)"}
@@ -25,17 +26,12 @@ def pilots() -> pd.DataFrame:
     return table.assign(way=(table["method"] + " " + table["changed"]).str.strip())
 
 
-def beside_random(table: pd.DataFrame, size: str) -> list[float]:
-    """Of each pilot: points above random channels of equal size, between measured sizes linear in the
-    logarithm of size, the dense network the largest; nan outside them, and for random itself."""
-    gaps = []
-    for _, row in table.iterrows():
-        curve = table[table["way"].isin(WITHOUT) & table["seed"].eq(row["seed"])]
-        apart = row["way"] in WITHOUT or curve.empty
-        gaps.append(
-            math.nan if apart else row[VALIDATION] - stats.along(curve[size], curve[VALIDATION], row[size])
-        )
-    return gaps
+def above_random(table: pd.DataFrame, size: str) -> pd.Series:
+    """Of each pilot: points above dense and random channels of equal size; none outside their sizes, and of
+    these themselves."""
+    among = table["way"].isin(WITHOUT)
+    named = table.rename(columns={VALIDATION: draw.ACCURACY})
+    return equal_size.beside_curve(named[~among], named[among], size)["gap"].reindex(table.index)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -48,14 +44,17 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
             VALIDATION: table[VALIDATION],
             "parameters (K)": table["parameters"] / 1e3,
             "AC (M)": table["AC"] / 1e6,
-            "above random at equal parameters (points)": beside_random(table, "parameters"),
-            "above random at equal SynOps (points)": beside_random(table, "AC"),
+            "above random at equal parameters (points)": above_random(table, "parameters"),
+            "above random at equal SynOps (points)": above_random(table, "AC"),
         }
     )
     return told.sort_values(["ratio", VALIDATION], ascending=[True, False])
 
 
-def picture(table: pd.DataFrame):
+def picture(table: pd.DataFrame) -> Figure:
+    """Accuracy against both sizes: random channels and the dense network as a line, other ways as marks."""
+    study = config.load("cifar")
+    seeds = table["seed"].nunique()
     fig, axes = plots.figure(180, 90, 1, 2, sharey=True)
     ways = [way for way in dict.fromkeys(table["way"]) if way not in WITHOUT]
     for ax, (size, label) in zip(axes, SIZES.items(), strict=True):
@@ -68,7 +67,7 @@ def picture(table: pd.DataFrame):
         draw.size_axis(ax)
         ax.set_xlabel(label)
     axes[0].set_ylabel(VALIDATION)
-    plots.head(fig, "Pilots of ways to prune: VGG7 of half the width on CIFAR-10, ten epochs, one seed")
+    plots.head(fig, f"Pilots of ways to prune, {plots.task_title(study.tasks[TASK])}; seeds: {seeds}")
     return fig
 
 

@@ -7,12 +7,10 @@ A line of results/benchmarks/search.csv, whatever it says. A stopped one goes on
 pilots of a seed train alike is trained once.
 """
 
-import csv
 import sys
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from speedrun import KEPT, computed, device, replaced
+from speedrun import KEPT, append, asked, computed, device, replaced
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 
@@ -61,8 +59,7 @@ def begin(run: training.Run, study: Study) -> None:
 def main(name: str, *given: str) -> None:
     at = commit()  # of the code that is loaded, whatever is committed meanwhile
     study = config.load("cifar")
-    yaml = YAML(typ="safe")
-    changes = {key: yaml.load(value) for key, value in (one.split("=", 1) for one in given)}
+    changes = asked(given)
     seed = changes.pop("seed", 0)
     dense = name == "dense"
     ratio = 0.0 if dense else changes.pop("ratio")
@@ -90,12 +87,7 @@ def main(name: str, *given: str) -> None:
         "processor": device(),
         "commit": at,
     }
-    fresh = not LOG.exists()
-    with open(LOG, "a", newline="") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+    append(LOG, row)
     checkpoint.clear(kept)
     print(row)
 

@@ -72,11 +72,26 @@ def device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
 
 
+def asked(given: tuple[str, ...]) -> dict:
+    """key=value of a command line, each value as YAML reads it"""
+    yaml = YAML(typ="safe")
+    return {key: yaml.load(value) for key, value in (one.split("=", 1) for one in given)}
+
+
+def append(log: Path, row: dict) -> None:
+    """A line more in a table, which begins with its names."""
+    fresh = not log.exists()
+    with open(log, "a", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
 def main(name: str, *given: str) -> None:
     at = commit()  # of the code that is loaded, whatever is committed meanwhile
     study = config.load("cifar")
-    yaml = YAML(typ="safe")
-    changes = {key: yaml.load(value) for key, value in (one.split("=", 1) for one in given)}
+    changes = asked(given)
     seed = changes.pop("seed", 0)
     task = replaced(study.tasks[name], changes)
     training.set_up(study.threads)
@@ -104,12 +119,7 @@ def main(name: str, *given: str) -> None:
         "torch": torch.__version__.split("+")[0],
         "commit": at,
     }
-    fresh = not LOG.exists()
-    with open(LOG, "a", newline="") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+    append(LOG, row)
     print(row)
 
 
