@@ -51,8 +51,8 @@ training/     one loop for every method
   phases        from rectified units to rates to spikes
   fastest       what this processor computes a step with fastest
 report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch
-  results, stats, equal_size, speedrun, questions, claims, findings, primary, published; plots, draw,
-  forest, frontier, pictures, schematics
+  results, stats, equal_size, recovery, speedrun, questions, claims, findings, primary, published; plots,
+  draw, forest, frontier, pictures, schematics
 """
 
 import sys

@@ -96,6 +96,9 @@ def pictures() -> str:
         "collapse": f"""(a) Validation accuracy before and after each update at ratio {ratio:g}, a panel a
             method; (b) percent of its channels that each layer keeps; (c) test accuracy against the thinnest
             layer, with a rank correlation from four methods on ({n}). {methods}""",
+        "recovery": f"""Validation accuracy behind the dense network of the same seed after the same epoch,
+            from a method's last change of structure on, a panel a ratio; linear up to 10 points, logarithmic
+            above ({n}). Random channels are drawn once, so they have six epochs more. {methods}""",
         "ablation": f"""SCA beside methods that regrow nothing, (a) test accuracy and (b) parameters against
             the ratio; (c) one setting of SCA varied at a time ({n}). {varied} {methods}""",
         "tasks": f"""Test accuracy against parameters, a panel a task ({n}). {tasks}""",

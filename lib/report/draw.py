@@ -5,7 +5,7 @@ Rows are those of `lib.report.results.table`, or made of them: one a trial and s
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from lib.report.plots import BLACK, GREY, HATCH, in_turn, style
 from lib.report.stats import interval
@@ -103,6 +103,16 @@ def size_axis(ax: Axes) -> None:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def behind_axis(points: pd.Series, *axes: Axes) -> None:
+    """One scale of points lost for these axes: linear up to 10, where methods end, logarithmic above, where
+    updates throw them; cut where `points` end, since intervals reach further."""
+    for ax in axes:
+        ax.set_yscale("symlog", linthresh=10)
+        ax.set(ylim=(min(0, points.min()) - 1, TOP), yticks=[0, 5, 10, 20, 50, 100])
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
 def percent_axis(ax: Axes) -> None:
