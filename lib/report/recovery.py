@@ -14,8 +14,8 @@ def last_change(updates: list[dict]) -> float:
 
 
 def behind(rows: pd.DataFrame, dense: pd.DataFrame) -> pd.DataFrame:
-    """A row an epoch from a training's last change on. Columns: `results.WHICH`, SINCE (0: just after it), and
-    BEHIND: validation accuracy below that of the same seed's dense network after the same epoch.
+    """A row an epoch from a training's last change on. Columns: `results.WHICH`, SINCE (0: just after),
+    and BEHIND: validation accuracy below that of the same seed's dense network after the same epoch.
 
     rows, dense: of `results.table`, one task; a seed without its dense network is left out
     """
