@@ -10,14 +10,15 @@ pilots of a seed train alike is trained once.
 import sys
 from pathlib import Path
 
-from speedrun import KEPT, append, asked, computed, device, replaced
+from speedrun import KEPT, append, asked, checked, computed, device, replaced
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 
+import told
 from evidence import commit
 
 from lib import data, measure, training
-from lib.core.errors import pick
+from lib.core.errors import ConfigError, pick
 from lib.core.files import ROOT
 from lib.core.tensors import load_tensors
 from lib.pruning.prefix import prefix
@@ -34,7 +35,8 @@ def trial_of(study: Study, task: Task, name: str, ratio: float, changes: dict) -
     if name == "dense":
         return DENSE
     given = pick(study.methods, name, "method").model_dump(exclude_unset=True)
-    return Trial(ratio=ratio, method=fill(task, Method.model_validate({**given, **changes})))
+    method = fill(task, checked(Method, {**given, **changes}))
+    return checked(Trial, {"ratio": ratio, "method": method})
 
 
 def kept_at(study: Study, task: Task, seed: int, *parts) -> Path:
@@ -56,14 +58,17 @@ def begin(run: training.Run, study: Study) -> None:
     run.fork(load_tensors(file, run.device))
 
 
-def main(name: str, *given: str) -> None:
+def main(name: str = "-h", *given: str) -> None:
+    if name in ("-h", "--help"):
+        return print(__doc__)
     at = commit()  # of the code that is loaded, whatever is committed meanwhile
     study = config.load("cifar")
     changes = asked(given)
     seed = changes.pop("seed", 0)
-    dense = name == "dense"
-    ratio = 0.0 if dense else changes.pop("ratio")
-    task = replaced(study.tasks[TASK], changes if dense else {})
+    if name != "dense" and "ratio" not in changes:
+        raise ConfigError(f"{name}: add ratio=0.5, or another share of the channels that goes")
+    ratio = 0.0 if name == "dense" else changes.pop("ratio")
+    task = replaced(study.tasks[TASK], changes if name == "dense" else {})
     trial = trial_of(study, task, name, ratio, changes)
     training.set_up(study.threads)
     run = training.Run(data.open_or_prepare(study, task.data), task, trial, seed)
@@ -93,4 +98,4 @@ def main(name: str, *given: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    told.run(lambda: main(*sys.argv[1:]), ConfigError)

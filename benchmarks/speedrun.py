@@ -14,13 +14,16 @@ import time
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 
+import told
 from evidence import commit, processor
 
 from lib import data, measure, training
+from lib.core.errors import ConfigError, explain, pick
 from lib.core.files import ROOT, write_text
 from lib.settings import DENSE, Fast, Task, config
 from lib.training import warmup
@@ -37,9 +40,17 @@ def replaced(task: Task, changes: dict) -> Task:
         *parts, last = name.split(".")
         inner = settings
         for part in parts:
-            inner = inner[part]
+            inner = pick(inner, part, name)
         inner[last] = value
-    return Task.model_validate(settings)
+    return checked(Task, settings)
+
+
+def checked(kind: type[BaseModel], settings: dict) -> BaseModel:
+    """raises: ConfigError, one line, where pydantic finds something wrong"""
+    try:
+        return kind.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from None
 
 
 def trained(run: training.Run, label: str, kept: Path) -> tuple[float, float]:
@@ -73,7 +84,9 @@ def device() -> str:
 
 
 def asked(given: tuple[str, ...]) -> dict:
-    """key=value of a command line, each value as YAML reads it"""
+    """key=value of a command line, each value as YAML reads it. raises: ConfigError"""
+    if wrong := [one for one in given if "=" not in one]:
+        raise ConfigError(f"{wrong[0]}: give key=value")
     yaml = YAML(typ="safe")
     return {key: yaml.load(value) for key, value in (one.split("=", 1) for one in given)}
 
@@ -88,12 +101,14 @@ def append(log: Path, row: dict) -> None:
         writer.writerow(row)
 
 
-def main(name: str, *given: str) -> None:
+def main(name: str = "-h", *given: str) -> None:
+    if name in ("-h", "--help"):
+        return print(__doc__)
     at = commit()  # of the code that is loaded, whatever is committed meanwhile
     study = config.load("cifar")
     changes = asked(given)
     seed = changes.pop("seed", 0)
-    task = replaced(study.tasks[name], changes)
+    task = replaced(pick(study.tasks, name, "task"), changes)
     training.set_up(study.threads)
     run = training.Run(data.open_or_prepare(study, task.data), task, DENSE, seed)
     recipe = task.model_dump_json(include=warmup.RECIPE)  # not what it is pruned by
@@ -124,4 +139,4 @@ def main(name: str, *given: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    told.run(lambda: main(*sys.argv[1:]), ConfigError)

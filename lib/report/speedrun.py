@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lib.core.files import ROOT
 from lib.report import draw, plots, published
 from lib.report.stats import interval
+from lib.settings import Task, config
 
 LOG = ROOT / "results" / "benchmarks" / "speedrun.csv"
 PUBLISHED = ROOT / "results" / "published_cost.csv"
@@ -37,12 +38,21 @@ class Cost(BaseModel):
 
 
 def rows() -> pd.DataFrame:
-    """A row a training; accuracy in percent, minutes of two cores (a core's seconds / 120; none on a GPU)."""
+    """A row a training; accuracy in percent, minutes of two cores (a core's seconds / 120; none on a GPU);
+    data and network: of its task in the cifar study."""
     table = pd.read_csv(LOG, keep_default_na=False)
+    tasks = config.load("cifar").tasks
+    table["data"] = [tasks[name].data for name in table["task"]]
+    table["network"] = [network(tasks[name]) for name in table["task"]]
     for name in (TEST, VALIDATION, PFLOP, "core-seconds"):
         table[name] = pd.to_numeric(table[name])
     table[MINUTES] = table["core-seconds"] / 120
     return table
+
+
+def network(task: Task) -> str:
+    """What is trained, and that it is trained as SpikingJelly's own examples do, if it is."""
+    return task.net.upper() + ", plain SpikingJelly" * (task.fast.neurons == "spikingjelly")
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -72,16 +82,22 @@ def curve(row: pd.Series) -> list[float]:
     return [float(value) for value in row["by epoch (%)"].split()]
 
 
+def final(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The trainings of tasks as params.yaml has them, on one data set."""
+    return table[table[CHANGED].eq("") & table["data"].eq(name)]
+
+
 def label_of(seeds: pd.DataFrame) -> str:
     """Of the trainings of a task."""
-    return f"{seeds['epochs'].iloc[0]} epochs (n = {len(seeds)})"
+    one = seeds.iloc[0]
+    return f"{one['network']}, {one['epochs']} epochs (n = {len(seeds)})"
 
 
 def budgets(table: pd.DataFrame) -> Figure:
     """Test accuracy against what a training costs: operations, with what others published, and minutes."""
     known = published.table(PUBLISHED, Cost)
-    final = table[table[CHANGED] == ""]
-    fig, axes = plots.figure(180, 80, 1, 2, sharey=True)
+    ours = final(table, "cifar10")
+    fig, axes = plots.figure(180, 85, 1, 2, sharey=True)
     for units, (color, marker) in LOOKS.items():
         others = known[known["units"] == units]
         label = f"others, {units}"
@@ -91,35 +107,35 @@ def budgets(table: pd.DataFrame) -> Figure:
             axes[0].annotate(
                 name, (one["PFLOP"], one["accuracy"]), (4, -9), textcoords="offset points", size=6
             )
-    for number, (_, seeds) in enumerate(final.groupby("task", sort=False)):
+    for number, (_, seeds) in enumerate(ours.groupby("task", sort=False)):
         look = {**plots.in_turn(number + 1), "linestyle": "", "label": label_of(seeds)}
         axes[0].plot(seeds[PFLOP], seeds[TEST], **look)
         axes[1].plot(seeds[MINUTES], seeds[TEST], **look)
     axes[0].set(xscale="log", xlabel="operations of the whole training (PFLOP)", ylabel="test accuracy (%)")
     axes[1].set(xlabel="minutes of two cores", xlim=(0, None))
-    best = final.loc[final[TEST].idxmax()]
-    plots.head(fig, f"A spiking VGG7: {best[TEST]:.1f} % in {best[MINUTES]:.0f} minutes of two cores")
+    best = ours.loc[ours[TEST].idxmax()]
+    says = f"{best[TEST]:.1f} % in {best[MINUTES]:.0f} minutes of two cores"
+    plots.head(fig, f"A spiking {best['network']}: {says}")
     fig.supxlabel(f"CIFAR-10; one mark a seed; {SHARED}; published marks: one printed value each", size=6)
     return fig
 
 
 def curves(table: pd.DataFrame) -> Figure:
-    """Validation accuracy after each epoch, a line a training."""
-    final = table[table[CHANGED] == ""]
-    fig, [ax] = plots.figure(120, 75)
-    for number, (_, seeds) in enumerate(final.groupby("task", sort=False)):
-        for place, (_, row) in enumerate(seeds.iterrows()):
-            values = curve(row)
-            label = label_of(seeds) if not place else None
-            ax.plot(range(1, len(values) + 1), values, **plots.in_turn(number + 1), label=label, markersize=3)
-    ax.set(xlabel="epoch", ylabel="validation accuracy (%)")
-    last = [curve(row)[-1] for _, row in final.iterrows()]
-    ax.set_title(
-        f"CIFAR-10: {min(last):.1f} to {max(last):.1f} % at the end,\n"
-        "after rectified units, then rates, then spikes"
-    )
-    draw.whole_numbers(ax)
-    plots.legend(ax)
+    """Validation accuracy after each epoch, a line a training, a panel a data set."""
+    names = list(dict.fromkeys(table.loc[table[CHANGED].eq(""), "data"]))
+    fig, axes = plots.figure(180, 75, 1, len(names))
+    for ax, name in zip(axes, names, strict=True):
+        of_data = final(table, name)
+        for number, (_, seeds) in enumerate(of_data.groupby("task", sort=False)):
+            look = plots.in_turn(number + 1) | {"markersize": 3}
+            for place, values in enumerate(seeds.apply(curve, axis=1)):
+                label = label_of(seeds) if not place else None
+                ax.plot(range(1, len(values) + 1), values, **look, label=label)
+        ax.set(xlabel="epoch", ylabel="validation accuracy (%)")
+        last = of_data[VALIDATION]
+        ax.set_title(f"{plots.shown(name)}: {last.min():.1f} to {last.max():.1f} % at the end")
+        draw.whole_numbers(ax)
+        plots.legend(ax)
     return fig
 
 

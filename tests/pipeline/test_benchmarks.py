@@ -5,17 +5,21 @@ import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import torch
 from helpers import settle
 
+from lib.core.errors import ConfigError
 from lib.models import build
 from lib.settings import Fast, config
 from lib.settings.config import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
+import draw_search
 import nets
 import plain
+import search
 import speedrun
 import steps
 import timing
@@ -87,3 +91,40 @@ def test_a_timed_training_may_change_one_thing_and_keeps_the_rest(name):
     assert speedrun.replaced(task, {}) == task
     changed = speedrun.replaced(task, {"train.epochs": 30, "whiten": False})
     assert changed.train.epochs == 30 and not changed.whiten and changed.fast == task.fast
+
+
+REFUSED = [
+    (search, ("sca",), "sca: add ratio=0.5"),
+    (search, ("sca", "ratio=2"), "ratio: 2: input should be less than 1"),
+    (search, ("sca", "ratio=0.5", "strength=1"), "unknown key strength"),
+    (search, ("l1", "ratio=0.5"), "method: 'l1' is not known; known are sca"),
+    (search, ("dense", "ratio=0.5"), "unknown key ratio"),
+    (speedrun, ("vgg8",), "task: 'vgg8' is not known; known are vgg7"),
+    (speedrun, ("vgg7-cifar10", "train.depth=1"), "train: unknown key depth"),
+    (speedrun, ("vgg7-cifar10", "recipe.lr=1"), "recipe.lr: 'recipe' is not known; known are data"),
+    (speedrun, ("vgg7-cifar10", "seed"), "seed: give key=value"),
+]
+
+
+@pytest.mark.parametrize("tool, given, says", REFUSED, ids=[" ".join(each[1]) for each in REFUSED])
+def test_what_cannot_be_trained_is_refused_in_a_line(tool, given, says):
+    with pytest.raises(ConfigError, match=re.escape(says)) as refused:
+        tool.main(*given)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_pilot_is_compared_with_random_channels_of_its_size():
+    """Halfway between two sizes, by their logarithms, random channels are halfway between two accuracies."""
+    rows = [("random", 100, 60.0), ("dense", 400, 80.0), ("sca", 200, 71.0), ("sca", 800, 90.0)]
+    table = pd.DataFrame(rows, columns=["way", "parameters", "validation (%)"]).assign(seed=0, ratio=0.5)
+    found = draw_search.above_random(table, "parameters")
+    assert found.round(6).fillna(-1).tolist() == [-1, -1, 1.0, -1]  # nothing is extrapolated
+
+
+@pytest.mark.parametrize("name, method", [("dense", None), ("sca-plus", "spike_abs_v")])
+def test_a_pilot_takes_the_studys_method_with_what_is_changed(name, method):
+    study = config.load("cifar")
+    trial = search.trial_of(study, study.tasks[search.TASK], name, 0.5, {"per_synapses": 0.25})
+    assert (trial.method and trial.method.score) == method
+    assert trial.method is None or (trial.ratio, trial.method.per_synapses) == (0.5, 0.25)
+    assert trial.method is None or trial.method.stop == study.methods[name].stop

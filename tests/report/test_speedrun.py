@@ -3,18 +3,20 @@
 import pytest
 
 from lib.report import published, speedrun
+from lib.settings import config
 
 HEAD = (
     "task,changed,seed,epochs,T,test (%),validation (%),by epoch (%),seconds,core-seconds,PFLOP,"
     "computed in,processor,torch,commit"
 )
 ROWS = (
-    "short,,0,2,4,86.0,85.5,70.0 85.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
-    "short,,1,2,4,88.0,87.5,72.0 87.5,1300,2400,0.4,bf16,CPU,2.11.0,aaaaaaa",
-    "short,width=0.5,0,2,4,,85.5,60.0 85.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
-    "short,width=0.5 whiten=false,0,2,4,,84.5,60.0 84.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
-    "short,width=0.5 whiten=false,2,2,4,,99.0,60.0 99.0,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
-    "long,,0,3,4,90.0,90.5,80.0 85.0 90.5,60,,1.2,bf16,GPU,2.11.0,bbbbbbb",
+    "vgg7-cifar10-short,,0,2,4,86.0,85.5,70.0 85.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "vgg7-cifar10-short,,1,2,4,88.0,87.5,72.0 87.5,1300,2400,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "vgg7-cifar10-short,width=0.5,0,2,4,,85.5,60.0 85.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "vgg7-cifar10-short,width=0.5 whiten=false,0,2,4,,84.5,60.0 84.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "vgg7-cifar10-short,width=0.5 whiten=false,2,2,4,,99.0,60.0 99.0,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "vgg7-cifar100,,0,2,4,60.0,61.0,50.0 61.0,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "vgg7-cifar10-long,,0,3,4,90.0,90.5,80.0 85.0 90.5,60,,1.2,bf16,GPU,2.11.0,bbbbbbb",
 )
 
 
@@ -31,9 +33,11 @@ def test_minutes_are_a_cores_seconds_over_two_cores(table):
 
 def test_a_tasks_row_is_of_its_own_settings_alone(table):
     found = speedrun.summary(table).set_index("task")
-    assert list(found.index) == ["short", "long"] and found["n"].tolist() == [2, 1]
-    assert found.loc["short", "test (%)"] == 87.0 and found.loc["short", "minutes"] == 15.0
-    assert found.loc["short", "±"] == pytest.approx(12.706, abs=1e-3)  # t of one degree of freedom
+    assert list(found.index) == ["vgg7-cifar10-short", "vgg7-cifar100", "vgg7-cifar10-long"]
+    assert found["n"].tolist() == [2, 1, 1]
+    short = found.loc["vgg7-cifar10-short"]
+    assert short["test (%)"] == 87.0 and short["minutes"] == 15.0
+    assert short["±"] == pytest.approx(12.706, abs=1e-3)  # t of one degree of freedom
 
 
 def test_both_panels_hold_a_mark_a_seed_and_the_first_what_is_published(table):
@@ -43,13 +47,21 @@ def test_both_panels_hold_a_mark_a_seed_and_the_first_what_is_published(table):
     assert sum(len(line.get_xdata()) for line in left.lines) == 3 + 4
 
 
-def test_a_curve_has_a_value_an_epoch(table):
-    [ax] = speedrun.curves(table).axes
-    assert [list(line.get_ydata()) for line in ax.lines] == [[70.0, 85.5], [72.0, 87.5], [80.0, 85.0, 90.5]]
+def test_a_curve_has_a_value_an_epoch_and_a_data_set_its_panel(table):
+    ten, hundred = speedrun.curves(table).axes
+    assert [list(line.get_ydata()) for line in ten.lines] == [[70.0, 85.5], [72.0, 87.5], [80.0, 85.0, 90.5]]
+    assert [list(line.get_ydata()) for line in hundred.lines] == [[50.0, 61.0]]
+    assert hundred.get_title() == "CIFAR-100: 61.0 to 61.0 % at the end"
+
+
+def test_a_network_is_named_and_plain_trainings_are_said_to_be_so():
+    tasks = config.load("cifar").tasks
+    assert speedrun.network(tasks["vgg16-cifar10"]) == "VGG16"
+    assert speedrun.network(tasks["vgg7-cifar10-plain"]) == "VGG7, plain SpikingJelly"
 
 
 def test_a_trick_is_compared_within_its_seed(table):
-    [ax] = speedrun.tricks(table, "short", "width=0.5").axes
+    [ax] = speedrun.tricks(table, "vgg7-cifar10-short", "width=0.5").axes
     seeds, mean, zero = ax.lines
     assert list(seeds.get_xdata()) == [-1.0] and list(mean.get_xdata()) == [-1.0]
     assert [label.get_text() for label in ax.get_yticklabels()] == [
