@@ -6,7 +6,7 @@ from functools import cache
 import pandas as pd
 from prose import decided, lost, reached, tried, wrapped
 
-from lib.report import equal_size, findings, frontier, primary, results
+from lib.report import equal_size, findings, frontier, primary, recovery, results
 from lib.report.claims import decided as is_decided
 from lib.report.stats import interval, shown, span
 from lib.settings import Study, config
@@ -161,6 +161,28 @@ def leaves() -> str:
             f"{ratio:g}: {size:.0f} %{of[0]}, {cost:.0f} %{of[1]}, {mean:.1f} ± {half:.1f} points{of[2]}"
         )
     return f"At ratio {'; '.join(told)} (n = {len(below)})."
+
+
+def recovers() -> str:
+    """What SCA and random channels win back after their last change, at each ratio."""
+    behind = recovery.behind(main("channels"), main("dense"))
+    ends = recovery.ends(behind)
+    epochs = behind.groupby("label")[recovery.SINCE].max()
+    told = []
+    for method in ("sca", "random"):
+        rows = ends.loc[study().methods[method].label]
+        after, at_end = (
+            ", ".join(f"{points:.1f}" for points in rows[when]) for when in ("an epoch later", "at the end")
+        )
+        last = epochs[study().methods[method].label]
+        told.append(
+            f"{study().methods[method].label} {after} points one epoch later, {at_end} after {last:.0f}"
+        )
+    ratios = ", ".join(f"{ratio:g}" for ratio in rows.index)
+    return wrapped(f"""
+Behind the dense network on the validation images, from the last change of structure on (ratios {ratios}):
+{"; ".join(told)}.
+""")
 
 
 def state() -> str:
