@@ -37,6 +37,7 @@ def test_a_tasks_row_is_of_its_own_settings_alone(table):
     assert found["n"].tolist() == [2, 1, 1]
     short = found.loc["vgg7-cifar10-short"]
     assert short["test (%)"] == 87.0 and short["minutes"] == 15.0
+    assert (short["at least"], short["at most"]) == speedrun.TARGETS["vgg7-cifar10-short"]
     assert short["±"] == pytest.approx(12.706, abs=1e-3)  # t of one degree of freedom
 
 
