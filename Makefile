@@ -27,7 +27,7 @@ help:
 	@echo "make notebooks the notebooks that teach, 00 to 07, run in place with what they show"
 	@echo "               (5 minutes)"
 	@echo "make lab       JupyterLab, opened on 00_start_here"
-	@echo "make filter    git sees 10 to 34 without outputs (done by the others; by hand with conda)"
+	@echo "make filter    git sees 10 to 38 without outputs (done by the others; by hand with conda)"
 
 .venv/.ready: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python %d.%d: \

@@ -63,8 +63,7 @@ def main(name: str = "-h", *given: str) -> None:
         return print(__doc__)
     at = commit()  # of the code that is loaded, whatever is committed meanwhile
     study = config.load("cifar")
-    changes = asked(given)
-    seed = changes.pop("seed", 0)
+    seed, changes = asked(given)
     if name != "dense" and "ratio" not in changes:
         raise ConfigError(f"{name}: add ratio=0.5, or another share of the channels that goes")
     ratio = 0.0 if name == "dense" else changes.pop("ratio")

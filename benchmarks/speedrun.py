@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 
@@ -34,13 +34,15 @@ KEPT = ROOT / "build" / "speedrun"
 
 
 def replaced(task: Task, changes: dict) -> Task:
-    """changes: {"field" or "part.field": value}"""
+    """changes: {"field" or "part.field": value}. raises: ConfigError"""
     settings = task.model_dump(exclude_unset=True)  # what is unset stays so: `fast.measured` stands alone
     for name, value in changes.items():
         *parts, last = name.split(".")
         inner = settings
         for part in parts:
-            inner = pick(inner, part, name)
+            inner = pick(inner, part, f"{name}: what this task sets")
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{name}: {part} has no parts; give {part}=...")
         inner[last] = value
     return checked(Task, settings)
 
@@ -83,12 +85,22 @@ def device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
 
 
-def asked(given: tuple[str, ...]) -> dict:
-    """key=value of a command line, each value as YAML reads it. raises: ConfigError"""
-    if wrong := [one for one in given if "=" not in one]:
-        raise ConfigError(f"{wrong[0]}: give key=value")
-    yaml = YAML(typ="safe")
-    return {key: yaml.load(value) for key, value in (one.split("=", 1) for one in given)}
+def asked(given: tuple[str, ...]) -> tuple[int, dict]:
+    """The seed, and what else a command line changes: key=value, each value as YAML reads it.
+    raises: ConfigError"""
+    changes = {"seed": 0}
+    for one in given:
+        key, sign, text = one.partition("=")
+        if not sign:
+            raise ConfigError(f"{one}: give key=value")
+        try:
+            changes[key] = YAML(typ="safe").load(text)
+        except YAMLError:
+            raise ConfigError(f"{one}: the value is not what YAML can read") from None
+    seed = changes.pop("seed")
+    if type(seed) is not int or seed < 0:
+        raise ConfigError(f"seed={seed}: give a whole number of 0 or more")
+    return seed, changes
 
 
 def append(log: Path, row: dict) -> None:
@@ -106,8 +118,7 @@ def main(name: str = "-h", *given: str) -> None:
         return print(__doc__)
     at = commit()  # of the code that is loaded, whatever is committed meanwhile
     study = config.load("cifar")
-    changes = asked(given)
-    seed = changes.pop("seed", 0)
+    seed, changes = asked(given)
     task = replaced(pick(study.tasks, name, "task"), changes)
     training.set_up(study.threads)
     run = training.Run(data.open_or_prepare(study, task.data), task, DENSE, seed)

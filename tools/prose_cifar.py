@@ -98,7 +98,8 @@ def pictures() -> str:
             layer, with a rank correlation from four methods on ({n}). {methods}""",
         "recovery": f"""Validation accuracy behind the dense network of the same seed after the same epoch,
             from a method's last change of structure on, a panel a ratio; linear up to 10 points, logarithmic
-            above ({n}). Random channels are drawn once, so they have six epochs more. {methods}""",
+            above ({n}). What cuts once recovers for longer, and at a higher rate of learning. The last two
+            epochs of each line are of spikes, those before of rates. {methods}""",
         "ablation": f"""SCA beside methods that regrow nothing, (a) test accuracy and (b) parameters against
             the ratio; (c) one setting of SCA varied at a time ({n}). {varied} {methods}""",
         "tasks": f"""Test accuracy against parameters, a panel a task ({n}). {tasks}""",
@@ -164,25 +165,21 @@ def leaves() -> str:
 
 
 def recovers() -> str:
-    """What SCA and random channels win back after their last change, at each ratio."""
+    """What SCA and random channels win back from the first epoch after their last change to the end."""
     behind = recovery.behind(main("channels"), main("dense"))
-    ends = recovery.ends(behind)
-    epochs = behind.groupby("label")[recovery.SINCE].max()
+    ends, gains = recovery.ends(behind), recovery.won_back(behind)
     told = []
-    for method in ("sca", "random"):
-        rows = ends.loc[study().methods[method].label]
-        after, at_end = (
-            ", ".join(f"{points:.1f}" for points in rows[when]) for when in ("an epoch later", "at the end")
-        )
-        last = epochs[study().methods[method].label]
+    for label in (study().methods[name].label for name in ("sca", "random")):
+        epochs = behind.loc[behind["label"].eq(label), recovery.SINCE].max() - 1
+        mine = gains[gains["label"].eq(label)]
+        back = [shown(*interval(points)).lstrip("+") for _, points in mine.groupby("ratio")["points"]]
+        behind_by = [f"{points:.1f}" for points in ends.loc[label, "an epoch later"]]
         told.append(
-            f"{study().methods[method].label} {after} points one epoch later, {at_end} after {last:.0f}"
+            f"{label} is {', '.join(behind_by)} points behind dense after its first epoch without a change, "
+            f"and wins back {', '.join(back)} in the next {epochs:.0f} (n = {mine['seed'].nunique()})"
         )
-    ratios = ", ".join(f"{ratio:g}" for ratio in rows.index)
-    return wrapped(f"""
-Behind the dense network on the validation images, from the last change of structure on (ratios {ratios}):
-{"; ".join(told)}.
-""")
+    ratios = ", ".join(f"{ratio:g}" for ratio in mine["ratio"].unique())
+    return wrapped(f"On the validation images, at ratios {ratios}: {'; '.join(told)}.")
 
 
 def state() -> str:

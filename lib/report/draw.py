@@ -107,10 +107,12 @@ def size_axis(ax: Axes) -> None:
 
 def behind_axis(points: pd.Series, *axes: Axes) -> None:
     """One scale of points lost for these axes: linear up to 10, where methods end, logarithmic above, where
-    updates throw them; cut where `points` end, since intervals reach further."""
+    updates throw them. It begins with the least of `points`: intervals reach further."""
     for ax in axes:
         ax.set_yscale("symlog", linthresh=10)
-        ax.set(ylim=(min(0, points.min()) - 1, TOP), yticks=[0, 5, 10, 20, 50, 100])
+        ax.set(
+            ylim=(min([0, *points]) - 1, TOP), yticks=[0, 5, 10, 20, 50, 100], ylabel="behind dense (points)"
+        )
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_locator(NullLocator())
 

@@ -6,28 +6,40 @@ from lib.report import results
 
 SINCE = "epochs since the last change"
 BEHIND = "behind (points)"
+ONE = ["label", "ratio", "seed"]  # a training
 
 
-def last_change(updates: list[dict]) -> float:
-    """The epoch after which channels were last switched on or off; nan where none ever was."""
-    return max((update["epoch"] for update in updates if update["changed"]), default=float("nan"))
+def last_change(updates: list[dict], soft: bool) -> float:
+    """The epoch after which channels were last switched on or off; nan where none ever was.
+
+    soft: each update sets the channels that are off to zero anew, so each is a change
+    """
+    return max((update["epoch"] for update in updates if soft or update["changed"]), default=float("nan"))
 
 
 def behind(rows: pd.DataFrame, dense: pd.DataFrame) -> pd.DataFrame:
-    """A row an epoch from a training's last change on. Columns: `results.WHICH`, SINCE (0: just after),
-    and BEHIND: validation accuracy below that of the same seed's dense network after the same epoch.
+    """A row an epoch from a training's last change on, up to the last one that all seeds of its method and
+    ratio reach. Columns: `results.WHICH`, SINCE (0: just after the change), and BEHIND: validation accuracy
+    below that of the same seed's dense network after the same epoch.
 
     rows, dense: of `results.table`, one task; a seed without its dense network is left out
     """
+    columns = [*results.WHICH, SINCE, BEHIND]
+    if rows.empty or dense.empty:
+        return pd.DataFrame(columns=columns)
+    soft = [each["mode"] == "soft" for each in rows["settings"]]
+    last = map(last_change, rows["updates"], soft)
     dated = [
-        [line | {SINCE: line["epoch"] - last_change(updates)} for line in log]
-        for log, updates in zip(rows["log"], rows["updates"], strict=True)
+        [line | {SINCE: line["epoch"] - epoch} for line in log]
+        for log, epoch in zip(rows["log"], last, strict=True)
     ]
     log = results.unfold(rows.assign(log=dated), "log")
     whole = results.unfold(dense, "log").set_index(["seed", "epoch"])["validation"]
     there = whole.reindex(pd.MultiIndex.from_frame(log[["seed", "epoch"]])).to_numpy()
     log[BEHIND] = 100 * (there - log["validation"])
-    return log.loc[log[SINCE].ge(0) & log[BEHIND].notna(), [*results.WHICH, SINCE, BEHIND]]
+    found = log.loc[log[SINCE].ge(0) & log[BEHIND].notna(), columns]
+    seeds = found.groupby(["method", "ratio"])["seed"].transform("nunique")
+    return found[found.groupby(["method", "ratio", SINCE])["seed"].transform("nunique").eq(seeds)]
 
 
 def ends(rows: pd.DataFrame) -> pd.DataFrame:
@@ -36,10 +48,22 @@ def ends(rows: pd.DataFrame) -> pd.DataFrame:
 
     rows: of `behind`
     """
-    last = rows.groupby(["method", "ratio", "seed"])[SINCE].transform("max")
-    when = {"just after": 0, "an epoch later": 1, "at the end": last}
-    means = {
-        name: rows[rows[SINCE].eq(since)].groupby(["label", "ratio"], sort=False)[BEHIND].mean()
-        for name, since in when.items()
-    }
+    means = {name: each.groupby(ONE[:2], sort=False)[BEHIND].mean() for name, each in chosen(rows).items()}
     return pd.DataFrame(means)
+
+
+def won_back(rows: pd.DataFrame) -> pd.DataFrame:
+    """Points between the first epoch after the last change and the end, a row a training.
+    Columns: label, ratio, seed, "points".
+
+    rows: of `behind`
+    """
+    at = {name: each.set_index(ONE)[BEHIND] for name, each in chosen(rows).items()}
+    return (at["an epoch later"] - at["at the end"]).rename("points").dropna().reset_index()
+
+
+def chosen(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of three moments."""
+    last = rows.groupby(["method", "ratio"])[SINCE].transform("max")
+    when = {"just after": 0, "an epoch later": 1, "at the end": last}
+    return {name: rows[rows[SINCE].eq(since)] for name, since in when.items()}

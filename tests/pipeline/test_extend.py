@@ -106,7 +106,7 @@ def test_a_recipe_touches_two_files_of_code_and_runs(title, tree):
 @pytest.mark.slow
 def test_a_figure_is_a_notebook_and_a_line_of_the_pipeline(tree):
     text = recipe("A figure")
-    assert follow(tree, text) == {"notebooks/38_fig_energy.ipynb", "dvc.yaml"}
+    assert follow(tree, text) == {"notebooks/39_fig_energy.ipynb", "dvc.yaml"}
     run(tree, "git init -q . && dvc init -q && mkdir -p build/code/quick")
     for command in commands(text):
         run(tree, command)

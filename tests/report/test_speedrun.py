@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib.core.errors import ConfigError
 from lib.report import published, speedrun
 from lib.settings import config
 
@@ -52,13 +53,20 @@ def test_a_curve_has_a_value_an_epoch_and_a_data_set_its_panel(table):
     ten, hundred = speedrun.curves(table).axes
     assert [list(line.get_ydata()) for line in ten.lines] == [[70.0, 85.5], [72.0, 87.5], [80.0, 85.0, 90.5]]
     assert [list(line.get_ydata()) for line in hundred.lines] == [[50.0, 61.0]]
-    assert hundred.get_title() == "CIFAR-100: 61.0 to 61.0 % at the end"
+    assert hundred.get_title() == "CIFAR-100: 61.0 % at the end"
 
 
 def test_a_network_is_named_and_plain_trainings_are_said_to_be_so():
     tasks = config.load("cifar").tasks
     assert speedrun.network(tasks["vgg16-cifar10"]) == "VGG16"
     assert speedrun.network(tasks["vgg7-cifar10-plain"]) == "VGG7, plain SpikingJelly"
+    assert speedrun.TARGETS.keys() <= tasks.keys()
+
+
+def test_a_training_of_an_unknown_task_is_named(table, tmp_path):
+    (tmp_path / "speedrun.csv").write_text(f"{HEAD}\n{ROWS[0].replace('short', 'fast')}\n")
+    with pytest.raises(ConfigError, match="speedrun.csv: task: 'vgg7-cifar10-fast' is not known"):
+        speedrun.rows()
 
 
 def test_a_trick_is_compared_within_its_seed(table):
