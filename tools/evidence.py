@@ -6,14 +6,20 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LOGS = "results/benchmarks/*.csv"
 
 
 def commit() -> str:
-    """What the working tree is at; `-dirty` if it holds changes that are not committed. Where a copy of the
-    tree came without its history, the variable SNN_COMMIT says it."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout.strip() or os.environ.get("SNN_COMMIT", "unknown")
+    """What the working tree is at; `-dirty` if it holds changes that are not committed, other than lines that
+    a measurement has added to its log. Where a copy of the tree came without its history, the variable
+    SNN_COMMIT says it."""
+    at = git("rev-parse", "--short=7", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{LOGS}")
+    return f"{at}-dirty" if at and changed else at or os.environ.get("SNN_COMMIT", "unknown")
+
+
+def git(*command: str) -> str:
+    return subprocess.run(["git", "-C", str(ROOT), *command], capture_output=True, text=True).stdout.strip()
 
 
 def processor() -> str:
