@@ -15,7 +15,7 @@ ROWS = (
     "vgg7-cifar10-short,,1,2,4,88.0,87.5,72.0 87.5,1300,2400,0.4,bf16,CPU,2.11.0,aaaaaaa",
     "vgg7-cifar10-short,width=0.5,0,2,4,,85.5,60.0 85.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
     "vgg7-cifar10-short,width=0.5 whiten=false,0,2,4,,84.5,60.0 84.5,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
-    "vgg7-cifar10-short,width=0.5 train.smoothing=0.0,0,2,4,,82.5,60.0 82.5,13,12,0.4,bf16,CPU,2.11.0,aaaaaaa",
+    "vgg7-cifar10-short,width=0.5 train.smoothing=0.0,0,2,4,,82.5,82.5,13,12,0.4,bf16,CPU,2.11.0,aaaaaaa",
     "vgg7-cifar10-short,width=0.5 whiten=false,2,2,4,,99.0,60.0 99.0,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
     "vgg7-cifar100,,0,2,4,60.0,61.0,50.0 61.0,1300,1200,0.4,bf16,CPU,2.11.0,aaaaaaa",
     "vgg7-cifar10-long,,0,3,4,90.0,90.5,80.0 85.0 90.5,60,,1.2,bf16,GPU,2.11.0,bbbbbbb",
