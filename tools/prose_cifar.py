@@ -48,7 +48,7 @@ def picture() -> str:
 *CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
 multiplications). Stars: dense networks of T time steps and a fraction of the channels (width, the number),
 the largest at {main("dense")["accuracy (%)"].mean():.1f} %; dotted: the most accurate one of at most that
-size. Lines: channels removed at random and by SCA (frozen: a removed channel stands still, where the
+size. Lines: channels removed at random, by sca+ and by SCA (frozen: a removed channel stands still, where the
 authors' code trains it on). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 %
 intervals. {card()}*
 """)
