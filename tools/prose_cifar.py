@@ -79,6 +79,8 @@ def pictures() -> str:
     n = results.progress(study(), pruned)
     methods = missing(study().methods, pruned["method"], study().labels)
     tasks = missing(study().grid.pruned, table().query("stage == 'channels'")["task"], {})
+    train = study().tasks[study().headline].train
+    spiking = train.epochs - sum(phase.epochs for phase in train.phases)
     varied = "" if table()["stage"].eq("ablate").any() else "No setting is varied yet."
     told = {
         "accuracy": f"""Test accuracy of the main network against (a) the ratio of removed channels, (b) the
@@ -98,8 +100,8 @@ def pictures() -> str:
             layer, with a rank correlation from four methods on ({n}). {methods}""",
         "recovery": f"""Validation accuracy behind the dense network of the same seed after the same epoch,
             from a method's last change of structure on, a panel a ratio; linear up to 10 points, logarithmic
-            above ({n}). What cuts once recovers for longer, and at a higher rate of learning. The last two
-            epochs of each line are of spikes, those before of rates. {methods}""",
+            above ({n}). What cuts once recovers for longer, and at a higher learning rate. Spikes begin
+            {spiking} epochs before the end of each line; before them neurons pass on rates. {methods}""",
         "ablation": f"""SCA beside methods that regrow nothing, (a) test accuracy and (b) parameters against
             the ratio; (c) one setting of SCA varied at a time ({n}). {varied} {methods}""",
         "tasks": f"""Test accuracy against parameters, a panel a task ({n}). {tasks}""",

@@ -17,6 +17,7 @@ from lib.settings.config import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
 import draw_search
+import evidence
 import nets
 import plain
 import search
@@ -133,3 +134,19 @@ def test_a_pilot_takes_the_studys_method_with_what_is_changed():
     assert trial.ratio == 0.5 and given["ratio_schedule"] == "gradual"
     assert (given | {"per_synapses": 0.25}).items() <= trial.method.model_dump().items()
     assert search.trial_of(study, task, "dense", 0.0, {}) is DENSE
+
+
+def test_a_log_makes_no_tree_dirty_and_code_does(tmp_path, monkeypatch):
+    log, code = tmp_path / "results" / "benchmarks" / "speedrun.csv", tmp_path / "code.py"
+    log.parent.mkdir(parents=True)
+    log.write_text("task\n")
+    code.write_text("one\n")
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "one"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    monkeypatch.setattr(evidence, "ROOT", tmp_path)
+    at = evidence.commit()
+    log.write_text("task\nshort\n")
+    assert evidence.commit() == at and re.fullmatch("[0-9a-f]{7}", at)
+    code.write_text("two\n")
+    assert evidence.commit() == f"{at}-dirty"
