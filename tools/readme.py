@@ -142,6 +142,7 @@ PARAGRAPHS = (
     prose_cifar.picture,
     prose_cifar.pictures,
     prose_cifar.at_ninety,
+    prose_cifar.left,
     prose_cifar.recovers,
     prose_cifar.state,
     prose_cifar.decisions,

@@ -162,8 +162,21 @@ def test_what_sca_leaves_is_counted_from_the_records():
     lost = []
     for path in sorted((folder / "channels/vgg7-cifar10-long/sca").glob("*.json")):
         [whole] = json.loads((folder / "dense/vgg7-cifar10-long/dense" / path.name).read_text())["trials"]
-        half = json.loads(path.read_text())["trials"][0]
-        lost.append(100 * (whole["accuracy"] - half["accuracy"]))
-        size = half["parameters"]["total"] / whole["parameters"]["total"]
-    said = rf"At ratio 0.5: {100 * size:.0f} % of the parameters, \d+ % of the SynOps, {sum(lost) / 3:.1f} ±"
-    assert len(lost) == 3 and re.search(said, prose_cifar.leaves())
+        pruned = json.loads(path.read_text())["trials"][1]
+        assert pruned["ratio"] == 0.7
+        lost.append(100 * (whole["accuracy"] - pruned["accuracy"]))
+        size = pruned["parameters"]["total"] / whole["parameters"]["total"]
+    mean, share = sum(lost) / len(lost), round(100 * size)
+    said = rf"At ratio 0.7: {share} % of the parameters and \d+ % of the SynOps, {mean:.1f} ± [\d.]+ points"
+    assert re.search(said, prose_cifar.leaves())
+    [row] = prose_cifar.beside().query("method == 'SCA (frozen)' and ratio == 0.7").to_dict("records")
+    assert row["n"] == len(lost) and row["parameters left (%)"] == share
+    assert row["beside dense"].startswith(f"-{mean:.1f} ± ")
+
+
+def test_a_pruned_network_smaller_than_every_dense_one_is_compared_with_none(monkeypatch):
+    rows = prose_cifar.table().copy()
+    rows.loc[rows.eval("stage == 'channels' and method == 'sca' and ratio == 0.5"), "parameters"] = 1
+    monkeypatch.setattr(prose_cifar, "table", lambda: rows)
+    column = "beside smaller dense networks of equal parameters"
+    assert list(prose_cifar.beside()[column][:2].eq("")) == [True, False]
