@@ -1,5 +1,5 @@
 """results/benchmarks/cost.json -> cost.md beside it, and figures/benchmarks/cost.svg: seconds a dense step
-against T, batch, width; their slopes."""
+against T, batch, width; the powers of them that it grows with."""
 
 import json
 import sys
@@ -49,14 +49,22 @@ def table(record: dict) -> str:
     )
 
 
-def largest_batch(trials: list[dict]) -> tuple[int, float]:
-    """The largest batch, and how many times as long a plain step of it takes as a fast one (medians)."""
-    batches = [trial for trial in trials if trial["axis"] == "batch"]
-    size = max(trial["value"] for trial in batches)
-    seconds = {
-        trial["variant"]: spread(trial["seconds"])["median"] for trial in batches if trial["value"] == size
+def gains(trials: list[dict]) -> dict[int, float]:
+    """{batch: how many times as long a plain step of it takes as a fast one (medians)}, the smallest first"""
+    medians = {
+        (trial["value"], trial["variant"]): spread(trial["seconds"])["median"]
+        for trial in trials
+        if trial["axis"] == "batch"
     }
-    return size, seconds["plain"] / seconds["fast"]
+    sizes = sorted({size for size, _ in medians})
+    return {size: medians[size, "plain"] / medians[size, "fast"] for size in sizes}
+
+
+def in_words(found: dict[int, float]) -> str:
+    """Of `gains`: of the largest batch, and of the smallest if that is slower than plain."""
+    (least, loss), *_, (most, gain) = found.items()
+    says = f"At batch {most} a training step is {gain:.1f} times as fast as plain SpikingJelly's"
+    return f"{says}; at batch {least} it takes {1 / loss:.1f} times as long" if loss < 1 else says
 
 
 def main() -> None:
@@ -70,21 +78,19 @@ def main() -> None:
             x = [p["value"] for p in trials]
             found = [spread(p["seconds"]) for p in trials]
             low, middle, high = (np.array([one[key] for one in found]) for key in ("low", "median", "high"))
-            slope = np.polyfit(np.log(x), np.log(middle), 1)[0]
+            slope = np.polyfit(np.log(x), np.log(middle), 1)[0]  # of a straight line in logarithms
             color, marker, line = plots.SEQUENCE[number]
             ax.errorbar(
                 x, middle, yerr=[middle - low, high - middle], color=color, marker=marker, linestyle=line,
-                capsize=2, label=f"{variant}: slope {slope:.2f}",
+                capsize=2, label=f"{variant}: grows as power {slope:.2f}",
             )  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel=label)
         ax.set_xticks(x, [f"{value:g}" for value in x], minor=False)
         ax.minorticks_off()
         ax.legend()
     axes[0].set_ylabel("seconds a training step")
-    size, gain = largest_batch(record["against"])
     fixed = f"VGG16 on 32x32 images; where fixed: T = {made['T']}, batch {made['batch']}, width 1"
-    says = f"At batch {size} a training step is {gain:.1f} times as fast as plain SpikingJelly's"
-    fig.suptitle(f"{says}\n{fixed}")
+    fig.suptitle(f"{in_words(gains(record['against']))}\n{fixed}")
     n = len(record["against"][0]["seconds"])
     fig.supxlabel(
         f"plain: SpikingJelly's layers and neurons; fast: the study's options; {made['threads']} threads; "

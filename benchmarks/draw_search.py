@@ -18,6 +18,7 @@ from lib.settings import config
 VALIDATION = "validation (%)"
 SIZES = {"parameters": "parameters", "AC": "SynOps (AC a sample)"}
 WITHOUT = ["dense", "random"]  # of which the curve is made that others are compared with
+MARKS = ("s", "^", "v", "P")  # of the changes of a method, in turn
 
 
 def pilots() -> pd.DataFrame:
@@ -59,16 +60,30 @@ def picture(table: pd.DataFrame) -> Figure:
     ways = [way for way in dict.fromkeys(table["way"]) if way not in WITHOUT]
     for ax, (size, label) in zip(axes, SIZES.items(), strict=True):
         curve = table[table["way"].isin(WITHOUT)].groupby(["ratio"])[[size, VALIDATION]].mean()
-        ax.plot(curve[size], curve[VALIDATION], **plots.style("random"), label="dense and random channels")
-        for number, way in enumerate(ways):
-            rows = table[table["way"].eq(way)].sort_values(size)
-            look = plots.in_turn(number)
-            ax.plot(rows[size], rows[VALIDATION], **{**look, "linestyle": ""}, label=way)
+        ax.plot(curve[size], curve[VALIDATION], **plots.style("random"), label="random channels")
+        draw.star(ax, table[table["way"].eq("dense")].rename(columns={VALIDATION: draw.ACCURACY}), size)
+        for way in ways:
+            rows = table[table["way"].eq(way)]
+            ax.plot(rows[size], rows[VALIDATION], **look(way, ways), label=way)
+            for _, row in rows.iterrows():
+                place = {"xytext": (4, 3), "textcoords": "offset points", "size": 5}
+                ax.annotate(f"{row['ratio']:g}", (row[size], row[VALIDATION]), **place)
         draw.size_axis(ax)
         ax.set_xlabel(label)
     axes[0].set_ylabel(VALIDATION)
+    fig.supxlabel("number: ratio of channels removed; hollow: with a setting changed", size=6)
     plots.head(fig, f"Pilots of ways to prune, {plots.task_title(study.tasks[TASK])}; seeds: {seeds}")
     return fig
+
+
+def look(way: str, ways: list[str]) -> dict:
+    """A method's own colour and mark; hollow with a mark in turn where a setting of it is changed."""
+    method, _, changed = way.partition(" ")
+    own = {**plots.style(method), "linestyle": ""}
+    if not changed:
+        return own
+    among = [each for each in ways if each.startswith(f"{method} ")]
+    return own | {"marker": MARKS[among.index(way) % len(MARKS)], "markerfacecolor": "white"}
 
 
 def main() -> None:

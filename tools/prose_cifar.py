@@ -4,9 +4,9 @@ import json
 from functools import cache
 
 import pandas as pd
-from prose import decided, lost, reached, tried, wrapped
+from prose import SCA, decided, lost, reached, tried, wrapped
 
-from lib.report import claims, equal_size, findings, frontier, primary, recovery, results
+from lib.report import equal_size, findings, frontier, primary, published, recovery, results
 from lib.report.draw import ACCURACY
 from lib.report.stats import interval, shown, span
 from lib.settings import Study, config
@@ -41,16 +41,18 @@ def gaps() -> dict[str, pd.DataFrame]:
 
 def picture() -> str:
     """Caption of the frontier, the first figure of README.md and of docs/results.md."""
-    drawn = table().query("stage in ['dense', 'channels']")
+    pruned = main("channels")
+    drawn = pd.concat([pruned, frontier.dense_networks(study(), table())])
     seeds = drawn.groupby(["task", "method"])["seed"].nunique()
+    lines = ", ".join(f'"{label}"' for label in pruned["label"].unique())
     asked = sorted({len(study().seeds(*each)) for each in seeds.index})
     return wrapped(f"""
 *CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
 multiplications). Stars: dense networks of T time steps and a fraction of the channels (width, the number),
 the largest at {main("dense")["accuracy (%)"].mean():.1f} %; dotted: the most accurate one of at most that
-size. Lines: channels removed at random, by sca+ and by SCA (frozen: a removed channel stands still, where the
-authors' code trains it on). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 %
-intervals. {card()}*
+size. Lines: channels pruned, {lines} (*frozen*: a removed channel stands still, where the authors' code
+trains it on). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three
+seeds or more. {card()}*
 """)
 
 
@@ -97,7 +99,7 @@ def pictures() -> str:
             its median in each layer ({n}).""",
         "collapse": f"""(a) Validation accuracy before and after each update at ratio {ratio:g}, a panel a
             method; (b) percent of its channels that each layer keeps; (c) test accuracy against the thinnest
-            layer, with a rank correlation from four methods on ({n}). {methods}""",
+            layer, with a rank correlation from six methods on ({n}). {methods}""",
         "recovery": f"""Validation accuracy behind the dense network of the same seed after the same epoch,
             from a method's last change of structure on, a panel a ratio; linear up to 10 points, logarithmic
             above ({n}). What cuts once recovers for longer, and at a higher learning rate. Spikes begin
@@ -118,19 +120,14 @@ def missing(asked, there: pd.Series, labels: dict[str, str]) -> str:
     return f"Not trained yet: {', '.join(left)}." if left else ""
 
 
-def at_equal(size: str) -> list[claims.Difference]:
-    """SCA minus random channels at equal size, at each of SCA's own ratios that can be compared."""
-    own, made = study().methods["sca"].label, findings.differences(study(), table())
-    found = tried(f"At equal {size}", own, "random", made)
-    return [each for each in found if " of " not in each.at]
-
-
 def at_ninety() -> str:
     """What is found at the papers' accuracy, each a line."""
-    before = tried("Does prune-and-regrow beat random", study().methods["sca"].label, "random")
+    own = study().methods["sca"].label
+    before = tried("Does prune-and-regrow beat random", own, "random")
     hypotheses = {each.name: each for each in primary.tried(study(), table())}
     chance, plus = hypotheses["h1"], hypotheses["h4"]
-    sizes, operations = (at_equal(name) for name in SIZES.values())
+    made = findings.differences(study(), table())
+    sizes, operations = (tried(f"At equal {name}", own, "random", made) for name in SIZES.values())
     if min(each.mean for each in sizes) <= 0 or max(each.mean for each in operations) >= 0:
         raise ValueError("SCA beside random channels at equal size: the signs have changed; write it anew")
     found = gaps()
@@ -139,24 +136,19 @@ def at_ninety() -> str:
         raise ValueError("SCA beside the frontier: the signs have changed; write it anew")
     both = ", ".join(f"{shown(*interval(seeds[x]))} points at equal {name}" for x, name in SIZES.items())
     ratios = " and ".join(f"{ratio:g}" for ratio in found["AC"]["ratio"].unique())
-    n = min(map(len, seeds.values()))
     asked = len(study().grid.seeds)
-    spends = beside().set_index(["method", "ratio"])["SynOps left (%)"]
-    both_spend = [spends[study().methods[name].label] for name in ("sca-plus", "sca")]
-    if not both_spend[0].lt(both_spend[1]).all():
-        raise ValueError("sca+ has no fewer SynOps than SCA: write it anew")
     lines = (
         f"**What SCA leaves.** {leaves()}",
-        f"**Do its scores choose better than chance?** Registered, at equal ratio, mean over three: "
+        f"**Does it choose better than chance?** Registered, at equal ratio: "
         f"{shown(chance.mean, chance.half)} points against random channels, {chance.verdict} (n = {chance.n} "
         f"of {asked}). Exploratory: above them at equal parameters, below at equal SynOps "
-        f"({decided(sizes + operations)}), since SCA keeps channels where maps are large. In our earlier "
-        f"networks of {reached():.0f} % SCA was {lost(before)} below random at equal ratio "
-        f"({decided(before)}); why is not known.",
-        f"**Does our gentler *sca+* do better?** {shown(plus.mean, plus.half)} points against SCA at equal "
-        f"ratio, with fewer SynOps (n = {plus.n} of {asked}).",
+        f"({decided(sizes + operations)}). In our earlier networks of {reached():.0f} % SCA was "
+        f"{lost(before)} below random at equal ratio ({decided(before)}); why is not known.",
+        f"**Does *sca+* do better**, whose ratio rises step by step and whose regrowth fades? Registered, at "
+        f"equal ratio: {shown(plus.mean, plus.half)} points against SCA (n = {plus.n} of {asked}).",
         "**Does SCA beat a smaller dense network**, narrower or with fewer time steps from the start, and "
-        f"trained for as many epochs? {both} (mean over ratios {ratios}, n = {n} seeds).",
+        f"trained for as many epochs? Exploratory: {both} (mean over ratios {ratios}, n = "
+        f"{min(map(len, seeds.values()))}).",
     )
     return "\n".join(f"- {line}" for line in lines)
 
@@ -164,35 +156,43 @@ def at_ninety() -> str:
 def leaves() -> str:
     """What SCA keeps of the dense network at the ratio of its ablations, and what that costs."""
     ratio = next(iter(study().ablations.values())).ratio
-    [ours] = beside().query("method == @study().methods['sca'].label and ratio == @ratio").to_dict("records")
-    sizes = " and ".join(f"{ours[f'{name} left (%)']:.0f} % of the {name}" for name in SIZES.values())
-    behind = ours["beside dense"].lstrip("-")
-    return f"At ratio {ratio:g}: {sizes}, {behind} points behind dense (n = {ours['n']})."
+    ours = main("channels").query("method == 'sca' and ratio == @ratio").set_index("seed")
+    whole = main("dense").set_index("seed").reindex(ours.index)
+    behind, half = interval(whole[ACCURACY] - ours[ACCURACY])
+    if behind <= 0:
+        raise ValueError("SCA is not behind dense: write it anew")
+    sizes = [f"{100 * (ours[x] / whole[x]).mean():.0f} % of the {name}" for x, name in SIZES.items()]
+    lost = shown(behind, half).lstrip("+")
+    return f"At ratio {ratio:g}: {' and '.join(sizes)}, {lost} points behind dense (n = {len(ours)})."
 
 
-def beside() -> pd.DataFrame:
-    """Each method at each ratio beside the dense network of the same seed and beside smaller dense ones."""
-    ours, dense = main("channels"), main("dense").set_index("seed")
-    smaller = frontier.dense_networks(study(), table())
-    gaps = {x: equal_size.beside_curve(ours, frontier.envelope(smaller, x), x)["gap"] for x in SIZES}
-    rows = []
-    for (method, ratio), found in ours.groupby(["method", "ratio"], sort=False):
-        same = dense.reindex(found["seed"]).set_index(found.index)
-        row = {"method": study().methods[method].label, "ratio": ratio, "n": len(found)}
-        row["test accuracy (%)"] = shown(*interval(found[ACCURACY])).lstrip("+")
-        row["beside dense"] = shown(*interval((found[ACCURACY] - same[ACCURACY]).dropna()))
-        for x, name in SIZES.items():
-            row[f"{name} left (%)"] = round(100 * (found[x] / same[x]).mean())
-        for x, name in SIZES.items():
-            gap = gaps[x].reindex(found.index).dropna()
-            row[f"beside smaller dense networks of equal {name}"] = shown(*interval(gap)) if len(gap) else ""
-        rows.append(row)
-    return pd.DataFrame(rows)
+def at_equal_energy() -> str:
+    """SCA minus random channels along their curve from the dense network on, by energy."""
+    rows = main("channels")
+    curves = pd.concat([main("dense"), rows[rows["method"].eq("random")]])
+    found = equal_size.beside_curve(rows[rows["method"].eq("sca")], curves, "energy (nJ)")
+    told = ", ".join(shown(*interval(each)) for _, each in found.groupby("ratio")["gap"])
+    ratios = ", ".join(f"{ratio:g}" for ratio in sorted(found["ratio"].unique()))
+    return f"{told} points at ratios {ratios} (n = {found['seed'].nunique()}, exploratory)"
 
 
 def left() -> str:
-    """The same as a table: differences in points, mean over seeds and 95 % interval."""
-    return results.as_rows(beside())
+    """What each method leaves, beside dense and smaller dense networks, and what SCA prints of its own."""
+    dense = frontier.dense_networks(study(), table())
+    seeds = dense.loc[dense["task"].isin(study().frontier), ["task", "seed"]].drop_duplicates()
+    asked = sum(len(study().seeds(task, "dense")) for task in study().frontier)
+    printed = published.read().query("method == 'SCA' and data == 'CIFAR-10'")
+    losses = " and ".join(
+        f"{row['accuracy_loss']:+.2f} points at {row['connectivity']:.0f} %" for _, row in printed.iterrows()
+    )
+    said = wrapped(f"""
+Energy counts the first layer's multiplications, too; at equal energy SCA stands beside random channels by
+{at_equal_energy()}. Of the smaller dense networks {len(seeds)} of {asked} trainings are there. SCA prints
+{losses} of the parameters of a VGG16 that trains for {SCA["epochs"]} epochs
+([tables/cifar/comparison.md](../tables/cifar/comparison.md)); the networks here train for
+{study().tasks[study().headline].train.epochs}, and lose more.
+""")
+    return f"{results.as_rows(frontier.beside(study(), table()))}\n\n{said}"
 
 
 def recovers() -> str:
@@ -206,7 +206,7 @@ def recovers() -> str:
         back = [shown(*interval(points)).lstrip("+") for _, points in mine.groupby("ratio")["points"]]
         behind_by = [f"{points:.1f}" for points in ends.loc[label, "an epoch later"]]
         told.append(
-            f"{label} is {', '.join(behind_by)} points behind dense after its first epoch without a change, "
+            f"{label} is {', '.join(behind_by)} points behind dense one epoch after its last change, "
             f"and wins back {', '.join(back)} in the next {epochs:.0f} (n = {mine['seed'].nunique()})"
         )
     ratios = ", ".join(f"{ratio:g}" for ratio in mine["ratio"].unique())

@@ -11,15 +11,18 @@ from lib.report.plots import BLACK, GREY, HATCH, in_turn, style
 from lib.report.stats import interval
 
 ACCURACY = "accuracy (%)"
+FEWEST = 3  # seeds that a bar needs
 TOP = 101  # percent: intervals reach beyond all that can be measured
 
 
 def over_seeds(table: pd.DataFrame, x: str, y: str, by: str) -> pd.DataFrame:
-    """Mean of x and y over the seeds at each value of `by`, and the half width of y's 95 % interval."""
-    rows = [
-        {by: value, x: group[x].mean(), y: interval(group[y])[0], "half": interval(group[y])[1]}
-        for value, group in table.groupby(by)
-    ]
+    """Mean of x and y over the seeds at each value of `by`, and the half width of y's 95 % interval; of fewer
+    than FEWEST none, since that of two seeds is wider than the axes."""
+    rows = []
+    for value, group in table.groupby(by):
+        mean, half = interval(group[y])
+        half = half if len(group) >= FEWEST else float("nan")
+        rows.append({by: value, x: group[x].mean(), y: mean, "half": half})
     return pd.DataFrame(rows, columns=list(dict.fromkeys((by, x, y, "half")))).sort_values(by)
 
 

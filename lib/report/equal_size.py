@@ -64,8 +64,10 @@ def beside_curve(points: pd.DataFrame, curves: pd.DataFrame, measure: str) -> pd
 
 
 def size_in_words(points: pd.DataFrame, found: pd.DataFrame, measure: str) -> str:
-    """At which size it was compared, and how far from it the nearest network on the curve was measured."""
-    told = [f"{points[measure].mean() / 1e3:.0f} K {measure}"]
+    """At which size it was compared, or would have been, and how far from it the nearest network on the curve
+    was measured."""
+    compared = found if len(found) else points
+    told = [f"{compared[measure].mean() / 1e3:,.0f} K {measure}"]
     if len(found):
         told.append(f"nearest {stats.span(found['far'], '+')} %")
     return ", ".join(told)

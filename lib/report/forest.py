@@ -13,12 +13,16 @@ ROW_MM = 4.2
 
 def forest(found: dict[str, list[Difference]]) -> Figure:
     """A row for each two ways of training that are compared, under their question: a mark for each task and
-    place, with its 95 % interval, filled where the difference is decided after Holm's correction.
+    place, with its 95 % interval, filled where the difference is decided after Holm's correction. Marks tell
+    tasks apart, or places where there is one task.
 
     found: as `lib.report.findings.differences` gives it; differences in other units than points are left out
     """
-    grouped = {question: pairs(tried) for question, tried in found.items() if pairs(tried)}
-    tasks = list(dict.fromkeys(each.task for rows in grouped.values() for row in rows for each in row))
+    chosen = drawn(found)
+    grouped = {question: pairs(tried) for question, tried in chosen.items()}
+    every = [each for tried in chosen.values() for each in tried]
+    told = task_of if len({each.task for each in every}) > 1 else place_of
+    names = list(dict.fromkeys(map(told, every)))
     height = sum(1 + len(rows) for rows in grouped.values())
     fig, [ax] = plots.figure(180, 34 + ROW_MM * height)
     place = 0
@@ -30,26 +34,43 @@ def forest(found: dict[str, list[Difference]]) -> Figure:
             place += 1
             labels[place] = f"{row[0].ours} - {row[0].theirs}"
             for number, each in enumerate(row):
-                draw(ax, each, place + spread(number, len(row)), tasks.index(each.task))
+                draw(ax, each, place + spread(number, len(row)), names.index(told(each)))
         place += 1
     ax.axvline(0, color=plots.BLACK, linewidth=0.8, zorder=1)
-    reach = 1.15 * max(
-        (abs(each.mean) for rows in grouped.values() for row in rows for each in row), default=1
-    )
+    reach = 1.15 * max((abs(each.mean) for each in every), default=1)
     ax.set(xlim=(-reach, reach), ylim=(place - 0.5, -0.5), xlabel="difference in test accuracy (points)")
     ax.set_ylabel("A - B")
     ax.set_yticks(list(labels), list(labels.values()), size=6)
     ax.grid(axis="y", visible=False)
-    for number, task in enumerate(tasks):
-        ax.plot([], [], **{**plots.in_turn(number + 1), "linestyle": ""}, label=task)
+    for number, name in enumerate(names):
+        ax.plot([], [], **{**plots.in_turn(number + 1), "linestyle": ""}, label=name)
     return fig
 
 
+def task_of(each: Difference) -> str:
+    return each.task
+
+
+def place_of(each: Difference) -> str:
+    """ratio 0.5, of "ratio 0.5 of random", too: whose ratio it is stands in the row."""
+    return each.at.partition(" of ")[0]
+
+
+def drawn(found: dict[str, list[Difference]]) -> dict[str, list[Difference]]:
+    """The measured differences in points, of the questions that have one."""
+    kept = {
+        question: [
+            each for each in tried if each.unit == "points" and each.n and each.verdict != claims.APART
+        ]
+        for question, tried in found.items()
+    }
+    return {question: tried for question, tried in kept.items() if tried}
+
+
 def pairs(tried: list[Difference]) -> list[list[Difference]]:
-    """The measured differences in points of each two that are compared."""
-    measured = [each for each in tried if each.unit == "points" and each.n and each.verdict != claims.APART]
-    names = dict.fromkeys((each.ours, each.theirs) for each in measured)
-    return [[each for each in measured if (each.ours, each.theirs) == name] for name in names]
+    """The differences of each two that are compared."""
+    names = dict.fromkeys((each.ours, each.theirs) for each in tried)
+    return [[each for each in tried if (each.ours, each.theirs) == name] for name in names]
 
 
 def spread(number: int, count: int) -> float:
@@ -57,8 +78,8 @@ def spread(number: int, count: int) -> float:
     return 0.7 * ((number + 0.5) / count - 0.5)
 
 
-def draw(ax: Axes, each: Difference, place: float, task: int) -> None:
-    look = plots.in_turn(task + 1)
+def draw(ax: Axes, each: Difference, place: float, name: int) -> None:
+    look = plots.in_turn(name + 1)
     half = 0 if math.isnan(each.half) else each.half
     face = look["color"] if claims.decided(each) else "white"
     ax.plot([each.mean - half, each.mean + half], [place, place], color=look["color"], linewidth=0.6)

@@ -1,15 +1,16 @@
 """Pruned networks beside dense ones that are smaller from the start: fewer channels, or fewer time steps."""
 
-from functools import reduce
+from functools import partial, reduce
 from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patheffects import Normal, Stroke
 
-from lib.report import draw, plots, stats
+from lib.report import draw, equal_size, plots, stats
 from lib.settings.study import Study
 
+COSTS = {"parameters": "parameters", "AC": "SynOps", "energy (nJ)": "energy"}  # columns of a table, in words
 FACES = (plots.BLACK, "0.7", "white")  # of the stars, from the most time steps to the fewest
 
 
@@ -30,9 +31,18 @@ def dense_networks(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     return both.assign(network=named, T=[study.tasks[task].T for task in both["task"]])
 
 
+def complete(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """Those of the seeds that have trained the headline and every network of the frontier: a frontier with
+    gaps flatters what is pruned."""
+    dense = dense_networks(study, table)
+    asked = {study.headline, *study.frontier}
+    there = dense[dense["stage"].eq("dense")].groupby("seed")["task"].agg(set)
+    return dense[dense["seed"].isin([seed for seed, tasks in there.items() if asked <= tasks])]
+
+
 def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
-    """A star for each dense network, filled by its time steps, named by its width: mean over seeds, with its
-    interval; seeds as faint marks; and a line through the best of each size."""
+    """A star for each dense network, filled by its time steps, named by its width and by fewer time steps:
+    mean over seeds, with its interval; seeds as faint marks; and a line through the best of each size."""
     means = dense.groupby(["network", "T", "width"], sort=False)[[x, draw.ACCURACY]].mean()
     sizes, best = stats.best_within(means[x], means[draw.ACCURACY])
     ax.plot(sizes, best, color=plots.BLACK, linewidth=0.8, linestyle=":")
@@ -44,10 +54,11 @@ def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
         number = " (number: width)" if steps == most else ""
         draw.line(ax, rows, x, draw.ACCURACY, "network", f"dense, T = {steps}{number}", **look)
     for (_, steps, width), at in means.iterrows():
+        name = width if steps == most or not width else f"{width}, T = {steps}"
         # fewer time steps stand below the line by parameters and left of it by SynOps: names go to both sides
         above = (steps == most) == (x == "parameters")
         place, side = ((-5, 3), "right") if above else ((5, -8), "left")
-        named = ax.annotate(width, (at[x], at[draw.ACCURACY]), place, textcoords="offset points", ha=side)
+        named = ax.annotate(name, (at[x], at[draw.ACCURACY]), place, textcoords="offset points", ha=side)
         named.set(size=6, path_effects=[Stroke(linewidth=1.5, foreground="white"), Normal()], zorder=4)
 
 
@@ -58,6 +69,38 @@ def envelope(dense: pd.DataFrame, x: str) -> pd.DataFrame:
         sizes, best = stats.best_within(rows[x], rows[draw.ACCURACY])
         curves.append(pd.DataFrame({"seed": seed, x: sizes, draw.ACCURACY: best}))
     return pd.concat(curves) if curves else dense[["seed", x, draw.ACCURACY]]
+
+
+def beside(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """Each method at each ratio of the headline's task beside the dense network of the same seed, and beside
+    smaller dense ones of equal cost: means over seeds, in words; n: its seeds, and in a cell its own if they
+    are fewer. Empty: smaller than every dense network."""
+    rows = table[table["task"].eq(study.headline)]
+    pruned = rows[rows["stage"].eq("channels")]
+    whole = rows[rows["stage"].eq("dense")].set_index("seed")
+    smaller = dense_networks(study, table)
+    gaps = {x: equal_size.beside_curve(pruned, envelope(smaller, x), x)["gap"] for x in COSTS}
+    told = []
+    for (label, ratio), found in pruned.groupby(["label", "ratio"], sort=False):
+        same = whole.reindex(found["seed"]).set_index(found.index)
+        cell = partial(in_words, n=len(found))
+        told.append(
+            {"method": label, "ratio": ratio, "n": len(found)}
+            | {"test accuracy (%)": cell(found[draw.ACCURACY]).lstrip("+")}
+            | {"beside dense": cell(found[draw.ACCURACY] - same[draw.ACCURACY])}
+            | {f"{name} left (%)": round(100 * (found[x] / same[x]).mean()) for x, name in COSTS.items()}
+            | {f"at equal {name}": cell(gaps[x].reindex(found.index)) for x, name in COSTS.items()}
+        )
+    return pd.DataFrame(told)
+
+
+def in_words(values: pd.Series, n: int) -> str:
+    """Mean and interval of those that are known, and how many they are if not n."""
+    known = values.dropna()
+    if known.empty:
+        return ""
+    fewer = f" (n = {len(known)})" if len(known) < n else ""
+    return stats.shown(*stats.interval(known)) + fewer
 
 
 def in_every_range(rows: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

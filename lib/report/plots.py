@@ -212,7 +212,7 @@ APART = {"paper": "", "cifar": "", "small": "; short trainings of small networks
 TITLE = 100  # characters of a title that fit the page's width
 LETTERS = 18  # of a legend, an inch
 HANDLE = 9  # letters that a mark and its gap take
-INTERVAL = "bars: 95 % interval (Student's t)"
+INTERVAL = "bars: 95 % interval (Student's t) of three seeds or more"
 
 
 def note(fig: Figure, study: str, seeds: str, drawn: str = INTERVAL) -> None:

@@ -40,9 +40,15 @@ def tried(study: Study, table: pd.DataFrame) -> list[Outcome]:
         mean, half = stats.interval(each) if each else (math.nan, math.nan)
         p = adjusted[name] if len(each) > 1 else math.nan
         equal = stats.p_equal(each, study.margin)
-        words = verdict(mean, p, equal, study.margin) if each else "not run yet"
+        words = verdict(mean, p, equal, study.margin) if each else unread(study.primary[name], table)
         made.append(Outcome(name, study.primary[name], mean, half, len(each), p, equal, words))
     return made
+
+
+def unread(asked: Hypothesis, table: pd.DataFrame) -> str:
+    """Of a hypothesis that no seed answers."""
+    ours = table["task"].eq(asked.task) & table["method"].eq(asked.ours)
+    return "no seed can be compared yet" if ours.any() else "not run yet"
 
 
 def verdict(mean: float, p: float, equal: float, margin: float) -> str:
@@ -62,7 +68,7 @@ def differences(asked: Hypothesis, study: Study, table: pd.DataFrame) -> list[fl
     if asked.at == "ratio":
         gaps = at_equal_ratio(ours, rows[rows["method"].eq(asked.theirs)])
     elif asked.theirs == FRONTIER:
-        curves = frontier.envelope(frontier.dense_networks(study, table), asked.at)
+        curves = frontier.envelope(frontier.complete(study, table), asked.at)
         gaps = beside_curve(ours, curves, asked.at)
     else:  # the dense network is where a method's curve begins
         gaps = beside_curve(ours, rows[rows["method"].isin([asked.theirs, "dense"])], asked.at)
@@ -71,7 +77,7 @@ def differences(asked: Hypothesis, study: Study, table: pd.DataFrame) -> list[fl
 
 
 def at_equal_ratio(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
-    """Ours, each with its gap in accuracy to theirs of the same seed; a dense network has no ratio."""
+    """Ours, each with its gap in accuracy to theirs of the same seed; a dense network's ratio is 0."""
     on = ["seed"] if theirs["ratio"].eq(0).all() else ["seed", "ratio"]
     both = ours.merge(theirs, on=on, suffixes=("", "_theirs"))
     return both.assign(gap=both["accuracy (%)"] - both["accuracy (%)_theirs"])

@@ -9,12 +9,21 @@ BEHIND = "behind (points)"
 ONE = ["label", "ratio", "seed"]  # a training
 
 
-def last_change(updates: list[dict], soft: bool) -> float:
-    """The epoch after which channels were last switched on or off; nan where none ever was.
+def changing(rows: pd.DataFrame) -> list[list[dict]]:
+    """Of each training the updates that switch channels on or off. In soft mode all of them: each sets the
+    channels that are off to zero anew.
 
-    soft: each update sets the channels that are off to zero anew, so each is a change
+    rows: of `results.table`
     """
-    return max((update["epoch"] for update in updates if soft or update["changed"]), default=float("nan"))
+    return [
+        [update for update in updates or [] if settings["mode"] == "soft" or update["changed"]]
+        for updates, settings in zip(rows["updates"], rows["settings"], strict=True)
+    ]
+
+
+def last_change(updates: list[dict]) -> float:
+    """The epoch of the last of some updates; nan where there is none."""
+    return max((update["epoch"] for update in updates), default=float("nan"))
 
 
 def behind(rows: pd.DataFrame, dense: pd.DataFrame) -> pd.DataFrame:
@@ -27,8 +36,7 @@ def behind(rows: pd.DataFrame, dense: pd.DataFrame) -> pd.DataFrame:
     columns = [*results.WHICH, SINCE, BEHIND]
     if rows.empty or dense.empty:
         return pd.DataFrame(columns=columns)
-    soft = [each["mode"] == "soft" for each in rows["settings"]]
-    last = map(last_change, rows["updates"], soft)
+    last = map(last_change, changing(rows))
     dated = [
         [line | {SINCE: line["epoch"] - epoch} for line in log]
         for log, epoch in zip(rows["log"], last, strict=True)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.stats import sem, t
 
 
 def interval(values) -> tuple[float, float]:
@@ -13,7 +13,7 @@ def interval(values) -> tuple[float, float]:
     n = len(values)
     if n < 2:
         return values.mean(), float("nan")
-    return values.mean(), t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    return values.mean(), t.ppf(0.975, n - 1) * sem(values)
 
 
 def p_value(values) -> float:
@@ -22,7 +22,7 @@ def p_value(values) -> float:
     n = len(values)
     if n < 2:
         return float("nan")
-    spread = values.std(ddof=1) / np.sqrt(n)
+    spread = sem(values)
     if spread == 0:
         return float(values.mean() == 0)
     return float(2 * t.sf(abs(values.mean()) / spread, n - 1))
@@ -35,7 +35,7 @@ def p_equal(values, margin: float) -> float:
     n = len(values)
     if n < 2:
         return float("nan")
-    spread = values.std(ddof=1) / np.sqrt(n)
+    spread = sem(values)
     inside = margin - abs(values.mean())
     if spread == 0:
         return float(inside <= 0)
@@ -56,14 +56,14 @@ def shown(mean: float, half: float) -> str:
     """+1.0 ± 0.5, of one value +1.0; with as many digits (3 at most) as it takes to see which is the larger:
     +3.88 ± 3.87"""
     if math.isnan(half):
-        return f"{mean:+.1f}"
+        return f"{mean:+z.1f}"
     digits = next((n for n in (1, 2, 3) if f"{abs(mean):.{n}f}" != f"{half:.{n}f}"), 1)
-    return f"{mean:+.{digits}f} ± {half:.{digits}f}"
+    return f"{mean:+z.{digits}f} ± {half:.{digits}f}"
 
 
 def span(values, sign: str = "") -> str:
     """Whole numbers from the smallest to the largest: "45 to 77"; "45" if they are one."""
-    return " to ".join(dict.fromkeys(f"{end:{sign}.0f}" for end in (min(values), max(values))))
+    return " to ".join(dict.fromkeys(f"{end:{sign}z.0f}" for end in (min(values), max(values))))
 
 
 def ends(values: pd.Series, unit: str = " %", form: str = ".0f") -> str:

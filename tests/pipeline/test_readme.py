@@ -10,6 +10,7 @@ import prose_cifar
 import pytest
 import readme
 
+from lib.report import frontier
 from lib.settings import config
 from lib.settings.config import ROOT
 
@@ -169,14 +170,7 @@ def test_what_sca_leaves_is_counted_from_the_records():
     mean, share = sum(lost) / len(lost), round(100 * size)
     said = rf"At ratio 0.7: {share} % of the parameters and \d+ % of the SynOps, {mean:.1f} ± [\d.]+ points"
     assert re.search(said, prose_cifar.leaves())
-    [row] = prose_cifar.beside().query("method == 'SCA (frozen)' and ratio == 0.7").to_dict("records")
+    beside = frontier.beside(prose_cifar.study(), prose_cifar.table())
+    [row] = beside.query("method == 'SCA (frozen)' and ratio == 0.7").to_dict("records")
     assert row["n"] == len(lost) and row["parameters left (%)"] == share
     assert row["beside dense"].startswith(f"-{mean:.1f} ± ")
-
-
-def test_a_pruned_network_smaller_than_every_dense_one_is_compared_with_none(monkeypatch):
-    rows = prose_cifar.table().copy()
-    rows.loc[rows.eval("stage == 'channels' and method == 'sca' and ratio == 0.5"), "parameters"] = 1
-    monkeypatch.setattr(prose_cifar, "table", lambda: rows)
-    column = "beside smaller dense networks of equal parameters"
-    assert list(prose_cifar.beside()[column][:2].eq("")) == [True, False]

@@ -106,10 +106,21 @@ def test_the_forest_fills_what_is_decided_and_leaves_out_other_units():
     made = claims.Difference("a", "b", "c", "ratio 0.5", 1.0, 0.5, 3, "points", "higher", p=0.01)
     tried = [made, made._replace(at="ratio 0.7", mean=-2.0, verdict="undecided"), made._replace(unit="%")]
     [ax] = forest.forest({"Q?": tried, "R?": [made._replace(unit="%")]}).axes
-    marks = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    marks = [line for line in ax.lines if line.get_marker() in ("o", "s") and len(line.get_xdata()) == 1]
     assert [mark.get_xdata()[0] for mark in marks] == [1.0, -2.0]
     assert [mark.get_markerfacecolor() == "white" for mark in marks] == [False, True]
     assert [text.get_text() for text in ax.texts] == [" Q?"]
+    assert ax.get_legend_handles_labels()[1] == [
+        "ratio 0.5",
+        "ratio 0.7",
+    ]  # of one task, places are told apart
+
+
+def test_the_forest_tells_tasks_apart_where_there_are_several():
+    made = claims.Difference("a", "b", "c", "ratio 0.5", 1.0, 0.5, 3, "points", "higher", p=0.01)
+    outside = made._replace(verdict=claims.APART, n=0)
+    [ax] = forest.forest({"Q?": [made, made._replace(task="d"), outside]}).axes
+    assert ax.get_legend_handles_labels()[1] == ["c", "d"]
 
 
 def test_papers_are_named_only_where_they_compare():

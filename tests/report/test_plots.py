@@ -112,6 +112,11 @@ def test_a_line_shows_mean_interval_and_every_seed():
     assert marks == [6]
 
 
+def test_two_seeds_have_no_bar():
+    means = draw.over_seeds(table().query("seed < 2"), "ratio", "accuracy", "ratio")
+    assert means["half"].isna().all() and len(means) == 2
+
+
 @pytest.mark.parametrize(
     ("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 2), (5, 2, 3), (6, 2, 3)]
 )

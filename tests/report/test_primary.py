@@ -12,6 +12,7 @@ from lib.settings import config
 from lib.settings.primary import Hypothesis
 
 TASK = "digits-vgg"
+OTHER = "digits-speedrun"
 
 
 def row(method, ratio, seed, accuracy, parameters=1000, stage="channels"):
@@ -84,9 +85,28 @@ def test_equivalence_is_two_one_sided_tests():
 
 def test_what_has_not_run_is_said_to_be_so():
     table = pairs([1.0, 2.0])
-    [found] = primary.tried(study(one=asked(theirs="anew")), table)
+    [found] = primary.tried(study(one=asked(ours="anew")), table)
     assert (found.n, found.verdict) == (0, "not run yet") and math.isnan(found.p)
     assert primary.as_table([found])["verdict"].tolist() == ["not run yet"]
+
+
+def test_ours_that_stands_beside_nothing_yet_is_told_from_what_has_not_run():
+    [found] = primary.tried(study(one=asked(theirs="anew")), pairs([1.0, 2.0]))
+    assert (found.n, found.verdict) == (0, "no seed can be compared yet")
+
+
+def test_a_seed_whose_frontier_is_unfinished_does_not_count():
+    """Of two seeds, the second without the narrower network, beside which ours looks 10 points better."""
+    whole = study().model_copy(update={"frontier": (OTHER,)})
+    rows = []
+    for seed in (0, 1):
+        rows.append(row("dense", 0.0, seed, 90.0, 1600, "dense"))
+        rows.append(row("uniform", 0.5, seed, 60.0, 400, "baselines"))
+        rows.append(row("sca", 0.5, seed, 77.0, 800))
+    rows.append(row("dense", 0.0, 0, 85.0, 700, "dense") | {"task": OTHER})
+    against = asked(ratios=(0.5,), theirs="frontier", at="parameters")
+    [one] = primary.differences(against, whole, pd.DataFrame(rows))
+    assert one < 0  # 85 % with 700 parameters, between it and 90 % with 1,600 more
 
 
 def test_at_equal_size_theirs_is_read_off_its_curve_from_the_dense_network_on():

@@ -30,6 +30,12 @@ def test_it_begins_with_the_last_update_that_changed_something():
     assert points(recovery.behind(again, DENSE)) == {0: 40, 1: 10}
 
 
+def test_an_update_that_changes_nothing_is_left_out_unless_it_is_soft():
+    changed = {2: 0.5, 3: 0.0, 4: 0.1}
+    both = pd.concat([rows("random", [0.3] * 4, changed), rows("soft", [0.3] * 4, changed, mode="soft")])
+    assert [[each["epoch"] for each in one] for one in recovery.changing(both)] == [[2, 4], [2, 3, 4]]
+
+
 def test_what_never_changes_and_what_has_no_dense_network_is_left_out():
     assert recovery.behind(rows("fixed", [0.3, 0.1], {}), DENSE).empty
     assert recovery.behind(rows("sca", [0.3, 0.1], {1: 0.5}, seed=1), DENSE).empty

@@ -52,9 +52,26 @@ def test_both_panels_hold_a_mark_a_seed_and_the_first_what_is_published(table):
 
 def test_a_curve_has_a_value_an_epoch_and_a_data_set_its_panel(table):
     ten, hundred = speedrun.curves(table).axes
-    assert [list(line.get_ydata()) for line in ten.lines] == [[70.0, 85.5], [72.0, 87.5], [80.0, 85.0, 90.5]]
-    assert [list(line.get_ydata()) for line in hundred.lines] == [[50.0, 61.0]]
+    drawn = [[list(line.get_ydata()) for line in ax.lines] for ax in (ten, hundred)]
+    spiking = []  # hollow; these are too short for an epoch of spikes
+    assert drawn[0] == [[70.0, 85.5], spiking, [72.0, 87.5], spiking, [80.0, 85.0, 90.5], spiking]
+    assert drawn[1] == [[50.0, 61.0], spiking]
     assert hundred.get_title() == "CIFAR-100: 61.0 % at the end"
+
+
+def test_the_epochs_of_spikes_are_hollow(table):
+    by_epoch = "70.0 71.0 72.0 73.0 74.0 75.0 76.0"  # four rectified, two of rates, one of spikes
+    [ax] = speedrun.curves(table[:1].assign(**{"by epoch (%)": by_epoch})).axes
+    whole, hollow = ax.lines
+    assert list(hollow.get_xdata()) == [7] and hollow.get_markerfacecolor() == "white"
+    assert len(whole.get_xdata()) == 7
+
+
+def test_the_title_names_the_best_mean_and_no_minutes_of_a_gpu(table):
+    """90 % on a GPU above a mean of 87 %; of two seeds the mean, not the better one."""
+    title = speedrun.budgets(table).get_suptitle()
+    assert title == "A spiking VGG7: 90.0 % (n = 1)"
+    assert speedrun.best(table[:2]) == "A spiking VGG7: 87.0 % in 30 minutes of one core (n = 2)"
 
 
 def test_a_network_is_named_and_plain_trainings_are_said_to_be_so():
@@ -73,6 +90,8 @@ def test_a_training_of_an_unknown_task_is_named(table, tmp_path):
 def test_a_trick_is_compared_within_its_seed_and_the_dearest_stands_first(table):
     [ax] = speedrun.tricks(table).axes
     dearest, other, zero = ax.lines
+    [shaded] = ax.patches
+    assert shaded.get_extents().width > 0 and shaded.get_x() == pytest.approx(-1.96 * 2, abs=1e-3)
     assert list(dearest.get_xdata()) == [-3.0] and list(other.get_xdata()) == [-1.0]
     assert [label.get_text() for label in ax.get_yticklabels()] == [
         "no label smoothing",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from lib.report.stats import along, ends, farness, interval, shown, span
+from lib.report.stats import along, ends, farness, interval, p_equal, shown, span
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,15 @@ def test_a_span_is_one_number_where_its_ends_round_to_one():
 def test_an_interval_shows_which_is_the_larger():
     assert shown(-3.88, 3.87) == "-3.88 ± 3.87" and shown(3.9, 3.86) == "+3.90 ± 3.86"
     assert (shown(3.88, 1.2), shown(0.0, 0.0)) == ("+3.9 ± 1.2", "+0.0 ± 0.0")
+
+
+def test_what_rounds_to_zero_has_no_minus():
+    assert shown(-0.01, 3.5) == "+0.0 ± 3.5" and shown(-0.04, float("nan")) == "+0.0"
+    assert span([-0.2, 0.3]) == "0" and span([-0.2, 3.1], "+") == "+0 to +3"
+
+
+def test_equal_values_are_within_a_margin_or_not():
+    assert p_equal([0.2, 0.2, 0.2], 0.5) < 1e-9 and p_equal([0.6, 0.6], 0.5) == 1
 
 
 def test_the_ends_of_a_series_are_named():
