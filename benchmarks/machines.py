@@ -27,7 +27,7 @@ TREES = ("lib", "notebooks", "studies", "tools", "results")
 FILES = ("params.yaml", "dvc.yaml", "dvc.lock", ".gitignore", ".dvcignore")
 PIPELINE = "studies/tiny/dvc.yaml"
 KEPT = {"methods": ("sca", "only-prune", "random"), "weights": ("pq",)}  # what the check asks for
-STAGES = ("check", "code", "data", "dense", "channels", "weights")
+STAGES = ("check", "code", "data", "warmup", "dense", "channels", "weights")
 SHOWN = ("accuracy", "density")
 SEEDS = [0, 1]
 
@@ -62,12 +62,14 @@ def repository(folder: Path) -> Path:
     return folder
 
 
-def start(folder: Path, machines: int) -> tuple[Cluster, list]:
+def start(folder: Path, machines: int) -> Cluster:
     """A head that runs no stage, and `machines` with a core each; all import the copy's lib/."""
     os.environ |= {"PYTHONPATH": str(folder), "RAY_USAGE_STATS_ENABLED": "0", "DVC_NO_ANALYTICS": "1"}
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    return cluster, [cluster.add_node(num_cpus=1) for _ in range(machines)]
+    for _ in range(machines):
+        cluster.add_node(num_cpus=1)
+    return cluster
 
 
 def is_guard(process: psutil.Process) -> bool:
@@ -106,7 +108,7 @@ def kill(folder: Path, whole_machine: bool) -> tuple[str, list[psutil.Process]]:
 
 def on_ray(folder: Path, machines: int, killed: str | None = None) -> float:
     """Seconds of the study on a cluster; if asked, a worker or a machine is killed on the way."""
-    cluster, _ = start(folder, machines)
+    cluster = start(folder, machines)
     try:
         started = time.monotonic()
         with open(folder / "build" / "cluster.log", "w") as log:

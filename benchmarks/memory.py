@@ -45,10 +45,8 @@ def compact_epoch():
     from lib import training
     from lib.settings import Method, Trial
 
-    (
-        our_step(size=2, width=1 / 16, scored=True)(),
-        our_step(size=2, width=1 / 16)(),
-    )  # kernels are compiled here
+    our_step(size=2, width=1 / 16, scored=True)()  # kernels are compiled here
+    our_step(size=2, width=1 / 16)()
     data = splits(SIZE * STEPS)
     yield
     run = training.Run(

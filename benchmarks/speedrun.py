@@ -26,8 +26,7 @@ from lib import data, measure, training
 from lib.core.errors import ConfigError, explain, pick
 from lib.core.files import ROOT, write_text
 from lib.settings import DENSE, Fast, Task, config
-from lib.training import warmup
-from lib.training.checkpoint import code
+from lib.training import checkpoint, warmup
 
 LOG = ROOT / "results" / "benchmarks" / "speedrun.csv"
 KEPT = ROOT / "build" / "speedrun"
@@ -59,15 +58,19 @@ def trained(run: training.Run, label: str, kept: Path) -> tuple[float, float]:
     """Trains to the end; returns the seconds on the clock and of a core that it took, those before a stop
     included."""
     file = kept.with_suffix(".json")
-    spent = json.loads(file.read_text()) if run.resume(kept) else (0.0, 0.0)
+    spent = {"0": (0.0, 0.0)}  # {epochs trained: seconds until then}
+    if run.resume(kept):
+        spent = json.loads(file.read_text())
+    before = spent[str(len(run.log))]
     begun = clocks()
 
     def note() -> None:
         now = clocks()
-        write_text(file, json.dumps([spent[i] + now[i] - begun[i] for i in range(2)]))
+        spent[str(len(run.log))] = [before[i] + now[i] - begun[i] for i in range(2)]
+        write_text(file, json.dumps(spent))
 
     run.fit(label, kept, after=note)
-    return tuple(json.loads(file.read_text()))
+    return tuple(spent[str(len(run.log))])
 
 
 def clocks() -> tuple[float, float]:
@@ -104,8 +107,12 @@ def asked(given: tuple[str, ...]) -> tuple[int, dict]:
 
 
 def append(log: Path, row: dict) -> None:
-    """A line more in a table, which begins with its names."""
+    """A line more in a table, which begins with its names. raises: ConfigError, where these are others"""
     fresh = not log.exists()
+    if not fresh and (head := log.read_text().partition("\n")[0]) != ",".join(row):
+        raise ConfigError(
+            f"{log.name}: its columns are {head}; this code writes {','.join(row)}; move it away"
+        )
     with open(log, "a", newline="") as file:
         writer = csv.DictWriter(file, row, lineterminator="\n")
         if fresh:
@@ -124,9 +131,10 @@ def main(name: str = "-h", *given: str) -> None:
     run = training.Run(data.open_or_prepare(study, task.data), task, DENSE, seed)
     recipe = task.model_dump_json(include=warmup.RECIPE)  # not what it is pruned by
     made = hashlib.sha256(f"{name} {seed} {recipe}".encode())
-    for file in code():  # what another code has kept is never taken up
+    for file in checkpoint.code():  # what another code has kept is never taken up
         made.update(file.read_bytes())
-    seconds, of_a_core = trained(run, f"{name}, seed {seed}", KEPT / f"{made.hexdigest()[:16]}.pt")
+    kept = KEPT / f"{made.hexdigest()[:16]}.pt"
+    seconds, of_a_core = trained(run, f"{name}, seed {seed}", kept)
     net = run.finish()
     row = {
         "task": name,
@@ -146,6 +154,8 @@ def main(name: str = "-h", *given: str) -> None:
         "commit": at,
     }
     append(LOG, row)
+    checkpoint.clear(kept)
+    kept.with_suffix(".json").unlink()
     print(row)
 
 

@@ -95,15 +95,12 @@ def refuse(todo: list[Job], share: float, machines: list[dict]) -> None:
 
     machines: what each offers, as Ray writes it: {"CPU": 4.0, "GPU": 1.0, ...}
     """
-    gpu = share if any(job.trains for job in todo) else 0
-    for setting, asked, unit in (
-        ("threads", max(job.threads for job in todo), "CPU"),
-        ("GPU_SHARE", gpu, "GPU"),
-    ):
-        most = max(machine.get(unit, 0) for machine in machines)
-        if asked > most:
+    for job in todo:
+        asked = {"CPU": job.threads, "GPU": share if job.trains else 0}
+        if not any(all(machine.get(unit, 0) >= much for unit, much in asked.items()) for machine in machines):
             raise Refused(
-                f"{setting}: {asked:g}: the largest machine of the cluster has {most:g} {unit}; lower it"
+                f"{job.address}: threads {asked['CPU']}, GPU_SHARE {asked['GPU']:g}: no machine of the "
+                "cluster has both; lower one"
             )
 
 

@@ -53,32 +53,47 @@ def tolerance(seeds: list[float]) -> float:
     return max(LEAST, ERRORS * stdev(seeds) * (2 / len(seeds)) ** 0.5) if len(seeds) > 1 else LEAST
 
 
-def compare(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> str | None:
-    """Prints a row a trial; returns what is wrong with the worst one, None if nothing is."""
-    worst = 0.0
-    wrong = None
-    print(f"{'committed':>9} {'fresh':>7} {'change':>7}  test accuracy, mean over seeds")
+def named(key: tuple) -> str:
+    return " ".join(str(part) for part in key if part != "")
+
+
+def missing(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> str | None:
+    """The first trial that one side has more often than the other; None if there is none."""
     for key in sorted(old.keys() | new.keys()):
-        name = " ".join(str(part) for part in key if part != "")
-        if len(old[key]) != len(new[key]):
-            return f"{name}: {len(old[key])} trials are committed, {len(new[key])} were made"
-        change = fmean(new[key]) - fmean(old[key])
-        print(f"{fmean(old[key]):9.3f} {fmean(new[key]):7.3f} {change:+7.3f}  {name}")
-        excess = abs(change) - tolerance(old[key])
-        if excess > worst:
-            worst = excess
-            wrong = f"{name}: {fmean(old[key]):.3f} is committed, {fmean(new[key]):.3f} was made"
-    return wrong
+        before, after = len(old.get(key, [])), len(new.get(key, []))
+        if before != after:
+            return f"{named(key)}: {before} trials are committed, {after} were made"
+    return None
 
 
-def main() -> None:
-    study, revision = (*sys.argv[1:], *("quick", "HEAD")[len(sys.argv) - 1 :])
+def rows(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> list[str]:
+    """A row a trial, and their heading."""
+    told = [f"{'committed':>9} {'fresh':>7} {'change':>7}  test accuracy, mean over seeds"]
+    for key in sorted(old):
+        before, after = fmean(old[key]), fmean(new[key])
+        told.append(f"{before:9.3f} {after:7.3f} {after - before:+7.3f}  {named(key)}")
+    return told
+
+
+def worst(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> str | None:
+    """The trial that differs by the most beyond chance; None if none does."""
+    excess = {key: abs(fmean(new[key]) - fmean(old[key])) - tolerance(old[key]) for key in sorted(old)}
+    key = max(excess, key=excess.get)
+    if excess[key] <= 0:
+        return None
+    return f"{named(key)}: {fmean(old[key]):.3f} is committed, {fmean(new[key]):.3f} was made"
+
+
+def main(study: str = "quick", revision: str = "HEAD") -> None:
     old = committed(study, revision)
     if not old:
         sys.exit(f"error: results/{study}: nothing is committed at {revision}; nothing to compare with")
     fresh = sorted(Path("results", study).glob("*/**/*.json"))
-    wrong = compare(accuracies(old.values()), accuracies(path.read_text() for path in fresh))
-    if wrong:
+    both = accuracies(old.values()), accuracies(path.read_text() for path in fresh)
+    if lacking := missing(*both):
+        sys.exit(f"error: not the trials that are committed: {lacking}")
+    print("\n".join(rows(*both)))
+    if wrong := worst(*both):
         sys.exit(
             f"error: the fresh results differ from the committed ones by more than chance; worst: {wrong}"
         )
@@ -89,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -68,7 +68,7 @@ def table(reports: list[Path]) -> pd.DataFrame:
                 "recovered": len(ends),
                 "what is kept": "; ".join(dict.fromkeys(end["kept"] for end in ends)),
                 "lost": lost([end["lost"] for end in ends]),
-                "what the user is told": "; ".join(dict.fromkeys(shown(end["told"]) for end in ends[:1])),
+                "what the user is told": shown(ends[0]["told"]) if ends else "",
             }
         )
     return pd.DataFrame(rows)

@@ -24,7 +24,7 @@ def table() -> pd.DataFrame:
     return results.table(study())
 
 
-def main(stage: str) -> pd.DataFrame:
+def of_headline(stage: str) -> pd.DataFrame:
     """The rows of the main network of one stage."""
     return table().query("stage == @stage and task == @study().headline")
 
@@ -32,7 +32,7 @@ def main(stage: str) -> pd.DataFrame:
 def gaps() -> dict[str, pd.DataFrame]:
     """{size: SCA's networks, each with the points by which it is above the dense frontier of that size},
     at the ratios that lie within the frontier by every size."""
-    ours = main("channels").query("method == 'sca'")
+    ours = of_headline("channels").query("method == 'sca'")
     dense = frontier.dense_networks(study(), table())
     return frontier.in_every_range(
         {x: equal_size.beside_curve(ours, frontier.envelope(dense, x), x) for x in SIZES}
@@ -41,7 +41,8 @@ def gaps() -> dict[str, pd.DataFrame]:
 
 def picture() -> str:
     """Caption of the frontier, the first figure of README.md and of docs/results.md."""
-    pruned = main("channels")
+    pruned = of_headline("channels")
+    most = of_headline("dense")[ACCURACY].mean()
     drawn = pd.concat([pruned, frontier.dense_networks(study(), table())])
     seeds = drawn.groupby(["task", "method"])["seed"].nunique()
     lines = ", ".join(f'"{label}"' for label in pruned["label"].unique())
@@ -49,7 +50,7 @@ def picture() -> str:
     return wrapped(f"""
 *CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
 multiplications). Stars: dense networks of T time steps and a fraction of the channels (width, the number),
-the largest at {main("dense")["accuracy (%)"].mean():.1f} %; dotted: the most accurate one of at most that
+the largest at {most:.1f} %; dotted: the most accurate one of at most that
 size. Lines: channels pruned, {lines} (*frozen*: a removed channel stands still, where the authors' code
 trains it on). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three
 seeds or more. {card()}*
@@ -76,7 +77,7 @@ def trials() -> list[dict]:
 
 def pictures() -> str:
     """The other figures of the study, each with its caption and what is missing of it so far."""
-    pruned, whole = main("channels"), main("dense")
+    pruned, whole = of_headline("channels"), of_headline("dense")
     ratio = next(iter(study().ablations.values())).ratio
     n = results.progress(study(), pruned)
     methods = missing(study().methods, pruned["method"], study().labels)
@@ -156,8 +157,8 @@ def at_ninety() -> str:
 def leaves() -> str:
     """What SCA keeps of the dense network at the ratio of its ablations, and what that costs."""
     ratio = next(iter(study().ablations.values())).ratio
-    ours = main("channels").query("method == 'sca' and ratio == @ratio").set_index("seed")
-    whole = main("dense").set_index("seed").reindex(ours.index)
+    ours = of_headline("channels").query("method == 'sca' and ratio == @ratio").set_index("seed")
+    whole = of_headline("dense").set_index("seed").reindex(ours.index)
     behind, half = interval(whole[ACCURACY] - ours[ACCURACY])
     if behind <= 0:
         raise ValueError("SCA is not behind dense: write it anew")
@@ -168,8 +169,8 @@ def leaves() -> str:
 
 def at_equal_energy() -> str:
     """SCA minus random channels along their curve from the dense network on, by energy."""
-    rows = main("channels")
-    curves = pd.concat([main("dense"), rows[rows["method"].eq("random")]])
+    rows = of_headline("channels")
+    curves = pd.concat([of_headline("dense"), rows[rows["method"].eq("random")]])
     found = equal_size.beside_curve(rows[rows["method"].eq("sca")], curves, "energy (nJ)")
     told = ", ".join(shown(*interval(each)) for _, each in found.groupby("ratio")["gap"])
     ratios = ", ".join(f"{ratio:g}" for ratio in sorted(found["ratio"].unique()))
@@ -197,7 +198,7 @@ Energy counts the first layer's multiplications, too; at equal energy SCA stands
 
 def recovers() -> str:
     """What SCA and random channels win back from the first epoch after their last change to the end."""
-    behind = recovery.behind(main("channels"), main("dense"))
+    behind = recovery.behind(of_headline("channels"), of_headline("dense"))
     ends, gains = recovery.ends(behind), recovery.won_back(behind)
     told = []
     for label in (study().methods[name].label for name in ("sca", "random")):
@@ -216,7 +217,7 @@ def recovers() -> str:
 def state() -> str:
     """How far the cifar study is."""
     there = table().groupby(["stage", "task", "method"])["seed"].nunique().sum()
-    accuracy = main("dense")["accuracy (%)"]
+    accuracy = of_headline("dense")["accuracy (%)"]
     mean, half = interval(accuracy)
     return wrapped(f"""
 The main network, dense, reaches {mean:.2f} ± {half:.2f} % (n = {len(accuracy)}). Of the study's

@@ -207,9 +207,8 @@ def main() -> None:
     if only:
         return show(pipeline)
     graph = order(pipeline)
-    first = {address: set() for address, upstream in graph.items() if not upstream}
     if changed := stale(list(graph)):
-        reproduce_all({address: first[address] for address in changed if address in first})
+        reproduce_all({address: set() for address in changed if not graph[address]})
         # asked anew: the first ones may have written what was there
         reproduce_all(downstream(graph, stale(list(graph))))
     close(pipeline)

@@ -162,7 +162,12 @@ def first(study: Study, found: pd.DataFrame, stage: str) -> tuple[str, pd.DataFr
 
     raises: lib.settings.records.ResultsError, where there is none of them
     """
-    task, *_ = getattr(study.grid, STAGES[stage].grid) or ("no task",)
+    names = getattr(study.grid, STAGES[stage].grid)
+    if not names:
+        raise records.ResultsError(
+            f"grid.{STAGES[stage].grid}: names no task: nothing of {stage} is drawn; name one of `tasks`"
+        )
+    task = names[0]
     rows = found[(found["stage"] == stage) & (found["task"] == task)]
     if rows.empty:
         raise records.ResultsError(

@@ -1,6 +1,7 @@
 """The yardstick of `make bench` is the same network as the study's, and the arithmetic of the table is
 right."""
 
+import json
 import re
 import subprocess
 import sys
@@ -134,6 +135,41 @@ def test_a_pilot_takes_the_studys_method_with_what_is_changed():
     assert trial.ratio == 0.5 and given["ratio_schedule"] == "gradual"
     assert (given | {"per_synapses": 0.25}).items() <= trial.method.model_dump().items()
     assert search.trial_of(study, task, "dense", 0.0, {}) is DENSE
+
+
+def test_a_line_of_other_columns_is_refused_before_it_is_written(tmp_path):
+    log = tmp_path / "log.csv"
+    speedrun.append(log, {"task": "a", "seed": 0})
+    speedrun.append(log, {"task": "b", "seed": 1})
+    assert log.read_text() == "task,seed\na,0\nb,1\n"
+    with pytest.raises(
+        ConfigError, match="log.csv: its columns are task,seed; this code writes task,T; move"
+    ):
+        speedrun.append(log, {"task": "c", "T": 4})
+    assert log.read_text() == "task,seed\na,0\nb,1\n"
+
+
+class Stopped:
+    """A run of three epochs that was killed: its checkpoint holds one epoch fewer than its clock's file."""
+
+    def __init__(self, trained: int):
+        self.log = [None] * trained
+
+    def resume(self, _kept) -> bool:
+        return bool(self.log)
+
+    def fit(self, _label, _kept, after) -> None:
+        while len(self.log) < 3:
+            self.log.append(None)
+            after()
+
+
+def test_an_epoch_that_is_trained_again_is_counted_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(speedrun, "clocks", lambda: (10.0, 10.0))
+    kept = tmp_path / "a.pt"
+    kept.with_suffix(".json").write_text('{"0": [0, 0], "1": [5, 4], "2": [9, 8]}')
+    assert speedrun.trained(Stopped(1), "a", kept) == (5, 4)  # the clock stands still here
+    assert json.loads(kept.with_suffix(".json").read_text())["2"] == [5, 4]
 
 
 def test_a_log_makes_no_tree_dirty_and_code_does(tmp_path, monkeypatch):

@@ -122,8 +122,8 @@ def test_the_room_is_that_of_the_committed_seeds_not_of_the_fresh_ones(repositor
 def test_the_worst_trial_is_the_one_furthest_beyond_its_own_tolerance():
     old = {("channels", "sca", 0.5): [0.9, 0.9], ("channels", "sca", 0.8): [0.6, 0.8]}
     new = {("channels", "sca", 0.5): [0.84, 0.84], ("channels", "sca", 0.8): [0.9, 0.9]}
-    assert tool.compare(old, new) == "channels sca 0.5: 0.900 is committed, 0.840 was made"
-    assert tool.compare(old, {**new, ("channels", "sca", 0.5): [0.86, 0.86]}) is None
+    assert tool.worst(old, new) == "channels sca 0.5: 0.900 is committed, 0.840 was made"
+    assert tool.worst(old, {**new, ("channels", "sca", 0.5): [0.86, 0.86]}) is None
 
 
 def test_a_missing_run_is_named(repository):

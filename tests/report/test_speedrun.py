@@ -33,6 +33,13 @@ def test_minutes_are_a_cores_seconds_over_two_cores(table):
     assert table["minutes"].tolist()[:2] == [10.0, 20.0] and table["minutes"].isna().tolist()[-1]
 
 
+def test_a_seed_trained_again_counts_once_and_minutes_are_of_the_newest_code(table, tmp_path):
+    again = ROWS[0].replace("86.0", "87.0").replace("1200", "600").replace("aaaaaaa", "ccccccc")
+    (tmp_path / "speedrun.csv").write_text("\n".join((HEAD, *ROWS[:2], again)) + "\n")
+    [short] = speedrun.summary(speedrun.rows()).to_dict("records")
+    assert (short["n"], short["test (%)"], short["minutes"]) == (2, 87.5, 5.0)
+
+
 def test_a_tasks_row_is_of_its_own_settings_alone(table):
     found = speedrun.summary(table).set_index("task")
     assert list(found.index) == ["vgg7-cifar10-short", "vgg7-cifar100", "vgg7-cifar10-long"]
