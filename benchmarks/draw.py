@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 from evidence import made_by
 
 from lib.core.files import ROOT, write_text
-from lib.report import plots
+from lib.report import page, plots
 
 LABELS = {"T": "time steps T", "batch": "batch (images)", "width": "width (x VGG16's)"}
 
@@ -98,7 +98,7 @@ def main() -> None:
         fontsize=6,
         color="0.35",
     )
-    plots.save(fig, ROOT / "figures/benchmarks", "cost")
+    page.save(fig, ROOT / "figures/benchmarks", "cost")
     text = head + table(record)
     write_text(ROOT / "results/benchmarks/cost.md", text)
     print(text)

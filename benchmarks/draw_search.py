@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from search import LOG, TASK
 
 from lib.core.files import ROOT, write_text
-from lib.report import draw, equal_size, plots
+from lib.report import draw, equal_size, page, plots
 from lib.settings import config
 
 VALIDATION = "validation (%)"
@@ -94,7 +94,7 @@ def main() -> None:
     )
     found = found.replace("+nan", "    ")
     write_text(ROOT / "results" / "benchmarks" / "search.md", f"{head}{found}\n")
-    plots.save(picture(table), ROOT / "figures" / "benchmarks", "search")
+    page.save(picture(table), ROOT / "figures" / "benchmarks", "search")
     print(found)
 
 

@@ -8,7 +8,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 from evidence import made_by
 
 from lib.core.files import ROOT, write_text
-from lib.report import plots, speedrun
+from lib.report import page, speedrun
 
 AIMS = "at least, at most: what was aimed at, on a processor without AMX"
 
@@ -22,9 +22,9 @@ def main() -> None:
     text = f"{head}{found}\n\n{note}\n"
     write_text(ROOT / "results" / "benchmarks" / "speedrun.md", text)
     figures = ROOT / "figures" / "benchmarks"
-    plots.save(speedrun.budgets(table), figures, "speedrun")
-    plots.save(speedrun.curves(table), figures, "speedrun_curves")
-    plots.save(speedrun.tricks(table), figures, "speedrun_tricks")
+    page.save(speedrun.budgets(table), figures, "speedrun")
+    page.save(speedrun.curves(table), figures, "speedrun_curves")
+    page.save(speedrun.tricks(table), figures, "speedrun_tricks")
     print(text)
 
 

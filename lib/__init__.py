@@ -52,7 +52,7 @@ training/     one loop for every method
   fastest       what this processor computes a step with fastest
 report/       results in one flat table, what they say, how they are drawn; core and settings alone, no torch
   results, stats, equal_size, recovery, speedrun, questions, claims, findings, primary, published; plots,
-  draw, forest, frontier, pictures, schematics
+  page, draw, forest, frontier, pictures, schematics
 """
 
 import sys

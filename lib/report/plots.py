@@ -1,22 +1,17 @@
-"""The frame of every figure: one look for each method, sizes in millimetres, titles, legends, the note that
-says what is drawn; files that do not change unless the picture does. `lib.report.draw` draws into it."""
+"""The frame of every figure: one look for each method, sizes in millimetres, titles, legends.
+`lib.report.draw` draws into it, `lib.report.page` writes under it what is drawn, and saves it."""
 
 import io
 import re
-from pathlib import Path
-from textwrap import fill, wrap
+from textwrap import wrap
 
 import matplotlib.pyplot as plt
-import pandas as pd
 from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lib.core.files import atomic_write
-from lib.report import results
 from lib.settings import Task
-from lib.settings.config import Study
 from lib.settings.datasets import shown
 
 MM = 1 / 25.4
@@ -69,6 +64,9 @@ SEQUENCE = [
     (PURPLE, "v", "-"),
     (SKY, "P", "--"),
 ]  # ratios or layers, in order
+TITLE = 100  # characters of a title that fit the page's width
+LETTERS = 18  # of a legend, an inch
+HANDLE = 9  # letters that a mark and its gap take
 HATCH = ["", "//", "..", "xx", "\\\\", "++"]
 NETWORKS = {"vgg": "VGG", "resnet": "ResNet", "preresnet": "PreResNet", "spikformer": "Spikformer"}
 SPARE = [(PURPLE, "v", "--"), (PURPLE, "P", "-."), (PURPLE, "<", ":"), (PURPLE, ">", "-")]
@@ -207,53 +205,8 @@ def head(fig: Figure, says: str, task: Task | None = None) -> None:
     fig.get_layout_engine().set(rect=(0, 0, 1, 1 - (under + 2 + 4 * rows) / height))
 
 
-PROCEDURE = "; shows the procedure, not the papers' numbers"
-APART = {"paper": "", "cifar": "", "small": "; short trainings of small networks, not the papers' numbers"}
-TITLE = 100  # characters of a title that fit the page's width
-LETTERS = 18  # of a legend, an inch
-HANDLE = 9  # letters that a mark and its gap take
-INTERVAL = "bars: 95 % interval (Student's t) of three seeds or more"
-
-
-def note(fig: Figure, study: str, seeds: str, drawn: str = INTERVAL) -> None:
-    """What the figure is drawn from, inside it, and how far that is from the papers.
-
-    study: its name, and that of a task; seeds: "n = 3 seeds"
-    """
-    apart = APART.get(study.partition(",")[0], PROCEDURE)
-    fig.supxlabel(fill(f"study {study}; {seeds}; {drawn}{apart}", 165), fontsize=6, color="0.35")
-
-
-def save(fig: Figure, folder: Path, name: str) -> Path:
-    """folder/name.svg and .png, moved into place when whole; the same picture gives the same bytes.
-
-    Returns the SVG's path.
-    """
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        with atomic_write(folder / f"{name}.{kind}") as beside:
-            fig.savefig(beside, format=kind, metadata=metadata)
-    return folder / f"{name}.svg"
-
-
 def show(fig: Figure) -> None:
     """The figure as it is now, below the cell."""
     png = io.BytesIO()
     fig.savefig(png, format="png")
     display(Image(png.getvalue(), width=round(fig.get_figwidth() * fig.dpi)))
-
-
-def finish(
-    fig: Figure, settings: Study, name: str, rows: pd.DataFrame, drawn: str = INTERVAL, says: str = ""
-) -> None:
-    """Says what the figure is drawn from, saves it among its study's and shows it.
-
-    rows: of `results.table`, all that are drawn; the title and the note name their task if there is one
-    says: what there is to be seen, the first line of the title unless `head` has written it
-    """
-    tasks = rows["task"].unique()
-    if len(tasks) == 1 and not fig.legends:
-        fig.suptitle(title_of(says, settings.tasks[tasks[0]]))
-    named = [settings.study, *tasks] if len(tasks) == 1 else [settings.study]
-    note(fig, ", ".join(named), results.progress(settings, rows), drawn)
-    save(fig, settings.figures, name)
-    show(fig)

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from lib.core.errors import pick
 from lib.core.files import ROOT
-from lib.report import draw, plots, published
+from lib.report import draw, page, plots, published
 from lib.report.stats import interval
 from lib.settings import Task, config
 
@@ -220,5 +220,5 @@ def tricks(table: pd.DataFrame) -> Figure:
     note = (
         f"a mark a seed; shaded: {chance:.1f} points, as far as two seeds of one recipe may lie apart (95 %)"
     )
-    plots.note(fig, f"cifar, {EVERYDAY}", f"{plots.task_title(task)}; n = {len(plain)}", note)
+    page.note(fig, f"cifar, {EVERYDAY}", f"{plots.task_title(task)}; n = {len(plain)}", note)
     return fig

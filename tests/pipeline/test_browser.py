@@ -261,7 +261,7 @@ def test_a_figure_appears_under_the_cell_that_finishes_it(page, lab, clone):
     pictures = [
         cell.source for cell in run for output in cell.outputs if "image/png" in output.get("data", {})
     ]
-    assert len(pictures) == 1 and "plots.finish(" in pictures[0]
+    assert len(pictures) == 1 and "page.finish(" in pictures[0]
     shown = page.locator(".jp-OutputArea-output img").first
     shown.scroll_into_view_if_needed()
     assert shown.evaluate("image => image.complete && image.naturalWidth > image.width && image.width > 500")

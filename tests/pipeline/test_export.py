@@ -201,7 +201,7 @@ def test_both_files_of_an_event_network():
         assert found["apart"]["float32"]["same_class"] == 1 and found["apart"]["float32"]["images"] == 20
         assert found["apart"]["float64"]["flipped"] == 0
         assert found["accuracy"] == (logits.argmax(1) == y).double().mean().item()
-    assert formats.feeding(net, x)["shape"] == [2, "N", 2, 16, 16]
+    assert origin.feeding(net, x)["shape"] == [2, "N", 2, 16, 16]
 
 
 def test_flipped_spikes_are_counted_by_image():

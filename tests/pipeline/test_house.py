@@ -65,6 +65,13 @@ def test_no_line_is_longer_than_110_characters(clone):
     assert not long
 
 
+def test_no_file_of_code_is_longer_than_250_lines():
+    """One idea a file; tests are long where a thing has many cases."""
+    files = [path for room in ("lib", "tools", "benchmarks") for path in (config.ROOT / room).rglob("*.py")]
+    assert len(files) > 100
+    assert not [path for path in files if len(path.read_text().splitlines()) > 250]
+
+
 def code(path: Path) -> str:
     """Of a notebook its code cells, one below another; of any other file all."""
     text = path.read_text()

@@ -14,7 +14,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from lib.report import plots, results
+from lib.report import page, plots, results
 from lib.settings import config, given
 
 STUDIES = ["quick", *sorted(path.parent.name for path in config.ROOT.glob("studies/*/params.yaml"))]
@@ -76,7 +76,7 @@ def looked_at(notebook: Path) -> tuple[list, list[str]]:
 def saved(monkeypatch) -> list:
     """The figures that a notebook would save: (name, figure). Nothing is written."""
     figures = []
-    monkeypatch.setattr(plots, "save", lambda fig, folder, name: figures.append((name, fig)))
+    monkeypatch.setattr(page, "save", lambda fig, folder, name: figures.append((name, fig)))
     return figures
 
 

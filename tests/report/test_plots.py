@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from lib.report import draw, plots, results
+from lib.report import draw, page, plots, results
 from lib.report.stats import interval
 from lib.settings import config
 from lib.settings.datasets import DATASETS, shown
@@ -38,21 +38,21 @@ def drawn(label: str = "SCA"):
     draw.line(ax, table(), "ratio", "accuracy", "ratio", label, **plots.style("sca"))
     ax.set(xlabel="ratio of channels removed", ylabel="test accuracy")
     ax.legend()
-    plots.note(fig, "quick", "n = 3 seeds")
+    page.note(fig, "quick", "n = 3 seeds")
     return fig
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_saving_twice_gives_the_same_bytes(kind, tmp_path):
-    first = plots.save(drawn(), tmp_path / "a", "accuracy").with_suffix(f".{kind}")
-    plots.save(drawn("another"), tmp_path / "other", "accuracy")  # what was drawn before does not matter
-    second = plots.save(drawn(), tmp_path / "b", "accuracy").with_suffix(f".{kind}")
+    first = page.save(drawn(), tmp_path / "a", "accuracy").with_suffix(f".{kind}")
+    page.save(drawn("another"), tmp_path / "other", "accuracy")  # what was drawn before does not matter
+    second = page.save(drawn(), tmp_path / "b", "accuracy").with_suffix(f".{kind}")
     assert first.read_bytes() == second.read_bytes()
     assert first.read_bytes() != (tmp_path / "other" / first.name).read_bytes()
 
 
 def test_saving_leaves_two_whole_files_and_names_the_svg(tmp_path):
-    path = plots.save(drawn(), tmp_path, "accuracy")
+    path = page.save(drawn(), tmp_path, "accuracy")
     assert path == tmp_path / "accuracy.svg"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["accuracy.png", "accuracy.svg"]
     assert path.read_text().rstrip().endswith("</svg>") and path.with_suffix(".png").read_bytes().endswith(
@@ -62,7 +62,7 @@ def test_saving_leaves_two_whole_files_and_names_the_svg(tmp_path):
 
 
 def test_a_failing_save_leaves_the_old_files_and_nothing_else(tmp_path, monkeypatch):
-    path = plots.save(drawn(), tmp_path, "accuracy")
+    path = page.save(drawn(), tmp_path, "accuracy")
     before = path.read_bytes(), path.with_suffix(".png").read_bytes()
     fig = drawn("new")
 
@@ -72,7 +72,7 @@ def test_a_failing_save_leaves_the_old_files_and_nothing_else(tmp_path, monkeypa
 
     monkeypatch.setattr(fig, "savefig", full)
     with pytest.raises(OSError, match="no space left"):
-        plots.save(fig, tmp_path, "accuracy")
+        page.save(fig, tmp_path, "accuracy")
     assert (path.read_bytes(), path.with_suffix(".png").read_bytes()) == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["accuracy.png", "accuracy.svg"]
 
@@ -173,7 +173,7 @@ def test_one_legend_stands_above_all_axes():
 
 def test_a_quick_figure_says_what_it_is():
     fig = plt.figure()
-    plots.note(fig, "quick", "n = 3 seeds")
+    page.note(fig, "quick", "n = 3 seeds")
     text = fig.get_supxlabel()
     assert "n = 3" in text and "95 %" in text and "not the papers' numbers" in text
 
@@ -210,7 +210,7 @@ def test_what_a_figure_says_is_broken_into_lines_that_fit(tmp_path, monkeypatch)
         {"stage": "dense", "task": "digits-vgg", "method": "dense", "variant": "", "at": "", "seed": [0]}
     )
     fig = drawn()
-    plots.finish(fig, smoke, "accuracy", rows, says="one word and another " * 6)
+    page.finish(fig, smoke, "accuracy", rows, says="one word and another " * 6)
     *lines, last = fig.get_suptitle().splitlines()
     assert last == "VGG-digits on digits, T = 4" and len(lines) == 2
     assert max(map(len, lines)) <= plots.TITLE
@@ -224,7 +224,7 @@ def test_what_is_shown_is_what_is_saved(tmp_path, monkeypatch):
         {"stage": "dense", "task": "digits-vgg", "method": "dense", "variant": "", "at": "", "seed": [0]}
     )
     fig = drawn()
-    plots.finish(fig, smoke, "accuracy", rows)
+    page.finish(fig, smoke, "accuracy", rows)
     assert fig.get_suptitle() == "VGG-digits on digits, T = 4"
     assert fig.get_supxlabel().startswith("study smoke, digits-vgg; n = 1 seed;")
     saved, [image] = plt.imread(smoke.figures / "accuracy.png"), shown

@@ -26,7 +26,7 @@ from lib.models import SpikingNet
 from lib.settings import Fast, config, records
 from tools.export import formats
 from tools.export.agreement import agreement, share
-from tools.export.origin import LAYOUT, Origin, belong, locate, read_network, record_of
+from tools.export.origin import LAYOUT, Origin, belong, feeding, locate, read_network, record_of
 
 RANDOM = 100  # images on which a network is tried whose data set is not known
 UNKNOWN = ["training", "accuracy", "cost", "normalisation of the images"]  # of a network file by itself
@@ -121,7 +121,7 @@ def export(path: Path, folder: Path) -> dict:
     packages = {name: version(name) for name in PACKAGES}
     made_with = {**records.provenance(torch.get_num_threads()), **packages, "commit": commit()}
     about |= {"network": net.spec, "files": checked, "made_with": made_with}
-    return write(folder, files, {**records.rounded(about), "input": formats.feeding(net, images)})
+    return write(folder, files, {**records.rounded(about), "input": feeding(net, images)})
 
 
 def write(folder: Path, files: dict[str, bytes], about: dict) -> dict:

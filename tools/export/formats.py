@@ -18,7 +18,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from lib import models
 from lib.core.errors import ConfigError
-from lib.data import Images
 from lib.models import SpikingNet
 from lib.models.chains import INPUT
 from lib.models.graph import GraphNet, SpreadSite
@@ -245,28 +244,3 @@ FORMATS = {  # how to make and run a file, and how its user does
         "its output [T, N, classes], averaged over T, is the logits",
     ),
 }
-
-
-def feeding(net: SpikingNet, images: Images | Tensor) -> dict:
-    """What the input is: which dimensions, and how pixels become it.
-    images: a tensor if the data set is not known"""
-    shape = ["N", *net.in_shape]
-    if net.spec.get("events"):
-        return {
-            "name": "images",
-            "shape": [net.T, *shape],
-            "dtype": "float32",
-            "values": "events of each frame, as counted",
-        }
-    still = {"name": "images", "shape": shape, "dtype": "float32"}
-    if isinstance(images, Tensor):
-        return {
-            **still,
-            "values": "normalised as in its training; with which mean and std, the file does not say",
-        }
-    return {
-        **still,
-        "values": "(pixel / 255 - mean) / std, of each channel",
-        "mean": images.shift.flatten().tolist(),
-        "std": images.scale.flatten().tolist(),
-    }

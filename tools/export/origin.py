@@ -1,4 +1,4 @@
-"""Where a network file comes from, and whether the record that stands beside it is its own."""
+"""Where a network file comes from, whether the record beside it is its own, and what it is fed."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lib import measure, models
 from lib.core.errors import ConfigError, pick
+from lib.data import Images
 from lib.models import SpikingNet, sparse
 from lib.settings import STAGES, config, records
 from lib.settings.given import Job
@@ -104,3 +105,28 @@ def belong(net: SpikingNet, images: Tensor, right: float, origin: Origin, record
                 "network and result are of two trainings; "
                 f"`dvc repro -f -s {origin.dvc_stage}` makes both anew"
             )
+
+
+def feeding(net: SpikingNet, images: Images | Tensor) -> dict:
+    """What the input is: which dimensions, and how pixels become it.
+    images: a tensor if the data set is not known"""
+    shape = ["N", *net.in_shape]
+    if net.spec.get("events"):
+        return {
+            "name": "images",
+            "shape": [net.T, *shape],
+            "dtype": "float32",
+            "values": "events of each frame, as counted",
+        }
+    still = {"name": "images", "shape": shape, "dtype": "float32"}
+    if isinstance(images, Tensor):
+        return {
+            **still,
+            "values": "normalised as in its training; with which mean and std, the file does not say",
+        }
+    return {
+        **still,
+        "values": "(pixel / 255 - mean) / std, of each channel",
+        "mean": images.shift.flatten().tolist(),
+        "std": images.scale.flatten().tolist(),
+    }
