@@ -20,6 +20,7 @@ import prose_cifar
 
 from lib.core.files import atomic_write
 from lib.report import findings, primary, results
+from lib.report.claims import decided as is_decided
 from lib.settings import Study, config
 from lib.settings.config import ROOT
 from lib.settings.primary import FRONTIER, Hypothesis
@@ -108,9 +109,15 @@ def real() -> str:
 
 
 def claims() -> str:
-    """Every difference that the small study tries, and how many are decided."""
-    table = findings.in_one_table(prose.differences(), "../figures/small")
-    return f"{findings.counts(prose.differences())}\n\n{results.as_rows(table)}"
+    """The differences of the small study that are decided, of how many, and which questions have none."""
+    found = prose.differences()
+    decided = {question: [each for each in tried if is_decided(each)] for question, tried in found.items()}
+    table = findings.in_one_table({name: each for name, each in decided.items() if each}, "../figures/small")
+    none = "\n".join(f"- {question}" for question, each in decided.items() if not each)
+    return (
+        f"{findings.counts(found)}\n\n{results.as_rows(table)}\n\nNothing is decided of these questions "
+        f"([every difference](../tables/small/claims.md)):\n\n{none}"
+    )
 
 
 def trained(asked: Hypothesis, study: Study) -> list[tuple[str, str]]:
