@@ -159,10 +159,12 @@ def bars(ax: Axes, places: list, heights, number: int, of: int, label: str, firs
 
 
 def dot_across(ax: Axes, values, place: float, **look) -> None:
-    """Mean and 95 % interval of `values` as a horizontal bar at height `place`, seeds as faint marks."""
+    """Mean and 95 % interval (of FEWEST or more) of `values` as a horizontal bar at height `place`, seeds as
+    faint marks."""
     if not len(values):
         return
     mean, half = interval(values)
+    half = half if len(values) >= FEWEST else float("nan")
     look = {**look, "linestyle": ""}
     ax.errorbar(mean, place, xerr=half, capsize=2, elinewidth=0.8, **look)
     ax.scatter(
