@@ -12,15 +12,15 @@ FOLDER = ROOT / "results" / "networks"
 FILES = sorted(FOLDER.glob("*.safetensors"))
 
 
-def test_there_are_some():
-    assert FILES
+def test_there_are_three():
+    assert len(FILES) >= 3
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_network_is_what_its_record_says(path):
-    ratio = float(path.stem.rpartition("-")[2])
-    record = json.loads((ROOT / "results/cifar/channels/vgg7-cifar10-long/sca/0.json").read_text())
-    [trial] = [each for each in record["trials"] if each["ratio"] == ratio]
+    name, _, ratio = path.stem.removeprefix("vgg7-cifar10-").rpartition("-")
+    record = json.loads((ROOT / f"results/cifar/channels/vgg7-cifar10-long/{name}/0.json").read_text())
+    [trial] = [each for each in record["trials"] if each["ratio"] == float(ratio)]
     net = sparse.load(path)
     dense = models.build(**{**net.spec, "widths": {}})
     assert net.spec["widths"] == trial["widths"]
