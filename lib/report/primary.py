@@ -47,8 +47,8 @@ def tried(study: Study, table: pd.DataFrame) -> list[Outcome]:
 
 def unread(asked: Hypothesis, table: pd.DataFrame) -> str:
     """Of a hypothesis that no seed answers."""
-    ours = table["task"].eq(asked.task) & table["method"].eq(asked.ours)
-    return "no seed can be compared yet" if ours.any() else "not run yet"
+    there = {*table.loc[table["task"].eq(asked.task), "method"], FRONTIER}
+    return "no seed can be compared yet" if {asked.ours, asked.theirs} <= there else "not run yet"
 
 
 def verdict(mean: float, p: float, equal: float, margin: float) -> str:

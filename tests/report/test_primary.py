@@ -91,8 +91,13 @@ def test_what_has_not_run_is_said_to_be_so():
 
 
 def test_ours_that_stands_beside_nothing_yet_is_told_from_what_has_not_run():
-    [found] = primary.tried(study(one=asked(theirs="anew")), pairs([1.0, 2.0]))
+    """Two seeds of each, none of which is the other's."""
+    table = pairs([1.0, 2.0, 3.0, 4.0])
+    apart = table[table["method"].eq("sca") == table["seed"].lt(2)]
+    [found] = primary.tried(study(one=asked()), apart)
     assert (found.n, found.verdict) == (0, "no seed can be compared yet")
+    [found] = primary.tried(study(one=asked(theirs="anew")), table)
+    assert (found.n, found.verdict) == (0, "not run yet")
 
 
 def test_a_seed_whose_frontier_is_unfinished_does_not_count():
