@@ -9,11 +9,13 @@ the primary hypotheses read, in their order. What is there already is not traine
 what is half trained then goes on from its last epoch when the same command is given again.
 """
 
+import os
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 from typing import NamedTuple
 
 import told
@@ -164,6 +166,16 @@ def options(study: Study, given: list[str]) -> tuple[int, float, list[str], list
     return int(found["workers"]), float(found["seconds"]), names["only"], names["methods"]
 
 
+def end_with_parent() -> None:
+    """In a worker: a killed parent clears nothing up, and its worker would train on for hours, unseen."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
     name, *given = sys.argv[1:] or ["-h"]
     if name in ("-h", "--help"):
@@ -179,7 +191,7 @@ def main() -> None:
     running = {}
     done = {}
     failed = []
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
     while (waiting or running) and time.monotonic() < until:
         open_ = {*waiting, *running.values()}
         for unit in list(waiting):

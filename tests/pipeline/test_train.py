@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 import train
 
 from lib import data, measure, training
 from lib.settings import config, records
+from lib.settings.config import ROOT
 from lib.settings.given import Job
 
 STUDY = config.load("cifar")
@@ -85,3 +87,30 @@ def test_its_record_is_that_of_a_notebook(clone):
             run.fit(trial.name)
             expected = records.rounded({**trial.record, **measure.report(run)})
             assert json.loads(json.dumps(expected)) == found
+
+
+POOL = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import train
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, get_context("spawn"), train.end_with_parent)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+
+
+def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
+    script = tmp_path / "pool.py"
+    script.write_text(POOL)
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tools")))
+    begun = {"stdout": subprocess.PIPE, "text": True, "env": os.environ | {"PYTHONPATH": path}}
+    with subprocess.Popen([sys.executable, script], **begun) as parent:
+        worker = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    _, alive = psutil.wait_procs([worker], timeout=30)
+    assert not alive
