@@ -124,7 +124,7 @@ def speed() -> str:
     found = speedrun.summary(table[table["data"].eq("cifar10")])
     chosen = [speedrun.EVERYDAY, found.loc[found[speedrun.TEST].idxmax(), "task"]]
     told = [
-        f"{row[speedrun.TEST]:.1f} % in {2 * row[speedrun.MINUTES]:.0f} minutes (n = {row['n']})"
+        f"{row[speedrun.TEST]:.1f} % in {2 * row[speedrun.MINUTES]:.0f} core-minutes (n = {row['n']})"
         for row in found[found["task"].isin(chosen)].to_dict("records")
     ]
     return (
