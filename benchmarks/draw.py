@@ -62,7 +62,8 @@ def gains(trials: list[dict]) -> dict[int, float]:
 
 def in_words(found: dict[int, float]) -> str:
     """Of `gains`: of the largest batch, and of the smallest if that is slower than plain."""
-    (least, loss), *_, (most, gain) = found.items()
+    least, most = min(found), max(found)
+    loss, gain = found[least], found[most]
     says = f"At batch {most} a training step is {gain:.1f} times as fast as plain SpikingJelly's"
     return f"{says}; at batch {least} it takes {1 / loss:.1f} times as long" if loss < 1 else says
 

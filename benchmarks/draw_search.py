@@ -57,11 +57,13 @@ def picture(table: pd.DataFrame) -> Figure:
     study = config.load("cifar")
     seeds = table["seed"].nunique()
     fig, axes = plots.figure(180, 90, 1, 2, sharey=True)
-    ways = [way for way in dict.fromkeys(table["way"]) if way not in WITHOUT]
+    others = table[table["method"].ne("dense")]
+    ways = [way for way in dict.fromkeys(others["way"]) if way not in WITHOUT]
     for ax, (size, label) in zip(axes, SIZES.items(), strict=True):
         curve = table[table["way"].isin(WITHOUT)].groupby(["ratio"])[[size, VALIDATION]].mean()
         ax.plot(curve[size], curve[VALIDATION], **plots.style("random"), label="random channels")
-        draw.star(ax, table[table["way"].eq("dense")].rename(columns={VALIDATION: draw.ACCURACY}), size)
+        dense = table[table["method"].eq("dense")]
+        ax.plot(dense[size], dense[VALIDATION], **plots.style("dense") | {"linestyle": ""}, label="dense")
         for way in ways:
             rows = table[table["way"].eq(way)]
             ax.plot(rows[size], rows[VALIDATION], **look(way, ways), label=way)

@@ -131,7 +131,7 @@ def main(name: str = "-h", *given: str) -> None:
     run = training.Run(data.open_or_prepare(study, task.data), task, DENSE, seed)
     recipe = task.model_dump_json(include=warmup.RECIPE)  # not what it is pruned by
     made = hashlib.sha256(f"{name} {seed} {recipe}".encode())
-    for file in checkpoint.code():  # what another code has kept is never taken up
+    for file in [*checkpoint.code(), Path(__file__)]:  # what another code has kept is never taken up
         made.update(file.read_bytes())
     kept = KEPT / f"{made.hexdigest()[:16]}.pt"
     seconds, of_a_core = trained(run, f"{name}, seed {seed}", kept)

@@ -49,11 +49,11 @@ def picture() -> str:
     asked = sorted({len(study().seeds(*each)) for each in seeds.index})
     return wrapped(f"""
 *CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
-multiplications). Stars: dense networks of T time steps and a fraction of the channels (width, the number),
-the largest at {most:.1f} %; dotted: the most accurate one of at most that
-size. Lines: channels pruned, {lines} (*frozen*: a removed channel stands still, where the authors' code
-trains it on). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three
-seeds or more. {card()}*
+multiplications). Stars: dense networks, named by the fraction of their channels (width) and by fewer time
+steps T, the largest at {most:.1f} %; dotted: the most accurate one of at most that size. Lines: networks
+whose channels were pruned, {lines} (*frozen*: a removed channel stands still, where the authors' code trains
+it on). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three seeds or
+more. {card()}*
 """)
 
 
@@ -84,7 +84,7 @@ def pictures() -> str:
     tasks = missing(study().grid.pruned, table().query("stage == 'channels'")["task"], {})
     train = study().tasks[study().headline].train
     spiking = train.epochs - sum(phase.epochs for phase in train.phases)
-    varied = "" if table()["stage"].eq("ablate").any() else "No setting is varied yet."
+    varied = "; (c) one setting of SCA varied at a time" if table()["stage"].eq("ablate").any() else ""
     told = {
         "accuracy": f"""Test accuracy of the main network against (a) the ratio of removed channels, (b) the
             share of parameters left, with published results of another network, VGG16, in grey, and (c)
@@ -106,7 +106,7 @@ def pictures() -> str:
             above ({n}). What cuts once recovers for longer, and at a higher learning rate. Spikes begin
             {spiking} epochs before the end of each line; before them neurons pass on rates. {methods}""",
         "ablation": f"""SCA beside methods that regrow nothing, (a) test accuracy and (b) parameters against
-            the ratio; (c) one setting of SCA varied at a time ({n}). {varied} {methods}""",
+            the ratio{varied} ({n}). {methods}""",
         "tasks": f"""Test accuracy against parameters, a panel a task ({n}). {tasks}""",
     }
     return "\n\n".join(
@@ -148,8 +148,8 @@ def at_ninety() -> str:
         f"**Does *sca+* do better**, whose ratio rises step by step and whose regrowth fades? Registered, at "
         f"equal ratio: {shown(plus.mean, plus.half)} points against SCA (n = {plus.n} of {asked}).",
         "**Does SCA beat a smaller dense network**, narrower or with fewer time steps from the start, and "
-        f"trained for as many epochs? Exploratory: {both} (mean over ratios {ratios}, n = "
-        f"{min(map(len, seeds.values()))}).",
+        f"trained for as many epochs? Exploratory, beside those trained so far: {both} (mean over ratios "
+        f"{ratios}, n = {min(map(len, seeds.values()))}).",
     )
     return "\n".join(f"- {line}" for line in lines)
 
@@ -187,9 +187,10 @@ def left() -> str:
         f"{row['accuracy_loss']:+.2f} points at {row['connectivity']:.0f} %" for _, row in printed.iterrows()
     )
     said = wrapped(f"""
-Energy counts the first layer's multiplications, too; at equal energy SCA stands beside random channels by
-{at_equal_energy()}. Of the smaller dense networks {len(seeds)} of {asked} trainings are there. SCA prints
-{losses} of the parameters of a VGG16 that trains for {SCA["epochs"]} epochs
+Energy counts the first layer's multiplications, too; at equal energy SCA differs from random channels by
+{at_equal_energy()}. Of the smaller dense networks {len(seeds)} of {asked} trainings are there; more can only
+raise what pruned ones stand beside. SCA's tables, as others transcribed them, have {losses} of the parameters
+beside the dense network, a VGG16 that trains for {SCA["epochs"]} epochs
 ([tables/cifar/comparison.md](../tables/cifar/comparison.md)); the networks here train for
 {study().tasks[study().headline].train.epochs}, and lose more.
 """)

@@ -112,7 +112,10 @@ def claims() -> str:
     """The differences of the small study that are decided, of how many, and which questions have none."""
     found = prose.differences()
     decided = {question: [each for each in tried if is_decided(each)] for question, tried in found.items()}
-    table = findings.in_one_table({name: each for name, each in decided.items() if each}, "../figures/small")
+    some = {name: each for name, each in decided.items() if each}
+    table = findings.in_one_table(some, "../figures/small")
+    tried = iter(f"{len(each)} of {len(found[name])}" for name, each in some.items())
+    table.insert(1, "decided", [next(tried) if question else "" for question in table["question"]])
     none = "\n".join(f"- {question}" for question, each in decided.items() if not each)
     return (
         f"{findings.counts(found)}\n\n{results.as_rows(table)}\n\nNothing is decided of these questions "

@@ -166,6 +166,10 @@ def options(study: Study, given: list[str]) -> tuple[int, float, list[str], list
     return int(found["workers"]), float(found["seconds"]), names["only"], names["methods"]
 
 
+def processes(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
+
+
 def end_with_parent() -> None:
     """In a worker: a killed parent clears nothing up, and its worker would train on for hours, unseen."""
 
@@ -191,7 +195,7 @@ def main() -> None:
     running = {}
     done = {}
     failed = []
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
+    pool = processes(workers)
     while (waiting or running) and time.monotonic() < until:
         open_ = {*waiting, *running.values()}
         for unit in list(waiting):

@@ -1,20 +1,19 @@
 """Every difference that a study tries in one picture: a forest plot, grouped by question."""
 
-import math
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.report import claims, plots
 from lib.report.claims import Difference
+from lib.report.draw import FEWEST
 
 ROW_MM = 4.2
 
 
 def forest(found: dict[str, list[Difference]]) -> Figure:
     """A row for each two ways of training that are compared, under their question: a mark for each task and
-    place, with its 95 % interval, filled where the difference is decided after Holm's correction. Marks tell
-    tasks apart, or places where there is one task.
+    place, with its 95 % interval of FEWEST seeds or more, filled where the difference is decided after Holm's
+    correction. Marks tell tasks apart, or places where there is one task.
 
     found: as `lib.report.findings.differences` gives it; differences in other units than points are left out
     """
@@ -52,8 +51,9 @@ def task_of(each: Difference) -> str:
 
 
 def place_of(each: Difference) -> str:
-    """ratio 0.5, of "ratio 0.5 of random", too: whose ratio it is stands in the row."""
-    return each.at.partition(" of ")[0]
+    """Of a comparison at equal size, which of the two has that ratio."""
+    ratio, of, _ = each.at.partition(" of ")
+    return f"{ratio}, of B" if of else ratio
 
 
 def drawn(found: dict[str, list[Difference]]) -> dict[str, list[Difference]]:
@@ -80,7 +80,7 @@ def spread(number: int, count: int) -> float:
 
 def draw(ax: Axes, each: Difference, place: float, name: int) -> None:
     look = plots.in_turn(name + 1)
-    half = 0 if math.isnan(each.half) else each.half
+    half = each.half if each.n >= FEWEST else 0
     face = look["color"] if claims.decided(each) else "white"
     ax.plot([each.mean - half, each.mean + half], [place, place], color=look["color"], linewidth=0.6)
     ax.plot(each.mean, place, look["marker"], color=look["color"], markerfacecolor=face, markersize=3.5)

@@ -74,7 +74,7 @@ def envelope(dense: pd.DataFrame, x: str) -> pd.DataFrame:
 def beside(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """Each method at each ratio of the headline's task beside the dense network of the same seed, and beside
     smaller dense ones of equal cost: means over seeds, in words; n: its seeds, and in a cell its own if they
-    are fewer. Empty: smaller than every dense network."""
+    are fewer. Empty: outside the sizes of the dense networks that are trained with its seed."""
     rows = table[table["task"].eq(study.headline)]
     pruned = rows[rows["stage"].eq("channels")]
     whole = rows[rows["stage"].eq("dense")].set_index("seed")
@@ -88,7 +88,7 @@ def beside(study: Study, table: pd.DataFrame) -> pd.DataFrame:
             {"method": label, "ratio": ratio, "n": len(found)}
             | {"test accuracy (%)": cell(found[draw.ACCURACY]).lstrip("+")}
             | {"beside dense": cell(found[draw.ACCURACY] - same[draw.ACCURACY])}
-            | {f"{name} left (%)": round(100 * (found[x] / same[x]).mean()) for x, name in COSTS.items()}
+            | {f"{name} left (%)": f"{100 * (found[x] / same[x]).mean():.0f}" for x, name in COSTS.items()}
             | {f"at equal {name}": cell(gaps[x].reindex(found.index)) for x, name in COSTS.items()}
         )
     return pd.DataFrame(told)

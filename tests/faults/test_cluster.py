@@ -77,12 +77,12 @@ def test_what_no_machine_has_is_refused_instead_of_waited_for():
     machines = [{"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}, {"memory": 1.0}]
     tool.refuse([job(threads=4)], 1.0, machines)
     tool.refuse([job(trains=False)], 0.5, machines[:1])
-    says = "no machine of the cluster has both; lower one$"
-    with pytest.raises(RuntimeError, match=rf": threads 5, GPU_SHARE 0: {says}"):
+    says = "no machine of the cluster has as much; lower it$"
+    with pytest.raises(RuntimeError, match=rf": threads 5: {says}"):
         tool.refuse([job(), job(threads=5)], 0, machines)
-    with pytest.raises(RuntimeError, match=rf": threads 1, GPU_SHARE 0.5: {says}"):
+    with pytest.raises(RuntimeError, match=rf": threads 1 and GPU_SHARE 0.5: {says}"):
         tool.refuse([job()], 0.5, machines[:1])
-    with pytest.raises(RuntimeError, match=rf": threads 4, GPU_SHARE 1: {says}"):  # each alone has one
+    with pytest.raises(RuntimeError, match=rf": threads 4 and GPU_SHARE 1: {says}"):  # each alone has one
         tool.refuse([job(threads=4)], 1.0, [{"CPU": 32.0}, {"CPU": 2.0, "GPU": 1.0}])
 
 

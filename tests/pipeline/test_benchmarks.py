@@ -17,6 +17,7 @@ from lib.settings import DENSE, Fast, config
 from lib.settings.config import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
+import draw
 import draw_search
 import evidence
 import nets
@@ -135,6 +136,26 @@ def test_a_pilot_takes_the_studys_method_with_what_is_changed():
     assert trial.ratio == 0.5 and given["ratio_schedule"] == "gradual"
     assert (given | {"per_synapses": 0.25}).items() <= trial.method.model_dump().items()
     assert search.trial_of(study, task, "dense", 0.0, {}) is DENSE
+
+
+def test_steps_are_told_of_the_largest_batch_and_of_a_slower_small_one():
+    def trial(batch, variant, seconds):
+        return {"axis": "batch", "value": batch, "variant": variant, "seconds": [seconds] * 7}
+
+    slow = [trial(1, "plain", 1.0), trial(1, "fast", 2.0)]
+    large = [trial(64, "plain", 9.0), trial(64, "fast", 3.0), {"axis": "T", "value": 1}]
+    assert draw.gains([*large, *slow]) == {1: 0.5, 64: 3.0}
+    says = "At batch 64 a training step is 3.0 times as fast as plain SpikingJelly's"
+    assert draw.in_words({1: 0.5, 64: 3.0}) == f"{says}; at batch 1 it takes 2.0 times as long"
+    assert draw.in_words({64: 3.0}) == draw.in_words({1: 1.5, 64: 3.0}) == says
+
+
+def test_a_changed_pilot_has_its_methods_colour_and_a_hollow_mark_of_its_own():
+    ways = ["sca", "sca a=1", "sca-plus a=1", "sca a=2"]
+    own, one, other, two = (draw_search.look(way, ways) for way in ways)
+    assert own["color"] == one["color"] == two["color"] != other["color"]
+    assert "markerfacecolor" not in own and one["markerfacecolor"] == "white"
+    assert len({own["marker"], one["marker"], two["marker"]}) == 3
 
 
 def test_a_line_of_other_columns_is_refused_before_it_is_written(tmp_path):

@@ -90,14 +90,12 @@ def test_its_record_is_that_of_a_notebook(clone):
 
 
 POOL = """
-import os, sys, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import os, time
 
 import train
 
 if __name__ == "__main__":
-    pool = ProcessPoolExecutor(1, get_context("spawn"), train.end_with_parent)
+    pool = train.processes(1)
     print(pool.submit(os.getpid).result(), flush=True)
     pool.submit(time.sleep, 600)
     time.sleep(600)

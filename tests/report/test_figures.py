@@ -139,6 +139,9 @@ def test_a_figure_of_a_stage_without_results_says_so_in_one_line(begun):
         results.records.ResultsError, match="quick/ablate: nothing of digits-vgg has been trained"
     ):
         results.first(begun, found, "ablate")
+    bare = begun.model_copy(update={"grid": begun.grid.model_copy(update={"ablated": ()})})
+    with pytest.raises(results.records.ResultsError, match="grid.ablated: names no task: nothing of ablate"):
+        results.first(bare, found, "ablate")
 
 
 @EACH

@@ -116,6 +116,19 @@ def test_the_forest_fills_what_is_decided_and_leaves_out_other_units():
     ]  # of one task, places are told apart
 
 
+def test_whose_ratio_an_equal_size_is_can_be_told_in_the_forest():
+    made = claims.Difference("a", "b", "c", "ratio 0.5", 1.0, 0.5, 3, "points", "higher", p=0.01)
+    [ax] = forest.forest({"Q?": [made, made._replace(at="ratio 0.5 of b")]}).axes
+    assert ax.get_legend_handles_labels()[1] == ["ratio 0.5", "ratio 0.5, of B"]
+
+
+def test_two_seeds_have_no_bar_in_the_forest():
+    made = claims.Difference("a", "b", "c", "ratio 0.5", 1.0, 9.0, 2, "points", "undecided", p=0.4)
+    [ax] = forest.forest({"Q?": [made]}).axes
+    [bar] = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 0.6]
+    assert list(bar.get_xdata()) == [1.0, 1.0]
+
+
 def test_the_forest_tells_tasks_apart_where_there_are_several():
     made = claims.Difference("a", "b", "c", "ratio 0.5", 1.0, 0.5, 3, "points", "higher", p=0.01)
     outside = made._replace(verdict=claims.APART, n=0)

@@ -166,3 +166,24 @@ def test_the_frontier_is_averaged_over_ratios_that_lie_within_it_by_every_size_i
     assert found["AC"]["gap"].tolist() == [-1.0, -2.0]
     none = frontier.in_every_range({"parameters": sizes.iloc[3:], "AC": operations.iloc[4:]})
     assert none["AC"].empty and "gap" in none["AC"]
+
+
+def test_beside_smaller_networks_a_cell_says_how_many_seeds_it_has():
+    """Two seeds of ours; the second has no smaller dense network."""
+    rows = []
+    for seed in (0, 1):
+        rows.append(row("dense", 0.0, seed, 90.0, 1600, "dense"))
+        rows.append(row("sca", 0.5, seed, 77.0 + seed, 800))
+    rows.append(row("uniform", 0.5, 0, 60.0, 400, "baselines"))
+    table = pd.DataFrame(rows).assign(**{"energy (nJ)": lambda all_: all_["AC"]})
+    [told] = frontier.beside(study(), table).to_dict("records")
+    assert (told["n"], told["test accuracy (%)"][:4], told["beside dense"][:5]) == (2, "77.5", "-12.5")
+    assert told["parameters left (%)"] == told["SynOps left (%)"] == told["energy left (%)"] == "50"
+    assert told["at equal parameters"] == told["at equal energy"] == "+2.0 (n = 1)"  # 75 % lie half the way
+
+
+def test_what_lies_outside_every_dense_network_has_an_empty_cell():
+    rows = [row("dense", 0.0, 0, 90.0, 1600, "dense"), row("sca", 0.5, 0, 77.0, 800)]
+    table = pd.DataFrame(rows).assign(**{"energy (nJ)": lambda all_: all_["AC"]})
+    [told] = frontier.beside(study(), table).to_dict("records")
+    assert told["at equal SynOps"] == "" and told["beside dense"] == "-13.0"
