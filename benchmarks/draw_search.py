@@ -74,7 +74,7 @@ def picture(table: pd.DataFrame) -> Figure:
         ax.set_xlabel(label)
     axes[0].set_ylabel(VALIDATION)
     fig.supxlabel("number: ratio of channels removed; hollow: with a setting changed", size=6)
-    plots.head(fig, f"Pilots of ways to prune, {plots.task_title(study.tasks[TASK])}; seeds: {seeds}")
+    plots.head(fig, f"Pilots of ways to prune, {plots.task_title(study.tasks[TASK])}; n = {seeds}")
     return fig
 
 

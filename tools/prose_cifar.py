@@ -45,15 +45,15 @@ def picture() -> str:
     most = of_headline("dense")[ACCURACY].mean()
     drawn = pd.concat([pruned, frontier.dense_networks(study(), table())])
     seeds = drawn.groupby(["task", "method"])["seed"].nunique()
-    lines = ", ".join(f'"{label}"' for label in pruned["label"].unique())
     asked = sorted({len(study().seeds(*each)) for each in seeds.index})
     return wrapped(f"""
 *CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
 multiplications). Stars: dense networks, named by the fraction of their channels (width) and by fewer time
 steps T, the largest at {most:.1f} %; dotted: the most accurate one of at most that size. Lines: networks
-whose channels were pruned, {lines} (*frozen*: a removed channel stands still, where the authors' code trains
-it on). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three seeds or
-more. {card()}*
+whose channels were pruned (*frozen*: a removed channel stands still, where the authors' code trains it on;
+*sca+*: our variant, whose ratio rises and regrowth fades; *random*: drawn, about the same share of each
+layer; *first cut's widths*: drawn, as many in each layer as one cut by SCA's score keeps). {span(seeds)}
+seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three seeds or more. {card()}*
 """)
 
 
@@ -81,6 +81,7 @@ def pictures() -> str:
     ratio = next(iter(study().ablations.values())).ratio
     n = results.progress(study(), pruned)
     methods = missing(study().methods, pruned["method"], study().labels)
+    both = results.progress(study(), pd.concat([whole, pruned]))
     tasks = missing(study().grid.pruned, table().query("stage == 'channels'")["task"], {})
     train = study().tasks[study().headline].train
     spiking = train.epochs - sum(phase.epochs for phase in train.phases)
@@ -88,26 +89,27 @@ def pictures() -> str:
     told = {
         "accuracy": f"""Test accuracy of the main network against (a) the ratio of removed channels, (b) the
             share of parameters left, with published results of another network, VGG16, in grey, and (c)
-            SynOps; {results.progress(study(), pd.concat([whole, pruned]))}, 95 % intervals. {methods}""",
-        "forest": f"""Every difference tried so far, A - B, in points of test accuracy: mean over paired seeds
-            with its 95 % interval; filled: decided after Holm's correction within its question ({n}). All of
-            it is exploratory. {methods}""",
+            SynOps; marks of one ratio stand side by side in (a); {both}, 95 % intervals. {methods}""",
+        "forest": f"""Every difference in test accuracy tried so far, A - B, in points (those in parameters:
+            [claims](../tables/cifar/claims.md)): mean over paired seeds, from three seeds on with its 95 %
+            interval; filled: significant after Holm's correction within its question. All of it is
+            exploratory. {methods}""",
         "effects": f"""(a) Paired difference to SCA in test accuracy at the same ratio and seed; (b) size and
             cost in percent of SCA's ({n}). {methods}""",
         "channels": f"""(a) Channels that SCA keeps in each layer, outline: dense; (b) in the deeper layers
             after each update; (c) channels that an update switches on or off, in percent ({n}).""",
-        "scores": f"""(a) Density of the score S + |V| over the channels that SCA leaves at each ratio; (b)
-            its median in each layer ({n}).""",
-        "collapse": f"""(a) Validation accuracy before and after each update at ratio {ratio:g}, a panel a
-            method; (b) percent of its channels that each layer keeps; (c) test accuracy against the thinnest
-            layer, with a rank correlation from six methods on ({n}). {methods}""",
+        "scores": """(a) Density of the score S + |V| over the channels that SCA leaves at each ratio, 0: the
+            dense network; (b) its median in each layer.""",
+        "collapse": f"""At ratio {ratio:g}: (a) validation accuracy before and after each update, a panel a
+            method; neurons pass on rates there; (b) percent of its channels that each layer keeps at the
+            end; (c) test accuracy against the thinnest layer ({n}). {methods}""",
         "recovery": f"""Validation accuracy behind the dense network of the same seed after the same epoch,
             from a method's last change of structure on, a panel a ratio; linear up to 10 points, logarithmic
             above ({n}). What cuts once recovers for longer, and at a higher learning rate. Spikes begin
             {spiking} epochs before the end of each line; before them neurons pass on rates. {methods}""",
         "ablation": f"""SCA beside methods that regrow nothing, (a) test accuracy and (b) parameters against
             the ratio{varied} ({n}). {methods}""",
-        "tasks": f"""Test accuracy against parameters, a panel a task ({n}). {tasks}""",
+        "tasks": f"""Test accuracy against parameters, a panel a task. {tasks}""",
     }
     return "\n\n".join(
         f"![{name} of the cifar study](../figures/cifar/{name}.png)\n\n{wrapped(f'*Study cifar. {text}')}*"
@@ -124,7 +126,6 @@ def missing(asked, there: pd.Series, labels: dict[str, str]) -> str:
 def at_ninety() -> str:
     """What is found at the papers' accuracy, each a line."""
     own = study().methods["sca"].label
-    before = tried("Does prune-and-regrow beat random", own, "random")
     hypotheses = {each.name: each for each in primary.tried(study(), table())}
     chance, plus = hypotheses["h1"], hypotheses["h4"]
     made = findings.differences(study(), table())
@@ -143,10 +144,9 @@ def at_ninety() -> str:
         f"**Does it choose better than chance?** Registered, at equal ratio: "
         f"{shown(chance.mean, chance.half)} points against random channels, {chance.verdict} (n = {chance.n} "
         f"of {asked}). Exploratory: above them at equal parameters, below at equal SynOps "
-        f"({decided(sizes + operations)}). In our earlier networks of {reached():.0f} % SCA was "
-        f"{lost(before)} below random at equal ratio ({decided(before)}); why is not known.",
-        f"**Does *sca+* do better**, whose ratio rises step by step and whose regrowth fades? Registered, at "
-        f"equal ratio: {shown(plus.mean, plus.half)} points against SCA (n = {plus.n} of {asked}).",
+        f"({decided(sizes + operations)}).",
+        f"**Does *sca+* do better?** Registered, at equal ratio: "
+        f"{shown(plus.mean, plus.half)} points against SCA (n = {plus.n} of {asked}).",
         "**Does SCA beat a smaller dense network**, narrower or with fewer time steps from the start, and "
         f"trained for as many epochs? Exploratory, beside those trained so far: {both} (mean over ratios "
         f"{ratios}, n = {min(map(len, seeds.values()))}).",
@@ -182,17 +182,20 @@ def left() -> str:
     dense = frontier.dense_networks(study(), table())
     seeds = dense.loc[dense["task"].isin(study().frontier), ["task", "seed"]].drop_duplicates()
     asked = sum(len(study().seeds(task, "dense")) for task in study().frontier)
+    own = study().methods["sca"].label
+    before = tried("Does prune-and-regrow beat random", own, "random")
     printed = published.read().query("method == 'SCA' and data == 'CIFAR-10'")
     losses = " and ".join(
         f"{row['accuracy_loss']:+.2f} points at {row['connectivity']:.0f} %" for _, row in printed.iterrows()
     )
     said = wrapped(f"""
 Energy counts the first layer's multiplications, too; at equal energy SCA differs from random channels by
-{at_equal_energy()}. Of the smaller dense networks {len(seeds)} of {asked} trainings are there; more can only
-raise what pruned ones stand beside. SCA's tables, as others transcribed them, have {losses} of the parameters
-beside the dense network, a VGG16 that trains for {SCA["epochs"]} epochs
+{at_equal_energy()}. Of the smaller dense networks {len(seeds)} of {asked} trainings are there; further ones
+may move the line that pruned ones stand beside up or down. SCA's tables, as others transcribed them, have
+{losses} of the parameters beside the dense network, a VGG16 that trains for {SCA["epochs"]} epochs
 ([tables/cifar/comparison.md](../tables/cifar/comparison.md)); the networks here train for
-{study().tasks[study().headline].train.epochs}, and lose more.
+{study().tasks[study().headline].train.epochs}, and lose more. In our earlier networks of {reached():.0f} %
+SCA was {lost(before)} below random channels at equal ratio ({decided(before)} there); why is not known.
 """)
     return f"{results.as_rows(frontier.beside(study(), table()))}\n\n{said}"
 

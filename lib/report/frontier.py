@@ -32,8 +32,8 @@ def dense_networks(study: Study, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def complete(study: Study, table: pd.DataFrame) -> pd.DataFrame:
-    """Those of the seeds that have trained the headline and every network of the frontier: a frontier with
-    gaps flatters what is pruned."""
+    """Those of the seeds that have trained the headline and every network of the frontier: one more may
+    move its line up or down."""
     dense = dense_networks(study, table)
     asked = {study.headline, *study.frontier}
     there = dense[dense["stage"].eq("dense")].groupby("seed")["task"].agg(set)

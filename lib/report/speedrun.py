@@ -18,6 +18,7 @@ PUBLISHED = ROOT / "results" / "published_cost.csv"
 TEST = "test (%)"
 VALIDATION = "validation (%)"
 MINUTES = "minutes"
+TIMED = "n of the minutes"
 PFLOP = "PFLOP"
 CHANGED = "changed"
 SHARED = "minutes: of two cores, each with a training of its own, by the last commit named"
@@ -83,6 +84,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
                 "±": half,
                 "at least": least,
                 MINUTES: newest(seeds)[MINUTES].mean(),
+                TIMED: len(newest(seeds)),
                 "at most": most,
                 PFLOP: seeds[PFLOP].mean(),
                 "processor": seeds["processor"].iloc[0],
@@ -138,7 +140,7 @@ def budgets(table: pd.DataFrame) -> Figure:
     axes[0].set(xscale="log", xlabel="operations of the whole training (PFLOP)", ylabel="test accuracy (%)")
     axes[1].set(xlabel="minutes of one core", xlim=(0, None))
     plots.head(fig, best(ours))
-    marks = "CIFAR-10; a mark a seed, minutes by the newest code alone; another training on the other core"
+    marks = "CIFAR-10; a mark a seed, minutes of each recipe by its last commit, another training beside it"
     fig.supxlabel(f"{marks}; published marks: one printed value each", size=6)
     return fig
 
