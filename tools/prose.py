@@ -129,12 +129,12 @@ def speed() -> str:
     found = speedrun.summary(table[table["data"].eq("cifar10")])
     chosen = [speedrun.EVERYDAY, found.loc[found[speedrun.TEST].idxmax(), "task"]]
     told = [
-        f"{row[speedrun.TEST]:.1f} % (n = {row['n']}) in {2 * row[speedrun.MINUTES]:.0f} minutes of its time "
-        f"(n = {row[speedrun.TIMED]})"
+        f"{row[speedrun.TEST]:.1f} % (n = {row['n']}) in {2 * row[speedrun.MINUTES]:.0f} minutes "
+        f"({row[speedrun.TIMED]} timed)"
         for row in found[found["task"].isin(chosen) & found[speedrun.MINUTES].notna()].to_dict("records")
     ]
     return (
-        f"- **One CPU core trains a spiking VGG on CIFAR-10** to {', to '.join(told)}: "
+        f"- **One CPU core trains a spiking VGG on CIFAR-10** to {' and to '.join(told)}: "
         "[how](docs/speedrun.md)."
     )
 
