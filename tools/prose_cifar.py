@@ -11,7 +11,7 @@ from lib.report.draw import ACCURACY
 from lib.report.stats import interval, shown, span
 from lib.settings import Study, config
 
-SIZES = {"parameters": "parameters", "AC": "SynOps"}
+SIZES = {x: results.COSTS[x] for x in ("parameters", "AC")}
 
 
 @cache
@@ -92,7 +92,7 @@ def pictures() -> str:
             SynOps; marks of one ratio stand side by side in (a); {both}, 95 % intervals. {methods}""",
         "forest": f"""Every difference in test accuracy tried so far, A - B, in points (those in parameters:
             [claims](../tables/cifar/claims.md)): mean over paired seeds, from three seeds on with its 95 %
-            interval; filled: significant after Holm's correction within its question. All of it is
+            interval; "of B": B has this ratio, and A's curve is read at its size; filled: significant after Holm's correction within its question. All of it is
             exploratory. {methods}""",
         "effects": f"""(a) Paired difference to SCA in test accuracy at the same ratio and seed; (b) size and
             cost in percent of SCA's ({n}). {methods}""",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lib.report import stats
 from lib.report.questions import Claim
+from lib.report.results import COSTS
 
 VARIED = {  # what an ablation replaces in SCA, in words; stop: a share of the epochs
     "score": " by {}",
@@ -32,7 +33,6 @@ SCORES = {
 LEVEL = 0.05
 UNDECIDED = "undecided"
 APART = "not compared"
-SIZES = {"parameters": "parameters", "SynOps": "AC"}  # what ours has beside theirs, and its column
 
 
 class Difference(NamedTuple):
@@ -149,7 +149,7 @@ def unlike(claim: Claim, both: pd.DataFrame) -> str:
 def sizes(both: pd.DataFrame, at: str) -> str:
     """What ours has beside theirs, where a ratio, a rho or a density does not say so."""
     if at.startswith("ratio"):
-        return ", ".join(f"{share(both, column)} of the {name}" for name, column in SIZES.items())
+        return ", ".join(f"{share(both, x)} of the {COSTS[x]}" for x in ("parameters", "AC"))
     if at.startswith("rho"):
         return f"{share(both, 'energy (nJ)')} of the energy"
     if at.startswith("density"):

@@ -3,16 +3,15 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.report import claims, plots
+from lib.report import claims, draw, plots
 from lib.report.claims import Difference
-from lib.report.draw import FEWEST
 
 ROW_MM = 4.2
 
 
 def forest(found: dict[str, list[Difference]]) -> Figure:
     """A row for each two ways of training that are compared, under their question: a mark for each task and
-    place, with its 95 % interval of FEWEST seeds or more, filled where the difference is decided after Holm's
+    place, with its 95 % interval (`draw.bar`), filled where the difference is decided after Holm's
     correction. Marks tell tasks apart, or places where there is one task.
 
     found: as `lib.report.findings.differences` gives it; differences in other units than points are left out
@@ -33,7 +32,7 @@ def forest(found: dict[str, list[Difference]]) -> Figure:
             place += 1
             labels[place] = f"{row[0].ours} - {row[0].theirs}"
             for number, each in enumerate(row):
-                draw(ax, each, place + spread(number, len(row)), names.index(told(each)))
+                mark(ax, each, place + spread(number, len(row)), names.index(told(each)))
         place += 1
     ax.axvline(0, color=plots.BLACK, linewidth=0.8, zorder=1)
     reach = 1.15 * max((abs(each.mean) for each in every), default=1)
@@ -78,9 +77,9 @@ def spread(number: int, count: int) -> float:
     return 0.7 * ((number + 0.5) / count - 0.5)
 
 
-def draw(ax: Axes, each: Difference, place: float, name: int) -> None:
+def mark(ax: Axes, each: Difference, place: float, name: int) -> None:
     look = plots.in_turn(name + 1)
-    half = each.half if each.n >= FEWEST else 0
+    half = draw.bar(each.half, each.n)
     face = look["color"] if claims.decided(each) else "white"
     ax.plot([each.mean - half, each.mean + half], [place, place], color=look["color"], linewidth=0.6)
     ax.plot(each.mean, place, look["marker"], color=look["color"], markerfacecolor=face, markersize=3.5)

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import Normal, Stroke
 
 from lib.report import draw, equal_size, plots, stats
+from lib.report.results import COSTS
 from lib.settings.study import Study
 
-COSTS = {"parameters": "parameters", "AC": "SynOps", "energy (nJ)": "energy"}  # columns of a table, in words
 FACES = (plots.BLACK, "0.7", "white")  # of the stars, from the most time steps to the fewest
 
 

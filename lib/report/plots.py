@@ -31,6 +31,7 @@ STYLE = {  # colour, marker, line: redundant, so that a figure survives a black-
     "only-prune": (ORANGE, "^", "-."),
     "random": (VERMILION, "x", ":"),
     "sca-plus": (GREEN, "D", "-"),
+    "sca-plus-divided": (GREEN, "P", "--"),
     "pq": (BLUE, "o", "-"),
     "pq-fixed": (ORANGE, "s", "--"),
     "pq-random": (VERMILION, "x", ":"),

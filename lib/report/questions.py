@@ -56,6 +56,10 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {
         Claim("sca-plus", "only-prune"),
         Claim("sca-plus", "random"),
     ),
+    "What do scores divided by their layer's mean change in sca+?": (
+        Claim("sca-plus-divided", "sca-plus"),
+        Claim("sca-plus-divided", "random"),
+    ),
     "What does |V|, which the text prints, change against S + |V|, which the code uses? (A10-A12)": (
         Claim("score abs_v", "sca"),
     ),

@@ -17,6 +17,7 @@ WHICH = ["stage", "task", "method", "label", "variant", "at", "ratio", "rho", "t
 # what a trial holds a list or a dict of; `unfold` makes rows of it
 NESTED = ["log", "updates", "widths", "channels", "firing", "scores", "layers", "kinds", "tokens", "settings"]
 
+COSTS = {"parameters": "parameters", "AC": "SynOps", "energy (nJ)": "energy"}  # columns, in words
 SHOWN = 6  # records that a message names
 
 
