@@ -9,7 +9,7 @@ from lib.models.tiles import backward_kernel, forward_kernel, statistics_kernel,
 
 ROWS = 32  # of a tile
 CHANNELS = 32
-NUMBERS = {"relu": 0, "rate": 1, "spiking": 2}  # of units, as the kernels know them
+UNITS = {"relu": 0, "rate": 1, "spiking": 2}
 
 
 def statistics(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,7 +33,7 @@ def forward(z: Tensor, scale: Tensor, shift: Tensor, T: int, tau, units: str, po
     rows = out[0, ..., 0].numel()
     forward_kernel[tiles(rows, channels)](
         *(z, scale, shift, out, place, h, rows, channels, width, z[0].numel(), out[0].numel()),
-        *(T, steps > 1, NUMBERS[units], pool, watched, tau or 0.0, ROWS, CHANNELS),
+        *(T, steps > 1, UNITS[units], pool, watched, tau or 0.0, ROWS, CHANNELS),
     )
     return out, place, h
 
@@ -49,7 +49,7 @@ def backward(grad, place, z, mean: Tensor, scale: Tensor, shift: Tensor, T: int,
     backward_kernel[tiles(rows, channels)](
         *(grad, place, z, mean, scale, shift, found, sums[0], sums[1]),
         *(rows, channels, width, z[0].numel(), grad[0].numel()),
-        *(T, steps > 1, NUMBERS[units], place is not None, tau or 0.0, ROWS, CHANNELS),
+        *(T, steps > 1, UNITS[units], place is not None, tau or 0.0, ROWS, CHANNELS),
     )
     return found, *sums.sum(1)
 

@@ -73,7 +73,7 @@ class Phase(Settings):
 
 class Train(Settings):
     """optimizer: 'adamw' takes `momentum` as its first beta; 'muon' moves the convolutions at the rate
-    `lr_convolutions` and the rest by SGD at `lr`; warmup: epochs in which the learning rate
+    `lr_convolutions` and the rest by SGD at `lr`; warmup: epochs in which the rate of learning
     rises; smoothing: of labels; phases: how the network begins; the epochs after them spike at all T steps
 
     devices: GPUs, or processes where there is none, that share each batch; batch normalisation sees each

@@ -86,7 +86,7 @@ class Run:
         )
 
     def paced(self, epoch: int):
-        """The training batches of an epoch of the recipe, the learning rate set before each."""
+        """The training batches of an epoch of the recipe, the rate of learning set before each."""
         steps = len(self.splits.train[0]) // self.task.train.batch
         for number, batch in enumerate(self.batches(self.order)):
             set_lr(self.optimizer, epoch + number / steps, self.task.train)
