@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from search import LOG, TASK
 
 from lib.core.files import ROOT, write_text
-from lib.report import draw, equal_size, page, plots
+from lib.report import draw, equal_size, page, plots, stats
 from lib.settings import config
 
 VALIDATION = "validation (%)"
@@ -55,7 +55,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def picture(table: pd.DataFrame) -> Figure:
     """Accuracy against both sizes: random channels and the dense network as a line, other ways as marks."""
     study = config.load("cifar")
-    seeds = table["seed"].nunique()
+    seeds = stats.span(table.groupby(["way", "ratio"])["seed"].nunique())
     fig, axes = plots.figure(180, 90, 1, 2, sharey=True)
     others = table[table["method"].ne("dense")]
     ways = [way for way in dict.fromkeys(others["way"]) if way not in WITHOUT]

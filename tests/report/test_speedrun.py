@@ -40,6 +40,16 @@ def test_a_seed_trained_again_counts_once_and_minutes_are_of_the_newest_code(tab
     assert (short["n"], short["test (%)"], short["minutes"]) == (2, 87.5, 5.0)
 
 
+def test_each_processor_has_a_row_of_its_own(table, tmp_path):
+    other = ROWS[0].replace("CPU", "another").replace("1200", "600").replace("aaaaaaa", "ccccccc")
+    (tmp_path / "speedrun.csv").write_text("\n".join((HEAD, *ROWS[:2], other)) + "\n")
+    found = speedrun.summary(speedrun.rows())
+    assert found[["processor", "n", "minutes"]].values.tolist() == [["CPU", 2, 15.0], ["another", 1, 5.0]]
+    left, right = speedrun.budgets(speedrun.rows()).axes
+    assert left.get_legend_handles_labels()[1][-1].endswith("(n = 2)")
+    assert [list(line.get_xdata()) for line in right.lines] == [[20.0, 40.0, 10.0]]
+
+
 def test_a_tasks_row_is_of_its_own_settings_alone(table):
     found = speedrun.summary(table).set_index("task")
     assert list(found.index) == ["vgg7-cifar10-short", "vgg7-cifar100", "vgg7-cifar10-long"]
