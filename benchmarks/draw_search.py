@@ -18,7 +18,7 @@ from lib.settings import config
 VALIDATION = "validation (%)"
 SIZES = {"parameters": "parameters", "AC": "SynOps (AC a sample)"}
 WITHOUT = ["dense", "random"]  # of which the curve is made that others are compared with
-MARKS = ("s", "^", "v", "P")  # of the changes of a method, in turn
+MARKS = ("s", "^", "v", "P", "X", "<")  # of the changes of a method, in turn
 
 
 def pilots() -> pd.DataFrame:
