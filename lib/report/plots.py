@@ -66,7 +66,7 @@ SEQUENCE = [
     (SKY, "P", "--"),
 ]  # ratios or layers, in order
 TITLE = 100  # characters of a title that fit the page's width
-LETTERS = 18  # of a legend, an inch
+LETTERS = 17  # of a legend, an inch
 HANDLE = 9  # letters that a mark and its gap take
 HATCH = ["", "//", "..", "xx", "\\\\", "++"]
 NETWORKS = {"vgg": "VGG", "resnet": "ResNet", "preresnet": "PreResNet", "spikformer": "Spikformer"}

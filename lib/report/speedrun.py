@@ -49,8 +49,8 @@ class Cost(BaseModel):
 
 
 def rows() -> pd.DataFrame:
-    """A row a training, the newest of the same seed and processor; accuracy in percent, minutes of two cores (a core's
-    seconds / 120; none on a GPU); data and network: of its task in the cifar study."""
+    """A row a training, the newest of the same seed and processor; accuracy in percent, minutes of two cores
+    (a core's seconds / 120; none on a GPU); data and network: of its task in the cifar study."""
     table = pd.read_csv(LOG, keep_default_na=False)
     table = table.drop_duplicates([*ON, CHANGED, "seed"], keep="last").reset_index(drop=True)
     known = config.load("cifar").tasks
@@ -141,7 +141,7 @@ def budgets(table: pd.DataFrame) -> Figure:
     axes[0].set(xscale="log", xlabel="operations of the whole training (PFLOP)", ylabel="test accuracy (%)")
     axes[1].set(xlabel="minutes of one core", xlim=(0, None))
     plots.head(fig, best(ours))
-    marks = "CIFAR-10; a mark a seed, minutes by the last commit on each processor, another training beside it"
+    marks = "CIFAR-10; a mark a seed, minutes by the last commit on each processor, another training beside"
     fig.supxlabel(f"{marks}; published marks: one printed value each", size=6)
     return fig
 
@@ -228,7 +228,8 @@ def tricks(table: pd.DataFrame) -> Figure:
     says = [f"With {name}, the recipe loses {-points:.1f} points" for name, points in means[:1].items()]
     fig.suptitle(says[0] if says else "Nothing is changed yet")
     task = config.load("cifar").tasks[EVERYDAY].model_copy(update={"width": WIDTH})
-    apart = f"as far as two seeds of one recipe may lie apart (95 %, by {seeds['seed'].nunique()} seeds at full width)"
+    count = seeds["seed"].nunique()
+    apart = f"as far as two seeds of one recipe may lie apart (95 %, by {count} seeds at full width)"
     note = f"a mark a seed; shaded: {chance:.1f} points, {apart}"
     page.note(fig, f"cifar, {EVERYDAY}", f"{plots.task_title(task)}; n = {len(plain)}", note)
     return fig
