@@ -52,8 +52,9 @@ multiplications). Stars: dense networks, named by the fraction of their channels
 steps T, the largest at {most:.1f} %; dotted: the most accurate one of at most that size. Lines: networks
 whose channels were pruned (*frozen*: a removed channel stands still, where the authors' code trains it on;
 *sca+*: our variant, whose ratio rises and regrowth fades; *divided*: by their layer's mean; *random*: drawn,
-about the same share of each layer; *first cut's widths*: drawn, as many in each layer as one cut by SCA's score keeps). {span(seeds)}
-seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three seeds or more. {card()}*
+about the same share of each layer; *first cut's widths*: drawn, as many in each layer as one cut by SCA's
+score keeps). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three
+seeds or more. {card()}*
 """)
 
 
@@ -92,9 +93,8 @@ def pictures() -> str:
             SynOps; marks of one ratio stand side by side in (a); {both}, 95 % intervals. {methods}""",
         "forest": f"""Every difference in test accuracy tried so far, A - B, in points (those in parameters:
             [claims](../tables/cifar/claims.md)): mean over paired seeds, from three seeds on with its 95 %
-            interval; "of B": B has this ratio, and A's curve is read at its size; filled: significant after Holm's
-            correction within its question. All of it is
-            exploratory. {methods}""",
+            interval; "of B": B has this ratio, and A's curve is read at its size; filled: significant after
+            Holm's correction within its question. All of it is exploratory. {methods}""",
         "effects": f"""(a) Paired difference to SCA in test accuracy at the same ratio and seed; (b) size and
             cost in percent of SCA's ({n}). {methods}""",
         "channels": f"""(a) Channels that SCA keeps in each layer, outline: dense; (b) in the deeper layers
