@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, variance
 
 # Rounding differs between CPUs and thread counts; in float32 it flips spikes, and 1,000 steps later the
-# network is another one, as if another seed had been drawn. So two means over seeds may differ by three
-# standard errors of such a difference, and by 0.05 where the seeds happen to agree.
+# network is another one, as if another seed had been drawn. So two means over seeds may differ by some
+# standard errors of such a difference, and by 0.05 where no trial's seeds differ by much.
+# Three seeds that happen to agree say little about their spread: with two degrees of freedom Student's t
+# exceeds 3 in one case of ten. So the variance is pooled over the trials of a stage and task. Four errors,
+# as some 50 trials are compared at once: it is the quantile of t at 1 % divided by 50, for some 30 degrees.
 LEAST = 0.05
-ERRORS = 3
+ERRORS = 4
 KEYS = {"ratio": "ratio", "rho": "rho", "target_density": "density"}  # of a record -> as it is shown
 
 
@@ -48,9 +51,21 @@ def accuracies(texts) -> dict[tuple, list[float]]:
     return found
 
 
-def tolerance(seeds: list[float]) -> float:
-    """How far the mean of as many other seeds may lie from the mean of these."""
-    return max(LEAST, ERRORS * stdev(seeds) * (2 / len(seeds)) ** 0.5) if len(seeds) > 1 else LEAST
+def tolerances(old: dict[tuple, list[float]]) -> dict[tuple, float]:
+    """{trial: how far the mean of as many other seeds may lie from its own}"""
+    groups = defaultdict(list)  # the seeds of each trial of a stage and task
+    for key, seeds in old.items():
+        groups[key[:2]].append(seeds)
+    spread = {group: pooled(trials) for group, trials in groups.items()}
+    return {key: max(LEAST, ERRORS * spread[key[:2]] * (2 / len(seeds)) ** 0.5) for key, seeds in old.items()}
+
+
+def pooled(trials: list[list[float]]) -> float:
+    """The standard deviation within trials; 0 where none has two seeds."""
+    several = [seeds for seeds in trials if len(seeds) > 1]
+    freedom = sum(len(seeds) - 1 for seeds in several)
+    squares = sum(variance(seeds) * (len(seeds) - 1) for seeds in several)
+    return (squares / freedom) ** 0.5 if freedom else 0.0
 
 
 def named(key: tuple) -> str:
@@ -77,7 +92,8 @@ def rows(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> list[s
 
 def worst(old: dict[tuple, list[float]], new: dict[tuple, list[float]]) -> str | None:
     """The trial that differs by the most beyond chance; None if none does."""
-    excess = {key: abs(fmean(new[key]) - fmean(old[key])) - tolerance(old[key]) for key in sorted(old)}
+    room = tolerances(old)
+    excess = {key: abs(fmean(new[key]) - fmean(old[key])) - room[key] for key in sorted(old)}
     key = max(excess, key=excess.get)
     if excess[key] <= 0:
         return None

@@ -89,22 +89,35 @@ def test_a_better_result_is_a_change_too(repository):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "expected"),
+    ("trials", "expected"),
     [
-        ([0.9, 0.9, 0.9], 0.05),
-        ([0.9], 0.05),
-        ([0.90, 0.91, 0.92], 0.05),
-        ([0.5, 0.7, 0.9], 3 * 0.2 * (2 / 3) ** 0.5),
-        ([0.6, 0.8], 3 * 0.02**0.5),
+        ([[0.9, 0.9, 0.9]], 0.05),
+        ([[0.9]], 0.05),
+        ([[0.90, 0.91, 0.92]], 0.05),
+        ([[0.5, 0.7, 0.9]], 4 * 0.2 * (2 / 3) ** 0.5),
+        ([[0.6, 0.8]], 4 * 0.02**0.5),
+        ([[0.5, 0.7, 0.9], [0.8, 0.8, 0.8]], 4 * 0.02**0.5 * (2 / 3) ** 0.5),  # a trial that happens to agree
+        ([[0.5, 0.7, 0.9], [0.8]], 4 * 0.2 * (2 / 3) ** 0.5),  # one seed says nothing of the spread
     ],
 )
-def test_the_tolerance_is_three_standard_errors_of_the_seeds_and_never_below_5_points(seeds, expected):
-    assert tool.tolerance(seeds) == pytest.approx(expected)
+def test_the_tolerance_is_four_standard_errors_of_a_tasks_trials_and_never_below_5_points(trials, expected):
+    old = {("channels", "digits-vgg", "sca", str(at)): seeds for at, seeds in enumerate(trials)}
+    assert tool.tolerances(old)["channels", "digits-vgg", "sca", "0"] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("accuracy", "code"), [(0.95, 0), (0.30, 0), (0.25, 1)])
+def test_one_tasks_spread_gives_no_room_to_another_nor_to_another_stage():
+    old = {
+        ("channels", "a", "sca"): [0.5, 0.7, 0.9],
+        ("channels", "b", "sca"): [0.9, 0.9, 0.9],
+        ("dense", "a", "dense"): [0.9, 0.9, 0.9],
+    }
+    assert tool.tolerances(old)["channels", "b", "sca"] == tool.LEAST
+    assert tool.tolerances(old)["dense", "a", "dense"] == tool.LEAST
+
+
+@pytest.mark.parametrize(("accuracy", "code"), [(0.95, 0), (0.15, 0), (0.05, 1)])
 def test_scattered_seeds_are_given_more_room(repository, accuracy, code):
-    """0.6 and 0.8 are committed: a mean of 0.7 +- 0.42."""
+    """0.6 and 0.8 are committed: a mean of 0.7 +- 0.57."""
     for seed, was in ((0, 0.6), (1, 0.8)):
         write(repository, seed, was)
     commit(repository)
@@ -120,10 +133,12 @@ def test_the_room_is_that_of_the_committed_seeds_not_of_the_fresh_ones(repositor
 
 
 def test_the_worst_trial_is_the_one_furthest_beyond_its_own_tolerance():
-    old = {("channels", "sca", 0.5): [0.9, 0.9], ("channels", "sca", 0.8): [0.6, 0.8]}
-    new = {("channels", "sca", 0.5): [0.84, 0.84], ("channels", "sca", 0.8): [0.9, 0.9]}
-    assert tool.worst(old, new) == "channels sca 0.5: 0.900 is committed, 0.840 was made"
-    assert tool.worst(old, {**new, ("channels", "sca", 0.5): [0.86, 0.86]}) is None
+    steady = ("channels", "digits-dvs-sim", "sca")
+    scattered = ("channels", "digits-vgg", "sca")
+    old = {steady: [0.9, 0.9], scattered: [0.6, 0.8]}
+    new = {steady: [0.84, 0.84], scattered: [0.9, 0.9]}
+    assert tool.worst(old, new) == "channels digits-dvs-sim sca: 0.900 is committed, 0.840 was made"
+    assert tool.worst(old, {**new, steady: [0.86, 0.86]}) is None
 
 
 def test_a_missing_run_is_named(repository):
