@@ -31,6 +31,7 @@ def table(record: dict) -> str:
         "" if row["at most"] is None else "yes" if row["median"] <= row["at most"] else "no"
         for row in record["rows"]
     ]
+    rows = rows.astype(object).where(rows.notna(), None)
     processor = made["processor"] + ", with AMX" * made.get("AMX", False)
     return (
         f"Measured by `python benchmarks/bench.py` at commit {made['commit']}.\n"
@@ -38,7 +39,7 @@ def table(record: dict) -> str:
         f"{made['batch']}; {made['threads']} threads, {processor}, torch {made['torch']}.\n"
         f"Fastest here: {', '.join(f'{name}: {value}' for name, value in made['fast'].items())}.\n"
         f"Load of the last minute, after each part: {', '.join(map(str, made['loads']))}.\n\n"
-        f"{rows.to_markdown(index=False, floatfmt='.3f')}\n\n"
+        f"{rows.to_markdown(index=False, floatfmt='.3f', missingval='')}\n\n"
         f"The SCA epoch: {STEPS} steps in {parts['epoch']:.1f} s, of it the update with its probes "
         f"{parts['update']:.2f} s; the dense one {parts['dense epoch']:.1f} s; "
         f"expected share {parts['expected']:.3f}.\n"

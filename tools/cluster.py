@@ -98,8 +98,8 @@ def refuse(todo: list[Job], share: float, machines: list[dict]) -> None:
     for job in todo:
         asked = {"CPU": job.threads, "GPU": share if job.trains else 0}
         if not any(all(machine.get(unit, 0) >= much for unit, much in asked.items()) for machine in machines):
-            told = f"threads {job.threads}" + f" and GPU_SHARE {share:g}" * (asked["GPU"] > 0)
-            raise Refused(f"{job.address}: {told}: no machine of the cluster has as much; lower it")
+            asks = f"threads {job.threads}" + f" and GPU_SHARE {share:g}" * (asked["GPU"] > 0)
+            raise Refused(f"{job.address}: {asks}: no machine of the cluster has as much; lower it")
 
 
 class Head:

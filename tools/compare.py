@@ -15,8 +15,9 @@ from statistics import fmean, variance
 # network is another one, as if another seed had been drawn. So two means over seeds may differ by some
 # standard errors of such a difference, and by 0.05 where no trial's seeds differ by much.
 # Three seeds that happen to agree say little about their spread: with two degrees of freedom Student's t
-# exceeds 3 in one case of ten. So the variance is pooled over the trials of a stage and task. Four errors,
-# as some 50 trials are compared at once: it is the quantile of t at 1 % divided by 50, for some 30 degrees.
+# exceeds 3 in one case of ten. So the variance is pooled over the trials of a stage and task: 30 degrees of
+# freedom at most, but 2 of dense networks, one trial a task, which LEAST protects. Four errors, as some 50
+# trials are compared at once: chance exceeds them once in 2,600 trials at 30 degrees, in 250 at 8.
 LEAST = 0.05
 ERRORS = 4
 KEYS = {"ratio": "ratio", "rho": "rho", "target_density": "density"}  # of a record -> as it is shown

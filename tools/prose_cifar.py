@@ -1,12 +1,14 @@
 """Paragraphs with numbers of the cifar study, as `tools/readme.py` writes them."""
 
 import json
+from collections import defaultdict
 from functools import cache
 
 import pandas as pd
 from prose import SCA, decided, lost, reached, tried, wrapped
 
 from lib.report import equal_size, findings, frontier, primary, published, recovery, results
+from lib.report.claims import Difference
 from lib.report.draw import ACCURACY
 from lib.report.stats import interval, shown, span
 from lib.settings import Study, config
@@ -48,9 +50,10 @@ def picture() -> str:
     asked = sorted({len(study().seeds(*each)) for each in seeds.index})
     return wrapped(f"""
 *CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
-multiplications). Stars: dense networks, named by the fraction of their channels (width) and by fewer time
+multiplications). Stars: dense networks, named by the fraction of their channels (w, width) and by fewer time
 steps T, the largest at {most:.1f} %; dotted: the most accurate one of at most that size. Lines: networks
-whose channels were pruned (*frozen*: a removed channel stands still, where the authors' code trains it on;
+whose channels were pruned, the ratio growing to the left (*frozen*: a removed channel stands still, where
+the authors' code trains it on;
 *sca+*: our variant, whose ratio rises and regrowth fades; *divided*: by their layer's mean; *random*: drawn,
 about the same share of each layer; *first cut's widths*: drawn, as many in each layer as one cut by SCA's
 score keeps). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three
@@ -60,20 +63,23 @@ seeds or more. {card()}*
 
 def card() -> str:
     """What the trainings ran on. raises: ValueError where a record says otherwise"""
-    numerics = [trial["numerics"] for trial in trials()]
-    if not all(each["fast"]["bf16"] for each in numerics):
+    records = [json.loads(path.read_text()) for path in sorted(study().results.rglob("*.json"))]
+    if not all(trial["numerics"]["fast"]["bf16"] for record in records for trial in record["trials"]):
         raise ValueError("the cifar study: not every training ran in bf16; say how they ran")
-    slow = sum(each["device"] == "cpu" for each in numerics)
-    return f"Trained on a GPU (H100, bf16){f'; {slow} of {len(numerics)} on a CPU' if slow else ''}."
+    devices = defaultdict(set)
+    for record in records:
+        devices[trained(record)] |= {trial["numerics"]["device"] for trial in record["trials"]}
+    if mixed := sorted(name for name, used in devices.items() if len(used) > 1):
+        raise ValueError(f"the cifar study: {mixed[0]} ran on CPU and GPU; say which seeds ran where")
+    slow = [name for name, used in devices.items() if used == {"cpu"}]
+    return f"Trained in bf16, on a CPU: {'; '.join(slow)}. All else on a GPU (H100)."
 
 
-def trials() -> list[dict]:
-    """Every trial of the study's records."""
-    return [
-        trial
-        for path in sorted(study().results.rglob("*.json"))
-        for trial in json.loads(path.read_text())["trials"]
-    ]
+def trained(record: dict) -> str:
+    """A method's label, or "dense 0.5", by its width."""
+    if record["stage"] == "dense":
+        return f"dense {study().tasks[record['task']].width:g}"
+    return study().labels[record["method"]]
 
 
 def pictures() -> str:
@@ -141,18 +147,23 @@ def at_ninety() -> str:
     ratios = " and ".join(f"{ratio:g}" for ratio in found["AC"]["ratio"].unique())
     asked = len(study().grid.seeds)
     lines = (
-        f"**What SCA leaves.** {leaves()}",
+        f"**What frozen SCA leaves.** {leaves()}",
         f"**Does it choose better than chance?** Registered, at equal ratio: "
         f"{shown(chance.mean, chance.half)} points against random channels, {chance.verdict} (n = {chance.n} "
-        f"of {asked}). Exploratory: above them at equal parameters, below at equal SynOps "
-        f"({decided(sizes + operations)}).",
+        f"of {asked}). Exploratory: {between(sizes)} at equal parameters ({decided(sizes)}), "
+        f"{between(operations)} at equal SynOps ({decided(operations)}).",
         f"**Does *sca+* do better?** Registered, at equal ratio: "
-        f"{shown(plus.mean, plus.half)} points against SCA (n = {plus.n} of {asked}).",
-        "**Does SCA beat a smaller dense network**, narrower or with fewer time steps from the start, and "
-        f"trained for as many epochs? Exploratory, beside those trained so far: {both} (mean over ratios "
-        f"{ratios}, n = {min(map(len, seeds.values()))}).",
+        f"{shown(plus.mean, plus.half)} points against frozen SCA (n = {plus.n} of {asked}).",
+        "**Does frozen SCA beat a smaller dense network** that trains for as many epochs? Exploratory, so "
+        f"far: {both} (mean over ratios {ratios}, n = {min(map(len, seeds.values()))}).",
     )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def between(found: list[Difference]) -> str:
+    """-0.6 to +4.3"""
+    values = sorted(each.mean for each in found)
+    return f"{values[0]:+.1f} to {values[-1]:+.1f}"
 
 
 def leaves() -> str:
@@ -195,8 +206,9 @@ Energy counts the first layer's multiplications, too; at equal energy SCA differ
 may move the line that pruned ones stand beside up or down. SCA's tables, as others transcribed them, have
 {losses} of the parameters beside the dense network, a VGG16 that trains for {SCA["epochs"]} epochs
 ([tables/cifar/comparison.md](../tables/cifar/comparison.md)); the networks here train for
-{study().tasks[study().headline].train.epochs}, and lose more. In our earlier networks of {reached():.0f} %
-SCA was {lost(before)} below random channels at equal ratio ({decided(before)} there); why is not known.
+{study().tasks[study().headline].train.epochs}, and lose more. In our earlier, short
+trainings (dense networks of {reached(before)} %) frozen SCA was {lost(before)} below random channels at equal
+ratio ({decided(before)} there); why is not known.
 """)
     return f"{results.as_rows(frontier.beside(study(), table()))}\n\n{said}"
 

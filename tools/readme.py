@@ -21,6 +21,7 @@ import prose_cifar
 from lib.core.files import atomic_write
 from lib.report import findings, primary, results
 from lib.report.claims import decided as is_decided
+from lib.report.stats import shown
 from lib.settings import Study, config
 from lib.settings.config import ROOT
 from lib.settings.primary import FRONTIER, Hypothesis
@@ -88,7 +89,7 @@ def wide(rows, column: str, title: str, study: str = "quick") -> str:
     table = pd.read_csv(ROOT / "tables" / study / "summary.csv")
     table = table[rows(table)].fillna({"rho": 1.0})
     table["shown"] = [
-        f"{mean:.1f} ± {half:.1f}" + (f" (at {density:.3g} %)" if abs(density - asked) > 0.1 else "")
+        shown(mean, half).lstrip("+") + (f" (at {density:.3g} %)" if abs(density - asked) > 0.1 else "")
         for mean, half, density, asked in table[COLUMNS].itertuples(index=False)
     ]
     found = table.pivot(index=["task", "method"], columns=column, values="shown").fillna("")

@@ -160,7 +160,7 @@ def options(study: Study, given: list[str]) -> tuple[int, float, list[str], list
             raise ConfigError(f"{key}={found[key]}: give a whole number of 1 or more")
     methods = dict.fromkeys(name for stage in TRAINED for name in study.group(stage))
     names = {key: list(filter(None, found[key].split(","))) for key in ("only", "methods")}
-    for key, known in (("only", study.tasks), ("methods", methods)):
+    for key, known in (("only", dict.fromkeys(study.grid.tasks)), ("methods", methods)):
         for one in names[key]:
             pick(known, one, key)
     return int(found["workers"]), float(found["seconds"]), names["only"], names["methods"]
@@ -188,6 +188,8 @@ def main() -> None:
     workers, seconds, tasks, methods = options(study, given)
     until = time.monotonic() + seconds
     waiting = units(study, tasks, methods)
+    if not waiting:
+        return print("nothing to train: all is there, or the grid has no such method on such a task")
     for each in {study.tasks[unit.task].data for unit in waiting}:
         data.open_or_prepare(study, each)
     fast = fastest()

@@ -20,6 +20,7 @@ VARIED = {  # what an ablation replaces in SCA, in words; stop: a share of the e
     "interval": ", {}-epoch interval",
     "stop": ", updates until {}",
     "members": ", {} members",
+    "mode": ", {}",
 }
 SCORES = {
     "spike_abs_v": "S + |V|",
@@ -65,7 +66,8 @@ def label(name: str, labels: dict[str, str]) -> str:
     if name in labels:
         return labels[name]
     settings = [setting.partition(" ") for setting in name.split(", ")]
-    return "SCA" + "".join(VARIED[key].format(SCORES.get(value, value)) for key, _, value in settings)
+    told = [VARIED.get(key, f", {key} {{}}").format(SCORES.get(value, value)) for key, _, value in settings]
+    return "SCA" + "".join(told)
 
 
 def verdict(mean: float, p: float, says: str = "", above: bool = True) -> str:
@@ -78,9 +80,11 @@ def verdict(mean: float, p: float, says: str = "", above: bool = True) -> str:
 
 
 def corrected(tried: list[Difference]) -> list[Difference]:
-    """The differences that one question tries, their p values corrected for their number."""
-    known = [each for each in tried if not math.isnan(each.p)]
-    adjusted = iter(stats.holm([each.p for each in known]))
+    """The differences that one question tries, their p values corrected for the number of all that are
+    compared: what has too few seeds for a p counts as 1, or more would be decided while it is waited for."""
+    compared = [each for each in tried if each.verdict != APART]
+    all_of_them = stats.holm([1.0 if math.isnan(each.p) else each.p for each in compared])
+    adjusted = iter(p for p, each in zip(all_of_them, compared, strict=True) if not math.isnan(each.p))
     found = [each if math.isnan(each.p) else each._replace(p=next(adjusted)) for each in tried]
     return [
         each if each.p < LEVEL or not decided(each) else each._replace(verdict=UNDECIDED) for each in found
@@ -177,9 +181,8 @@ def share(both: pd.DataFrame, size: str) -> str:
 
 def shown(each: Difference) -> str:
     """+1.0 ± 0.5"""
-    if each.n > 1:
-        return stats.shown(each.mean, each.half)
-    return f"{each.mean:+.1f} (one seed)"
+    seeds = {1: " (one seed)", 2: " (two seeds)"}  # without an interval
+    return stats.shown(each.mean, each.half) + seeds.get(each.n, "")
 
 
 def as_table(tried: list[Difference]) -> pd.DataFrame:

@@ -3,8 +3,6 @@
 Rows are those of `lib.report.results.table`, or made of them: one a trial and seed.
 """
 
-import math
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
@@ -13,21 +11,15 @@ from lib.report.plots import BLACK, GREY, HATCH, in_turn, style
 from lib.report.stats import interval
 
 ACCURACY = "accuracy (%)"
-FEWEST = 3  # seeds that a bar needs: that of two is wider than the axes
 TOP = 101  # percent: intervals reach beyond all that can be measured
 
 
-def bar(half: float, n: int) -> float:
-    """Half a 95 % interval over n seeds as it is drawn: of fewer than FEWEST seeds not at all."""
-    return half if n >= FEWEST else math.nan
-
-
 def over_seeds(table: pd.DataFrame, x: str, y: str, by: str) -> pd.DataFrame:
-    """Mean of x and y over the seeds at each value of `by`, and half the bar of y (`bar`)."""
+    """Mean of x and y over the seeds at each value of `by`, and half the interval of y (`stats.interval`)."""
     rows = []
     for value, group in table.groupby(by):
         mean, half = interval(group[y])
-        rows.append({by: value, x: group[x].mean(), y: mean, "half": bar(half, len(group))})
+        rows.append({by: value, x: group[x].mean(), y: mean, "half": half})
     return pd.DataFrame(rows, columns=list(dict.fromkeys((by, x, y, "half")))).sort_values(by)
 
 
@@ -164,12 +156,12 @@ def bars(ax: Axes, places: list, heights, number: int, of: int, label: str, firs
 
 
 def dot_across(ax: Axes, values, place: float, **look) -> None:
-    """Mean of `values` at height `place` with a horizontal bar (`bar`), seeds as faint marks."""
+    """Mean of `values` at height `place` with its interval as a bar, seeds as faint marks."""
     if not len(values):
         return
     mean, half = interval(values)
     look = {**look, "linestyle": ""}
-    ax.errorbar(mean, place, xerr=bar(half, len(values)), capsize=2, elinewidth=0.8, **look)
+    ax.errorbar(mean, place, xerr=half, capsize=2, elinewidth=0.8, **look)
     ax.scatter(
         values,
         [place] * len(values),

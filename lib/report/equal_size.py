@@ -22,7 +22,8 @@ def matched(
     way round.
     """
     made = []
-    for ours, theirs in [*((name, "random") for name in methods if name != "random"), ("sca-plus", "sca")]:
+    wanted = [*((name, "random") for name in methods if name != "random"), ("sca-plus", "sca")]
+    for ours, theirs in (two for two in wanted if set(two) <= set(labels)):
         names = (claims.label(ours, labels), claims.label(theirs, labels))
         for task, rows in table.groupby("task", sort=False):
             for one, other, sign in ((ours, theirs, 1), (theirs, ours, -1)):

@@ -19,7 +19,9 @@ UPDATE = "From what to what does the first update take validation accuracy?"
 def differences(study: Study, table: pd.DataFrame) -> dict[str, list[Difference]]:
     """{question: differences that answer it}, corrected for their number, of the questions that the rows of
     `lib.report.results.table(study)` can answer. A study in progress has rows for some."""
-    table = claims.by_variant(table)
+    # questions set variants beside SCA alone
+    others = [name for name, one in study.ablations.items() if one.base != "sca"]
+    table = claims.by_variant(table[~table["method"].isin(others)])
     labels = study.labels
     curves = pd.concat([whole(study, table), pruned(table)])
     tried = {
@@ -117,7 +119,7 @@ def in_words(means: pd.DataFrame, values: list[str], labels: dict[str, str]) -> 
     """Those means as a table to read."""
     shown = {
         f"{value} (%, ± 95 %)": [
-            "" if pd.isna(mean) else f"{mean:.1f} ± {half:.1f}"
+            "" if pd.isna(mean) else stats.shown(mean, half).lstrip("+")
             for mean, half in means[[value, f"{value} ±"]].itertuples(index=False)
         ]
         for value in values

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.report import claims, draw, plots
+from lib.report import claims, plots
 from lib.report.claims import Difference
 
 ROW_MM = 4.2
@@ -11,7 +11,7 @@ ROW_MM = 4.2
 
 def forest(found: dict[str, list[Difference]]) -> Figure:
     """A row for each two ways of training that are compared, under their question: a mark for each task and
-    place, with its 95 % interval (`draw.bar`), filled where the difference is decided after Holm's
+    place, with its 95 % interval (`stats.interval`), filled where the difference is decided after Holm's
     correction. Marks tell tasks apart, or places where there is one task.
 
     found: as `lib.report.findings.differences` gives it; differences in other units than points are left out
@@ -79,7 +79,7 @@ def spread(number: int, count: int) -> float:
 
 def mark(ax: Axes, each: Difference, place: float, name: int) -> None:
     look = plots.in_turn(name + 1)
-    half = draw.bar(each.half, each.n)
     face = look["color"] if claims.decided(each) else "white"
-    ax.plot([each.mean - half, each.mean + half], [place, place], color=look["color"], linewidth=0.6)
+    ends = [each.mean - each.half, each.mean + each.half]
+    ax.plot(ends, [place, place], color=look["color"], linewidth=0.6)
     ax.plot(each.mean, place, look["marker"], color=look["color"], markerfacecolor=face, markersize=3.5)

@@ -51,10 +51,11 @@ def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
         look = {**plots.style("dense"), "linestyle": "", "markersize": 7}
         look |= {"markerfacecolor": face, "markeredgewidth": 0.7}
         rows = dense[dense["T"].eq(steps)]
-        number = " (number: width)" if steps == most else ""
+        number = " (w: width)" if steps == most else ""
         draw.line(ax, rows, x, draw.ACCURACY, "network", f"dense, T = {steps}{number}", **look)
     for (_, steps, width), at in means.iterrows():
-        name = width if steps == most or not width else f"{width}, T = {steps}"
+        name = f"w {width}" if width else ""
+        name += f", T = {steps}" if width and steps < most else ""
         # fewer time steps stand below the line by parameters and left of it by SynOps: names go to both sides
         above = (steps == most) == (x == "parameters")
         place, side = ((-5, 3), "right") if above else ((5, -8), "left")

@@ -68,6 +68,11 @@ QUESTIONS: dict[str, tuple[Claim, ...]] = {
         Claim("score relu_h", "sca"),
         Claim("score bn_gamma", "sca"),
         Claim("score filter_l1", "sca"),
+        Claim("score singular_values", "sca"),
+    ),
+    "Does it matter which channels of a layer are kept? (A32)": (Claim("members", "sca"),),
+    "What does SCA as published, soft and updated to the last epoch, change? (A20-A24)": (
+        Claim("mode", "sca"),
     ),
     "Are other scores better than |V|? (A10, A12)": (
         Claim("score firing_rate", "score abs_v"),

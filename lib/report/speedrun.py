@@ -72,15 +72,16 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """A row a processor and task as params.yaml has it: n seeds, mean test accuracy, half of its 95 %
     interval; minutes by the newest code alone; what was asked for (TARGETS)."""
     found = []
-    for (task, processor), seeds in table[table[CHANGED] == ""].groupby(ON, sort=False):
+    same = [*ON, "T", "epochs"]  # a task that params.yaml changed since is another row
+    for (task, processor, steps, epochs), seeds in table[table[CHANGED] == ""].groupby(same, sort=False):
         mean, half = interval(seeds[TEST])
         least, most = TARGETS.get(task, (float("nan"), ""))
         found.append(
             {
                 "task": task,
                 "n": len(seeds),
-                "T": seeds["T"].iloc[0],
-                "epochs": seeds["epochs"].iloc[0],
+                "T": steps,
+                "epochs": epochs,
                 TEST: mean,
                 "±": half,
                 "at least": least,

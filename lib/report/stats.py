@@ -6,21 +6,23 @@ import numpy as np
 import pandas as pd
 from scipy.stats import sem, t
 
+FEWEST = 3  # values that an interval needs: that of two is as wide as the axes, or narrow by chance
+
 
 def interval(values) -> tuple[float, float]:
-    """Mean, and half of its 95 % interval (Student's t, n - 1), which is nan of a single value."""
+    """Mean, and half of its 95 % interval (Student's t, n - 1), which is nan of fewer than FEWEST values."""
     values = np.asarray(values, dtype=float)
     n = len(values)
-    if n < 2:
+    if n < FEWEST:
         return values.mean(), float("nan")
     return values.mean(), t.ppf(0.975, n - 1) * sem(values)
 
 
 def p_value(values) -> float:
-    """Two-sided, of a mean of 0 (Student's t, n - 1); nan of a single value."""
+    """Two-sided, of a mean of 0 (Student's t, n - 1); nan of fewer than FEWEST values."""
     values = np.asarray(values, dtype=float)
     n = len(values)
-    if n < 2:
+    if n < FEWEST:
         return float("nan")
     spread = sem(values)
     if spread == 0:
@@ -30,10 +32,11 @@ def p_value(values) -> float:
 
 def p_equal(values, margin: float) -> float:
     """Of a mean that is `margin` or more from 0: the larger p of two one-sided tests (Schuirmann 1987;
-    Student's t, n - 1). Under 0.05, the mean is within the margin. nan of a single value."""
+    Student's t, n - 1). Under 0.05, the mean is within the margin. nan of fewer than
+    FEWEST values."""
     values = np.asarray(values, dtype=float)
     n = len(values)
-    if n < 2:
+    if n < FEWEST:
         return float("nan")
     spread = sem(values)
     inside = margin - abs(values.mean())
@@ -53,8 +56,8 @@ def holm(values: list[float]) -> list[float]:
 
 
 def shown(mean: float, half: float) -> str:
-    """+1.0 ± 0.5, of one value +1.0; with as many digits (3 at most) as it takes to see which is the larger:
-    +3.88 ± 3.87"""
+    """+1.0 ± 0.5, without an interval +1.0; with as many digits (3 at most) as it takes to see which is the
+    larger: +3.88 ± 3.87"""
     if math.isnan(half):
         return f"{mean:+z.1f}"
     digits = next((n for n in (1, 2, 3) if f"{abs(mean):.{n}f}" != f"{half:.{n}f}"), 1)
@@ -89,9 +92,10 @@ def along(sizes, values, size: float) -> float:
 def best_within(sizes, values) -> tuple[np.ndarray, np.ndarray]:
     """Sizes in order, and the best value of all that are no larger: what size can buy."""
     order = np.argsort(np.asarray(sizes, dtype=float), kind="stable")
-    return np.asarray(sizes, dtype=float)[order], np.maximum.accumulate(
-        np.asarray(values, dtype=float)[order]
-    )
+    sizes = np.asarray(sizes, dtype=float)[order]
+    best = np.maximum.accumulate(np.asarray(values, dtype=float)[order])
+    last = np.append(np.diff(sizes) > 0, True)[: len(sizes)]  # of equal sizes the last holds the best
+    return sizes[last], best[last]
 
 
 def farness(sizes, size: float) -> float:

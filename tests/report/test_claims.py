@@ -79,6 +79,17 @@ def test_verdicts_are_corrected_for_all_differences_of_their_question():
     assert [each.p for each in found[1:]] == pytest.approx([0.2, 0.06, 0.06, 0.048])
 
 
+def test_what_has_too_few_seeds_for_a_p_counts_in_the_correction():
+    """Else a difference that is decided today is undecided as soon as another's third seed is there."""
+    made = claims.Difference("a", "b", "c", "ratio 0.5", 1.0, 0.5, 3, "points", "higher", p=0.02)
+    waiting = made._replace(n=2, p=math.nan, half=math.nan, verdict="undecided")
+    apart = waiting._replace(n=0, verdict=claims.APART)
+    assert claims.corrected([made, apart])[0] == made
+    found = claims.corrected([made, waiting, apart, waiting])
+    assert found[0].p == pytest.approx(0.06) and found[0].verdict == "undecided"
+    assert found[1:] == [waiting, apart, waiting]
+
+
 def test_one_seed_has_no_interval():
     sizes = "100 % of the parameters, 100 % of the SynOps"
     assert told(Claim("sca", "random"), rows("sca", [3.0]), rows("random", [1.0])) == [

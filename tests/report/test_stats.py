@@ -5,12 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from lib.report.stats import along, ends, farness, interval, p_equal, shown, span
+from lib.report.stats import along, best_within, ends, farness, interval, p_equal, p_value, shown, span
 
 
-@pytest.mark.parametrize(
-    "values", [[0.9, 0.92], [0.9, 0.92, 0.95], list(np.random.default_rng(0).normal(size=20))]
-)
+@pytest.mark.parametrize("values", [[0.9, 0.92, 0.95], list(np.random.default_rng(0).normal(size=20))])
 def test_the_interval_equals_that_of_a_t_test(values):
     mean, half = interval(values)
     low, high = scipy_stats.ttest_1samp(values, 0).confidence_interval(0.95)
@@ -23,9 +21,21 @@ def test_the_interval_of_three_by_hand():
     assert interval([1, 2, 3]) == pytest.approx((2, 4.302653 / np.sqrt(3)))
 
 
-def test_a_single_value_has_no_interval():
-    mean, half = interval([0.5])
-    assert mean == 0.5 and np.isnan(half)
+@pytest.mark.parametrize("values", [[0.5], [0.4, 0.6]])
+def test_fewer_than_three_values_have_no_interval_and_no_p(values):
+    """Two that agree by chance would make it narrow: of 3.0 and 3.1 p would be 0.01."""
+    mean, half = interval(values)
+    assert mean == pytest.approx(0.5) and np.isnan(half)
+    assert np.isnan(p_value(values)) and np.isnan(p_equal(values, 10))
+
+
+def test_of_networks_of_one_size_the_best_is_the_line():
+    """Fewer time steps leave the parameters as they are; below that size the better of the two is read."""
+    sizes, best = best_within([200, 100, 200, 300], [84, 80, 85, 82])
+    assert list(sizes) == [100, 200, 300] and list(best) == [80, 85, 85]
+    assert along(sizes, best, 200 * (1 - 1e-9)) == pytest.approx(85)
+    sizes, best = best_within([], [])
+    assert len(sizes) == len(best) == 0
 
 
 def test_equal_values_have_an_interval_of_zero():
@@ -65,7 +75,7 @@ def test_what_rounds_to_zero_has_no_minus():
 
 
 def test_equal_values_are_within_a_margin_or_not():
-    assert p_equal([0.2, 0.2, 0.2], 0.5) < 1e-9 and p_equal([0.6, 0.6], 0.5) == 1
+    assert p_equal([0.2, 0.2, 0.2], 0.5) < 1e-9 and p_equal([0.6, 0.6, 0.6], 0.5) == 1
 
 
 def test_the_ends_of_a_series_are_named():
