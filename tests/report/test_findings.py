@@ -25,6 +25,27 @@ def test_a_study_without_a_group_is_told_too(quick, left_out):
     assert "Does only-prune beat random channels? (A32)" in found
 
 
+@pytest.mark.parametrize("name", ["sca-plus", "random"])
+def test_a_study_without_a_method_is_told_too(quick, name):
+    study = quick.model_copy(
+        update={"methods": {key: each for key, each in quick.methods.items() if key != name}}
+    )
+    rows = results.table(study)
+    label = quick.methods[name].label
+    for question in equal_size.QUESTIONS:
+        told = findings.differences(study, rows[rows["method"] != name])[question]
+        assert told and label not in {each for one in told for each in one[:2]}
+
+
+def test_an_ablation_of_another_method_is_not_told_as_scas(quick):
+    rows = results.table(quick)
+    asked = "What does |V|, which the text prints, change against S + |V|, which the code uses? (A10-A12)"
+    assert asked in findings.differences(quick, rows)
+    [(name, one)] = quick.ablations.items()
+    study = quick.model_copy(update={"ablations": {name: one.model_copy(update={"base": "sca-plus"})}})
+    assert asked not in findings.differences(study, rows)
+
+
 @pytest.mark.parametrize("study", ["quick", "small"])
 def test_the_committed_answers_are_those_of_the_committed_results(study):
     settings = config.load(study)
