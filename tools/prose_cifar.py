@@ -53,10 +53,10 @@ def picture() -> str:
 multiplications). Stars: dense networks, named by the fraction of their channels (w, width) and by fewer time
 steps T, the largest at {most:.1f} %; dotted: the most accurate one of at most that size. Lines: networks
 whose channels were pruned, the ratio growing to the left (*frozen*: a removed channel stands still, where
-the authors' code trains it on; *sca+*: our variant, whose ratio rises and regrowth fades; *divided*: by their layer's mean; *random*: drawn,
-about the same share of each layer; *first cut's widths*: drawn, as many in each layer as one cut by SCA's
-score keeps). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned; bars: 95 % intervals of three
-seeds or more. {card()}*
+the authors' code trains it on; *sca+*: our variant, whose ratio rises and regrowth fades; *divided*: by their
+layer's mean; *random*: drawn, about the same share of each layer; *first cut's widths*: drawn, as many in
+each layer as one cut by SCA's score keeps). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned;
+bars: 95 % intervals of three seeds or more. {card()}*
 """)
 
 
