@@ -81,11 +81,9 @@ def verdict(mean: float, p: float, says: str = "", above: bool = True) -> str:
 
 def corrected(tried: list[Difference]) -> list[Difference]:
     """The differences that one question tries, their p values corrected for the number of all that are
-    compared: what has too few seeds for a p counts as 1, or more would be decided while it is waited for."""
-    compared = [each for each in tried if each.verdict != APART]
-    all_of_them = stats.holm([1.0 if math.isnan(each.p) else each.p for each in compared])
-    adjusted = iter(p for p, each in zip(all_of_them, compared, strict=True) if not math.isnan(each.p))
-    found = [each if math.isnan(each.p) else each._replace(p=next(adjusted)) for each in tried]
+    compared."""
+    adjusted = iter(stats.holm([each.p for each in tried if each.verdict != APART]))
+    found = [each if each.verdict == APART else each._replace(p=next(adjusted)) for each in tried]
     return [
         each if each.p < LEVEL or not decided(each) else each._replace(verdict=UNDECIDED) for each in found
     ]

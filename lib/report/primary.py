@@ -32,13 +32,12 @@ class Outcome(NamedTuple):
 def tried(study: Study, table: pd.DataFrame) -> list[Outcome]:
     """Every hypothesis of the study. table: as `lib.report.results.table` gives it"""
     gaps = {name: differences(asked, study, table) for name, asked in study.primary.items()}
-    # what has not been run counts as p = 1: the correction is for all of them from the first on
-    p_values = [stats.p_value(each) if len(each) >= stats.FEWEST else 1.0 for each in gaps.values()]
-    adjusted = dict(zip(gaps, stats.holm(p_values), strict=True))
+    # for all of them from the first on: what has not been run counts, too
+    adjusted = dict(zip(gaps, stats.holm([stats.p_value(each) for each in gaps.values()]), strict=True))
     made = []
     for name, each in gaps.items():
         mean, half = stats.interval(each) if each else (math.nan, math.nan)
-        p = adjusted[name] if len(each) >= stats.FEWEST else math.nan
+        p = adjusted[name]
         equal = stats.p_equal(each, study.margin)
         words = verdict(mean, p, equal, study.margin) if each else unread(study.primary[name], table)
         made.append(Outcome(name, study.primary[name], mean, half, len(each), p, equal, words))

@@ -46,10 +46,12 @@ def p_equal(values, margin: float) -> float:
 
 
 def holm(values: list[float]) -> list[float]:
-    """p values corrected for their number (Holm 1979): under 0.05 where the family-wise error is."""
+    """p values corrected for their number (Holm 1979): under 0.05 where the family-wise error is. nan, of too
+    few seeds, counts as 1 and stays nan: else more would hold while it is waited for."""
     adjusted = list(values)
     highest = 0.0
-    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+    known = [place for place, value in enumerate(values) if not math.isnan(value)]
+    for rank, place in enumerate(sorted(known, key=values.__getitem__)):
         highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
         adjusted[place] = highest
     return adjusted
