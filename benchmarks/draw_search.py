@@ -19,6 +19,12 @@ VALIDATION = "validation (%)"
 SIZES = {"parameters": "parameters", "AC": "SynOps (AC a sample)"}
 WITHOUT = ["dense", "random"]  # of which the curve is made that others are compared with
 MARKS = ("s", "^", "v", "P", "X", "<")  # of the changes of a method, in turn
+# how a changed setting is told in the legend; another stands as it was given
+SAID = {
+    "normalise=True": "divided scores",
+    "ratio_schedule=gradual": "step by step",
+    "per_synapses=": "price ",
+}
 
 
 def pilots() -> pd.DataFrame:
@@ -59,23 +65,33 @@ def picture(table: pd.DataFrame) -> Figure:
     fig, axes = plots.figure(180, 90, 1, 2, sharey=True)
     others = table[table["method"].ne("dense")]
     ways = [way for way in dict.fromkeys(others["way"]) if way not in WITHOUT]
+    ratios = sorted(table.loc[table["way"].isin(ways), "ratio"].unique())
     for ax, (size, label) in zip(axes, SIZES.items(), strict=True):
         curve = table[table["way"].isin(WITHOUT)].groupby(["ratio"])[[size, VALIDATION]].mean()
         ax.plot(curve[size], curve[VALIDATION], **plots.style("random"), label="random channels")
         dense = table[table["method"].eq("dense")]
         ax.plot(dense[size], dense[VALIDATION], **plots.style("dense") | {"linestyle": ""}, label="dense")
         for way in ways:
-            rows = table[table["way"].eq(way)]
-            ax.plot(rows[size], rows[VALIDATION], **look(way, ways), label=way)
-            for _, row in rows.iterrows():
-                place = {"xytext": (4, 3), "textcoords": "offset points", "size": 5}
-                ax.annotate(f"{row['ratio']:g}", (row[size], row[VALIDATION]), **place)
+            mark = {**look(way, ways), "label": said(way, study.labels)}
+            for ratio, rows in table[table["way"].eq(way)].groupby("ratio"):
+                # its size tells the ratio: numbers beside the marks overlapped
+                ax.plot(rows[size], rows[VALIDATION], **mark, markersize=1 + 10 * (1 - ratio))
         draw.size_axis(ax)
         ax.set_xlabel(label)
     axes[0].set_ylabel(VALIDATION)
-    fig.supxlabel("number: ratio of channels removed; hollow: with a setting changed", size=6)
+    told = ", ".join(f"{ratio:g}" for ratio in ratios)
+    fig.supxlabel(f"the larger a mark, the lower its ratio ({told}); hollow: with a setting changed", size=6)
     plots.head(fig, f"Pilots of ways to prune, {plots.task_title(study.tasks[TASK])}; n = {seeds}")
     return fig
+
+
+def said(way: str, labels: dict[str, str]) -> str:
+    """A way of pruning as a legend names it."""
+    method, _, changed = way.partition(" ")
+    changed = changed.replace(" ", ", ")
+    for setting, words in SAID.items():
+        changed = changed.replace(setting, words)
+    return ", ".join(filter(None, [labels.get(method, method), changed]))
 
 
 def look(way: str, ways: list[str]) -> dict:

@@ -158,6 +158,14 @@ def test_a_changed_pilot_has_its_methods_colour_and_a_hollow_mark_of_its_own():
     assert len({own["marker"], one["marker"], two["marker"]}) == 3
 
 
+def test_a_pilot_is_named_in_words():
+    labels = {"sca-plus": "sca+"}
+    assert draw_search.said("sca-plus", labels) == "sca+"
+    assert draw_search.said("dense", labels) == "dense"
+    both = draw_search.said("sca-plus normalise=True per_synapses=0.25", labels)
+    assert both == "sca+, divided scores, price 0.25"
+
+
 def test_a_line_of_other_columns_is_refused_before_it_is_written(tmp_path):
     log = tmp_path / "log.csv"
     speedrun.append(log, {"task": "a", "seed": 0})
