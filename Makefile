@@ -16,7 +16,7 @@ help:
 	@echo "               (another: STUDY=small; on a Ray cluster: RAY=auto)"
 	@echo "make test      ruff, pytest, and every notebook"
 	@echo "make test-slow real processes, exports, networks of every study: kills, full disks, signals"
-	@echo "               (half an hour on 2 cores)"
+	@echo "               (20 minutes on 2 cores)"
 	@echo "make figures   figures and tables of what is finished, from results/ alone"
 	@echo "make evidence  what the texts cite beside the studies: equivalence, updates, tokens, faults"
 	@echo "               (40 minutes on 2 cores)"
@@ -46,6 +46,9 @@ repro: .venv/.ready
 	python $(if $(RAY),tools/cluster.py $(PIPELINE) $(RAY),tools/repro.py $(PIPELINE))
 	@python tools/readme.py
 
+# as many tests at a time as there are cores: a thread for each, and for each process that it starts
+test test-slow: export OMP_NUM_THREADS = 1
+
 test: .venv/.ready
 	ruff check .
 	ruff format --check --diff .
@@ -53,7 +56,7 @@ test: .venv/.ready
 	$(NBVAL) notebooks
 
 test-slow: .venv/.ready
-	pytest -n auto -m slow
+	pytest -n auto --dist worksteal -m "slow and not evidence"
 
 figures: .venv/.ready
 	python tools/repro.py $(PIPELINE) show

@@ -44,7 +44,7 @@ KILLS = ("all", "first", "all", "rest")  # of one stage, one after another
 # ---------------------------------------------------------------- kill -9
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.evidence) for seed in (1, 2))])
 def test_a_stage_killed_again_and_again_ends_as_an_unbroken_one(seed, every_stage, tmp_path, record_property):
     """Twenty kills, from data preparation to the last JSON: each run takes up what the killed ones before
     it have left."""

@@ -144,7 +144,7 @@ def test_sigterm_to_make_repro_ends_every_training_after_its_epoch(finished, tmp
         assert made(folder) == made(finished[0]) and not leftovers(folder)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.evidence)])
 def test_make_repro_killed_again_and_again_ends_as_an_unbroken_one(seed, finished, tmp_path, record_property):
     """All at once: tools/repro.py, DVC, papermill and kernels."""
     chance, (whole, seconds), folder = random.Random(seed), finished, repository(tmp_path / "study")

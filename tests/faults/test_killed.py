@@ -1,5 +1,5 @@
 """A run stopped by `kill -9` or by SIGTERM goes on from its last epoch when it is started again, and ends
-with the very same files. Sixty kills more, and the other faults: test_faults.py."""
+with the very same files. Many kills more, and the other faults: test_faults.py."""
 
 import os
 import signal

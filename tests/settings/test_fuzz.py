@@ -1,4 +1,4 @@
-"""2,000 mutated params.yaml (150 in `make test`): each could run, or is refused in one clear line. Never a
+"""2,000 mutated params.yaml: each could run, or is refused in one clear line. Never a
 traceback, and never a failure after training began."""
 
 import copy
@@ -62,7 +62,7 @@ VALUES += [
     {"label": "x"},
     [[1]],
 ]
-FEW, MANY = 150, 2000
+MANY = 2000
 
 
 def places(document, path=()):
@@ -186,14 +186,8 @@ def small(study) -> bool:
     )
 
 
-def test_a_mutated_file_is_taken_or_refused_in_one_line(tmp_path, record_property):
-    counts = fuzz(FEW, tmp_path, stepped=3)
-    assert counts["refused"] > FEW / 4 and counts["taken"] >= 3
-
-
-@pytest.mark.slow
 def test_two_thousand_mutated_files(tmp_path, record_property):
-    counts = fuzz(MANY, tmp_path, stepped=60)
+    counts = fuzz(MANY, tmp_path, stepped=20)
     record_property("fuzz", json.dumps(counts))
     assert counts["refused"] > MANY / 4 and counts["taken"] > MANY / 50 and counts["trained a step"] > 10
     assert sum(counts.values()) - counts["trained a step"] >= MANY
