@@ -19,7 +19,7 @@ help:
 	@echo "               (20 minutes on 2 cores)"
 	@echo "make figures   figures and tables of what is finished, from results/ alone"
 	@echo "make evidence  what the texts cite beside the studies: equivalence, updates, tokens, faults"
-	@echo "               (40 minutes on 2 cores)"
+	@echo "               (an hour on 2 cores)"
 	@echo "make bench     what a training step costs, against plain SpikingJelly"
 	@echo "               (half an hour, nothing beside it)"
 	@echo "make speedrun  a spiking network trained on CIFAR-10: accuracy, minutes, operations"
@@ -67,6 +67,7 @@ evidence: .venv/.ready
 	python benchmarks/update.py
 	python benchmarks/tokens.py
 	python tools/faults.py
+	pytest -m evidence tests/settings
 
 bench: .venv/.ready
 	python benchmarks/bench.py

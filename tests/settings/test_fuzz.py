@@ -1,4 +1,4 @@
-"""2,000 mutated params.yaml: each could run, or is refused in one clear line. Never a
+"""400 mutated params.yaml (2,000 by `make evidence`): each could run, or is refused in one clear line. Never a
 traceback, and never a failure after training began."""
 
 import copy
@@ -62,7 +62,6 @@ VALUES += [
     {"label": "x"},
     [[1]],
 ]
-MANY = 2000
 
 
 def places(document, path=()):
@@ -186,11 +185,13 @@ def small(study) -> bool:
     )
 
 
-def test_two_thousand_mutated_files(tmp_path, record_property):
-    counts = fuzz(MANY, tmp_path, stepped=20)
+@pytest.mark.parametrize("number", [400, pytest.param(2000, marks=pytest.mark.evidence)])
+def test_a_mutated_file_is_taken_or_refused_in_one_line(number, tmp_path, record_property):
+    counts = fuzz(number, tmp_path, stepped=number // 33)
     record_property("fuzz", json.dumps(counts))
-    assert counts["refused"] > MANY / 4 and counts["taken"] > MANY / 50 and counts["trained a step"] > 10
-    assert sum(counts.values()) - counts["trained a step"] >= MANY
+    assert counts["refused"] > number / 4 and counts["taken"] > number / 50
+    assert counts["trained a step"] > number / 200
+    assert counts["refused"] + counts["taken"] >= number
 
 
 @settings(
