@@ -35,7 +35,7 @@ def gaps() -> dict[str, pd.DataFrame]:
     """{size: SCA's networks, each with the points by which it is above the dense frontier of that size},
     at the ratios that lie within the frontier by every size."""
     ours = of_headline("channels").query("method == 'sca'")
-    dense = frontier.dense_networks(study(), table())
+    dense = frontier.trained(study(), table(), frontier.MOST)
     return frontier.in_every_range(
         {x: equal_size.beside_curve(ours, frontier.envelope(dense, x), x) for x in SIZES}
     )

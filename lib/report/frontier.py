@@ -11,6 +11,7 @@ from lib.report import draw, equal_size, plots, stats
 from lib.report.results import COSTS
 from lib.settings.study import Study
 
+MOST = 0.6  # of a seed's dense networks must be there, or pruned ones are compared with none of them
 FACES = (plots.BLACK, "0.7", "white")  # of the stars, from the most time steps to the fewest
 
 
@@ -31,13 +32,12 @@ def dense_networks(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     return both.assign(network=named, T=[study.tasks[task].T for task in both["task"]])
 
 
-def complete(study: Study, table: pd.DataFrame) -> pd.DataFrame:
-    """Those of the seeds that have trained the headline and every network of the frontier: one more may
-    move its line up or down."""
+def trained(study: Study, table: pd.DataFrame, share: float) -> pd.DataFrame:
+    """Those of the seeds that have trained at least this share of the headline and the frontier: each further
+    network may move the line of a seed, and a line through few lies below what lies between them."""
     dense = dense_networks(study, table)
-    asked = {study.headline, *study.frontier}
-    there = dense[dense["stage"].eq("dense")].groupby("seed")["task"].agg(set)
-    return dense[dense["seed"].isin([seed for seed, tasks in there.items() if asked <= tasks])]
+    there = dense[dense["stage"].eq("dense")].groupby("seed")["task"].nunique()
+    return dense[dense["seed"].isin(there.index[there >= share * (1 + len(study.frontier))])]
 
 
 def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:
@@ -75,11 +75,11 @@ def envelope(dense: pd.DataFrame, x: str) -> pd.DataFrame:
 def beside(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """Each method at each ratio of the headline's task beside the dense network of the same seed, and beside
     smaller dense ones of equal cost: means over seeds, in words; n: its seeds, and in a cell its own if they
-    are fewer. Empty: outside the sizes of the dense networks that are trained with its seed."""
+    are fewer. Empty: outside the sizes of its seed's dense networks, or most of these not trained yet."""
     rows = table[table["task"].eq(study.headline)]
     pruned = rows[rows["stage"].eq("channels")]
     whole = rows[rows["stage"].eq("dense")].set_index("seed")
-    smaller = dense_networks(study, table)
+    smaller = trained(study, table, MOST)
     gaps = {x: equal_size.beside_curve(pruned, envelope(smaller, x), x)["gap"] for x in COSTS}
     told = []
     for (label, ratio), found in pruned.groupby(["label", "ratio"], sort=False):

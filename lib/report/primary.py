@@ -67,7 +67,7 @@ def differences(asked: Hypothesis, study: Study, table: pd.DataFrame) -> list[fl
     if asked.at == "ratio":
         gaps = at_equal_ratio(ours, rows[rows["method"].eq(asked.theirs)])
     elif asked.theirs == FRONTIER:
-        curves = frontier.envelope(frontier.complete(study, table), asked.at)
+        curves = frontier.envelope(frontier.trained(study, table, 1.0), asked.at)
         gaps = beside_curve(ours, curves, asked.at)
     else:  # the dense network is where a method's curve begins
         gaps = beside_curve(ours, rows[rows["method"].isin([asked.theirs, "dense"])], asked.at)

@@ -154,6 +154,20 @@ def test_a_seed_stands_beside_the_frontier_of_its_own():
     assert primary.differences(against, study(), pd.DataFrame(rows)) == [pytest.approx(0), pytest.approx(1)]
 
 
+def test_a_seed_with_few_dense_networks_is_compared_with_none():
+    """Of eleven, seed 0 has all, seed 1 seven, seed 2 six: a line through few lies below those between."""
+    cifar = config.load("cifar")
+    tasks = [cifar.headline, *cifar.frontier]
+    table = pd.DataFrame(
+        {"stage": "dense", "task": task, "method": "dense", "at": "", "seed": seed}
+        for seed, number in enumerate((11, 7, 6))
+        for task in tasks[:number]
+    )
+    assert len(tasks) == 11
+    assert set(frontier.trained(cifar, table, 1.0)["seed"]) == {0}
+    assert set(frontier.trained(cifar, table, frontier.MOST)["seed"]) == {0, 1}
+
+
 def test_the_frontier_is_averaged_over_ratios_that_lie_within_it_by_every_size_in_every_seed():
     def rows(gaps):
         each = [{"method": "sca", "ratio": ratio, "seed": seed, "gap": gap} for ratio, seed, gap in gaps]

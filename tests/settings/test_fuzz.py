@@ -1,5 +1,5 @@
-"""400 mutated params.yaml (2,000 by `make evidence`): each could run, or is refused in one clear line. Never a
-traceback, and never a failure after training began."""
+"""400 mutated params.yaml (2,000 by `make evidence`): each could run, or is refused in one clear line.
+Never a traceback, and never a failure after training began."""
 
 import copy
 import io
