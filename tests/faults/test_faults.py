@@ -46,7 +46,7 @@ KILLS = ("all", "first", "all", "rest")  # of one stage, one after another
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.evidence) for seed in (1, 2))])
 def test_a_stage_killed_again_and_again_ends_as_an_unbroken_one(seed, every_stage, tmp_path, record_property):
-    """Twenty kills, from data preparation to the last JSON: each run takes up what the killed ones before
+    """Kills at random, from data preparation to the last JSON: each run takes up what the killed ones before
     it have left."""
     chance, folder, expected = random.Random(seed), copied(tmp_path / "tree"), {}
     for stage in STAGES:
