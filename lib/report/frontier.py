@@ -36,8 +36,9 @@ def trained(study: Study, table: pd.DataFrame, share: float) -> pd.DataFrame:
     """Those of the seeds that have trained at least this share of the headline and the frontier: each further
     network may move the line of a seed, and a line through few lies below what lies between them."""
     dense = dense_networks(study, table)
+    asked = {study.headline, *study.frontier}
     there = dense[dense["stage"].eq("dense")].groupby("seed")["task"].nunique()
-    return dense[dense["seed"].isin(there.index[there >= share * (1 + len(study.frontier))])]
+    return dense[dense["seed"].isin(there.index[there >= share * len(asked)])]
 
 
 def line(ax: Axes, dense: pd.DataFrame, x: str) -> None:

@@ -166,6 +166,8 @@ def test_a_seed_with_few_dense_networks_is_compared_with_none():
     assert len(tasks) == 11
     assert set(frontier.trained(cifar, table, 1.0)["seed"]) == {0}
     assert set(frontier.trained(cifar, table, frontier.MOST)["seed"]) == {0, 1}
+    twice = cifar.model_copy(update={"frontier": tuple(tasks)})  # the headline stands in it, too
+    assert set(frontier.trained(twice, table, 1.0)["seed"]) == {0}
 
 
 def test_the_frontier_is_averaged_over_ratios_that_lie_within_it_by_every_size_in_every_seed():
