@@ -29,13 +29,15 @@ help:
 	@echo "make lab       JupyterLab, opened on 00_start_here"
 	@echo "make filter    git sees 10 to 38 without outputs (done by the others; by hand with conda)"
 
-.venv/.ready: requirements.txt constraints.txt pyproject.toml
+.venv/.ready: requirements.txt constraints.txt pyproject.toml tools/ipython_kernel_config.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python %d.%d: \
 	3.11 or newer is needed; set PYTHON=python3.11" % sys.version_info[:2])'
 	@echo "setting up .venv (torch and its CUDA libraries: about 5.5 GB, a few minutes, once)"
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -r requirements.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	mkdir -p .venv/etc/ipython
+	cp tools/ipython_kernel_config.py .venv/etc/ipython/
 	@$(MAKE) --no-print-directory filter
 	touch $@
 
