@@ -5,12 +5,12 @@ from collections import defaultdict
 from functools import cache
 
 import pandas as pd
-from prose import SCA, decided, lost, reached, tried, wrapped
+from prose import SCA, decided, tried, wrapped
 
 from lib.report import equal_size, findings, frontier, primary, published, recovery, results
 from lib.report.claims import Difference
 from lib.report.draw import ACCURACY
-from lib.report.stats import interval, shown, span
+from lib.report.stats import interval, shown
 from lib.settings import Study, config
 
 SIZES = {x: results.COSTS[x] for x in ("parameters", "AC")}
@@ -31,132 +31,49 @@ def of_headline(stage: str) -> pd.DataFrame:
     return table().query("stage == @stage and task == @study().headline")
 
 
-def gaps() -> dict[str, pd.DataFrame]:
-    """{size: SCA's networks, each with the points by which it is above the dense frontier of that size},
-    at the ratios that lie within the frontier by every size."""
-    ours = of_headline("channels").query("method == 'sca'")
+def gaps(method: str) -> dict[str, pd.DataFrame]:
+    """{size: the networks of a method, each with the points by which it is above the dense frontier of that
+    size}, at the ratios that lie within the frontier by every size."""
+    ours = of_headline("channels").query("method == @method")
     dense = frontier.trained(study(), table(), frontier.MOST)
     return frontier.in_every_range(
         {x: equal_size.beside_curve(ours, frontier.envelope(dense, x), x) for x in SIZES}
     )
 
 
-def picture() -> str:
-    """Caption of the frontier, the first figure of README.md and of docs/results.md."""
-    pruned = of_headline("channels")
-    most = of_headline("dense")[ACCURACY].mean()
-    drawn = pd.concat([pruned, frontier.dense_networks(study(), table())])
-    seeds = drawn.groupby(["task", "method"])["seed"].nunique()
-    asked = sorted({len(study().seeds(*each)) for each in seeds.index})
-    return wrapped(f"""
-*CIFAR-10, test accuracy against parameters (a) and synaptic operations (b; without the first layer's
-multiplications). Stars: dense networks, named by the fraction of their channels (w, width) and by fewer time
-steps T, the largest at {most:.1f} %; dotted: the most accurate one of at most that size. Lines: networks
-whose channels were pruned, the ratio growing to the left (*frozen*: a removed channel stands still, where
-the authors' code trains it on; *sca+*: our variant, whose ratio rises and regrowth fades; *divided*: by their
-layer's mean; *random*: drawn, about the same share of each layer; *first cut's widths*: drawn, as many in
-each layer as one cut by SCA's score keeps). {span(seeds)} seeds, of {" or ".join(map(str, asked))} planned;
-bars: 95 % intervals of three seeds or more. {card()}*
-""")
-
-
-def card() -> str:
-    """What the trainings ran on. raises: ValueError where a record says otherwise"""
-    records = [json.loads(path.read_text()) for path in sorted(study().results.rglob("*.json"))]
-    if not all(trial["numerics"]["fast"]["bf16"] for record in records for trial in record["trials"]):
-        raise ValueError("the cifar study: not every training ran in bf16; say how they ran")
-    devices = defaultdict(set)
-    for record in records:
-        devices[trained(record)] |= {trial["numerics"]["device"] for trial in record["trials"]}
-    if mixed := sorted(name for name, used in devices.items() if len(used) > 1):
-        raise ValueError(f"the cifar study: {mixed[0]} ran on CPU and GPU; say which seeds ran where")
-    slow = [name for name, used in devices.items() if used == {"cpu"}]
-    return f"Trained in bf16, on a CPU: {'; '.join(slow)}. All else on a GPU (H100)."
-
-
-def trained(record: dict) -> str:
-    """A method's label, or "dense 0.5", by its width."""
-    if record["stage"] == "dense":
-        return f"dense {study().tasks[record['task']].width:g}"
-    return study().labels[record["method"]]
-
-
-def pictures() -> str:
-    """The other figures of the study, each with its caption and what is missing of it so far."""
-    pruned, whole = of_headline("channels"), of_headline("dense")
-    ratio = next(iter(study().ablations.values())).ratio
-    n = results.progress(study(), pruned)
-    methods = missing(study().methods, pruned["method"], study().labels)
-    both = results.progress(study(), pd.concat([whole, pruned]))
-    tasks = missing(study().grid.pruned, table().query("stage == 'channels'")["task"], {})
-    train = study().tasks[study().headline].train
-    spiking = train.epochs - sum(phase.epochs for phase in train.phases)
-    varied = "; (c) one setting of SCA varied at a time" if table()["stage"].eq("ablate").any() else ""
-    told = {
-        "accuracy": f"""Test accuracy of the main network against (a) the ratio of removed channels, (b) the
-            share of parameters left, with published results of another network, VGG16, in grey, and (c)
-            SynOps; marks of one ratio stand side by side in (a); {both}, 95 % intervals. {methods}""",
-        "forest": f"""Every difference in test accuracy tried so far, A - B, in points (those in parameters:
-            [claims](../tables/cifar/claims.md)): mean over paired seeds, from three seeds on with its 95 %
-            interval; "of B": B has this ratio, and A's curve is read at its size; filled: significant after
-            Holm's correction within its question. All of it is exploratory. {methods}""",
-        "effects": f"""(a) Paired difference to SCA in test accuracy at the same ratio and seed; (b) size and
-            cost in percent of SCA's ({n}). {methods}""",
-        "channels": f"""(a) Channels that SCA keeps in each layer, outline: dense; (b) in the deeper layers
-            after each update; (c) channels that an update switches on or off, in percent ({n}).""",
-        "scores": """(a) Density of the score S + |V| over the channels that SCA leaves at each ratio, 0: the
-            dense network; (b) its median in each layer.""",
-        "collapse": f"""At ratio {ratio:g}: (a) validation accuracy before and after each update, a panel a
-            method; neurons pass on rates there; (b) percent of its channels that each layer keeps at the
-            end; (c) test accuracy against the thinnest layer ({n}). {methods}""",
-        "recovery": f"""Validation accuracy behind the dense network of the same seed after the same epoch,
-            from a method's last change of structure on, a panel a ratio; linear up to 10 points, logarithmic
-            above ({n}). What cuts once recovers for longer, and at a higher learning rate. Spikes begin
-            {spiking} epochs before the end of each line; before them neurons pass on rates. {methods}""",
-        "ablation": f"""SCA beside methods that regrow nothing, (a) test accuracy and (b) parameters against
-            the ratio{varied} ({n}). {methods}""",
-        "tasks": f"""Test accuracy against parameters, a panel a task. {tasks}""",
-    }
-    return "\n\n".join(
-        f"![{name} of the cifar study](../figures/cifar/{name}.png)\n\n{wrapped(f'*Study cifar. {text}')}*"
-        for name, text in told.items()
-    )
-
-
-def missing(asked, there: pd.Series, labels: dict[str, str]) -> str:
-    """A sentence on what is not trained yet; "" if all is."""
-    left = [f'"{labels[name]}"' if labels else f"`{name}`" for name in asked if name not in set(there)]
-    return f"Not trained yet: {', '.join(left)}." if left else ""
-
-
 def at_ninety() -> str:
     """What is found at the papers' accuracy, each a line."""
-    own = study().methods["sca"].label
+    own, gentler = (study().methods[name].label for name in ("sca", "sca-plus"))
     hypotheses = {each.name: each for each in primary.tried(study(), table())}
     chance, plus = hypotheses["h1"], hypotheses["h4"]
     made = findings.differences(study(), table())
     sizes, operations = (tried(f"At equal {name}", own, "random", made) for name in SIZES.values())
     if min(each.mean for each in sizes) <= 0 or max(each.mean for each in operations) >= 0:
         raise ValueError("SCA beside random channels at equal size: the signs have changed; write it anew")
-    found = gaps()
-    seeds = {x: each.groupby("seed")["gap"].mean() for x, each in found.items()}
-    if seeds["parameters"].mean() <= 0 or seeds["AC"].mean() >= 0:
-        raise ValueError("SCA beside the frontier: the signs have changed; write it anew")
-    both = ", ".join(f"{shown(*interval(seeds[x]))} points at equal {name}" for x, name in SIZES.items())
-    ratios = ", ".join(f"{ratio:g}" for ratio in found["AC"]["ratio"].unique())
+    same, fewer = (tried(f"At equal {name}", gentler, own, made) for name in SIZES.values())
     asked = len(study().grid.seeds)
     lines = (
         f"**What frozen SCA leaves.** {leaves()}",
         f"**Does it choose better than chance?** Registered, at equal ratio: "
         f"{shown(chance.mean, chance.half)} points against random channels, {chance.verdict} (n = {chance.n} "
-        f"of {asked}). Exploratory: {between(sizes)} at equal parameters ({decided(sizes)}), "
-        f"{between(operations)} at equal SynOps ({decided(operations)}).",
-        f"**Does *sca+* do better?** Registered, at equal ratio: "
-        f"{shown(plus.mean, plus.half)} points against frozen SCA (n = {plus.n} of {asked}).",
-        "**Does frozen SCA beat a smaller dense network** that trains for as many epochs? Exploratory, so "
-        f"far: {both} (mean over ratios {ratios}, n = {min(map(len, seeds.values()))}).",
+        f"of {asked}). Exploratory: {between(sizes)} at equal parameters, {between(operations)} at equal "
+        f"SynOps ({decided([*sizes, *operations])}).",
+        f"**Does *sca+* do better?** Registered, at equal ratio, with {plus.sizes['AC']} % of the SynOps: "
+        f"{shown(plus.mean, plus.half)} points against frozen SCA (n = {plus.n} of {asked}). Exploratory: "
+        f"{between(same)} at equal parameters, {between(fewer)} at equal SynOps "
+        f"({decided([*same, *fewer])}).",
+        "**Does either beat a smaller dense network** that trains for as many epochs? Exploratory, points, "
+        f"means over ratios: frozen SCA {beside_smaller('sca')}; *sca+* {beside_smaller('sca-plus')}.",
     )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def beside_smaller(method: str) -> str:
+    """Points beside smaller dense networks of equal size, mean over ratios within a seed."""
+    found = gaps(method)
+    seeds = {x: each.groupby("seed")["gap"].mean() for x, each in found.items()}
+    both = ", ".join(f"{shown(*interval(seeds[x]))} at equal {name}" for x, name in SIZES.items())
+    return f"{both} (n = {min(map(len, seeds.values()))})"
 
 
 def between(found: list[Difference]) -> str:
@@ -193,8 +110,6 @@ def left() -> str:
     dense = frontier.dense_networks(study(), table())
     seeds = dense.loc[dense["task"].isin(study().frontier), ["task", "seed"]].drop_duplicates()
     asked = sum(len(study().seeds(task, "dense")) for task in study().frontier)
-    own = study().methods["sca"].label
-    before = tried("Does prune-and-regrow beat random", own, "random")
     printed = published.read().query("method == 'SCA' and data == 'CIFAR-10'")
     losses = " and ".join(
         f"{row['accuracy_loss']:+.2f} points at {row['connectivity']:.0f} %" for _, row in printed.iterrows()
@@ -205,9 +120,7 @@ Energy counts the first layer's multiplications, too; at equal energy SCA differ
 may move the line that pruned ones stand beside up or down. SCA's tables, as others transcribed them, have
 {losses} of the parameters beside the dense network, a VGG16 that trains for {SCA["epochs"]} epochs
 ([tables/cifar/comparison.md](../tables/cifar/comparison.md)); the networks here train for
-{study().tasks[study().headline].train.epochs}, and lose more. In our earlier, short
-trainings (dense networks of {reached(before)} %) frozen SCA was {lost(before)} below random channels at equal
-ratio ({decided(before)} there); why is not known.
+{study().tasks[study().headline].train.epochs}, and lose more.
 """)
     return f"{results.as_rows(frontier.beside(study(), table()))}\n\n{said}"
 
@@ -238,8 +151,29 @@ def state() -> str:
     return wrapped(f"""
 The main network, dense, reaches {mean:.2f} ± {half:.2f} % (n = {len(accuracy)}). Of the study's
 {len(results.expected(study()))} records (a method on a task with one seed) {there} are there,
-{len(table())} trainings.
+{len(table())} trainings. {card()}
 """)
+
+
+def card() -> str:
+    """What the trainings ran on. raises: ValueError where a record says otherwise"""
+    records = [json.loads(path.read_text()) for path in sorted(study().results.rglob("*.json"))]
+    if not all(trial["numerics"]["fast"]["bf16"] for record in records for trial in record["trials"]):
+        raise ValueError("the cifar study: not every training ran in bf16; say how they ran")
+    devices = defaultdict(set)
+    for record in records:
+        devices[trained(record)] |= {trial["numerics"]["device"] for trial in record["trials"]}
+    if mixed := sorted(name for name, used in devices.items() if len(used) > 1):
+        raise ValueError(f"the cifar study: {mixed[0]} ran on CPU and GPU; say which seeds ran where")
+    slow = [f'"{name}"' for name, used in devices.items() if used == {"cpu"}]
+    return f"Trained in bf16, on CPUs: {'; '.join(slow)}; all else on a GPU (H100)."
+
+
+def trained(record: dict) -> str:
+    """A method's label, or "dense 0.5", by its width."""
+    if record["stage"] == "dense":
+        return f"dense {study().tasks[record['task']].width:g}"
+    return study().labels[record["method"]]
 
 
 def decisions() -> str:

@@ -15,8 +15,11 @@ import pandas as pd
 # the tree of this file, whichever one the environment knows
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import captions_cifar
 import prose
 import prose_cifar
+import prose_tasks
+import prose_turned
 
 from lib.core.files import atomic_write
 from lib.report import findings, primary, results
@@ -150,13 +153,15 @@ def hypotheses() -> str:
 
 TABLES = (sources, numbers, densities, tokens, tickets, real, claims, hypotheses)
 PARAGRAPHS = (
-    prose_cifar.picture,
-    prose_cifar.pictures,
+    captions_cifar.picture,
+    captions_cifar.pictures,
     prose_cifar.at_ninety,
     prose_cifar.left,
     prose_cifar.recovers,
     prose_cifar.state,
     prose_cifar.decisions,
+    prose_turned.turned,
+    prose_tasks.tasks,
     prose.in_short,
     prose.speed,
     prose.procedure,

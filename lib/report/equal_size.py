@@ -16,13 +16,16 @@ QUESTIONS = {  # and the column of the size
 def matched(
     table: pd.DataFrame, methods: list[str], measure: str, labels: dict[str, str]
 ) -> list[Difference]:
-    """Methods beside random channels, and sca+ beside SCA, at equal size by `measure`, seed by seed.
+    """Methods beside random channels, SCA and its variants beside random ones in layers of a first cut's
+    widths, sca+ beside SCA, at equal size by `measure`, seed by seed.
 
     At each size that ours was measured at it stands beside the curve of theirs; at each of theirs, the other
     way round.
     """
     made = []
-    wanted = [*((name, "random") for name in methods if name != "random"), ("sca-plus", "sca")]
+    wanted = [(name, "random") for name in methods if name != "random"]
+    wanted += [(name, "layer-random") for name in methods if name.startswith("sca")]
+    wanted += [("sca-plus", "sca")]
     for ours, theirs in (two for two in wanted if set(two) <= set(labels)):
         names = (claims.label(ours, labels), claims.label(theirs, labels))
         for task, rows in table.groupby("task", sort=False):

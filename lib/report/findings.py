@@ -1,7 +1,5 @@
 """What a study found: every question that its results can answer, as one table of differences, and others."""
 
-import math
-
 import pandas as pd
 
 from lib.report import claims, equal_size, questions, results, stats
@@ -153,8 +151,8 @@ def in_one_table(found: dict[str, list[Difference]], figures: str = "") -> pd.Da
 
 
 def tally(found: dict[str, list[Difference]]) -> tuple[int, int]:
-    """How many differences are decided, of how many that were tried."""
-    compared = [each for tried in found.values() for each in tried if not math.isnan(each.p)]
+    """How many differences are decided, of how many that are compared: those of too few seeds, too."""
+    compared = [each for tried in found.values() for each in tried if each.verdict != claims.APART]
     return sum(claims.decided(each) for each in compared), len(compared)
 
 
@@ -162,7 +160,7 @@ def counts(found: dict[str, list[Difference]]) -> str:
     """The same in words."""
     decided, compared = tally(found)
     return (
-        f"{compared} differences are tried, {decided} are decided: their 95 % interval excludes 0, "
+        f"{compared} differences are compared, {decided} are decided: their 95 % interval excludes 0, "
         "also after Holm's correction for all differences that the same question tries."
     )
 

@@ -107,9 +107,9 @@ def test_every_setting_that_is_varied_is_asked_about(study):
 def test_differences_are_counted_once_and_those_not_compared_never():
     made = [
         claims.Difference("a", "b", "c", "d", 1.0, 0.5, 3, "points", verdict, p=p)
-        for verdict, p in (("higher", 0.01), ("undecided", 0.2), (claims.APART, math.nan))
+        for verdict, p in (("higher", 0.01), ("undecided", math.nan), (claims.APART, math.nan))
     ]
-    assert findings.counts({"Q?": made}).startswith("2 differences are tried, 1 are decided")
+    assert findings.counts({"Q?": made}).startswith("2 differences are compared, 1 are decided")
 
 
 def test_a_question_stands_once_in_the_table_with_a_link_to_its_figure():

@@ -75,6 +75,16 @@ def test_verdicts(gaps, words):
     assert found.verdict == words
 
 
+def test_what_ours_has_of_the_size_of_theirs_is_told_at_equal_ratio_alone():
+    """Of 1,000 parameters 500 and 700 at ratio 0.5, 2,000 at 0.7."""
+    table = pairs([1.0, 2.0])
+    ours = table["method"].eq("sca")
+    table.loc[ours, ["parameters", "AC"]] = [[500, 9000], [2000, 9000], [700, 9000], [2000, 9000]]
+    same, apart = primary.tried(study(same=asked(), apart=asked(at="AC")), table)
+    assert same.sizes == {"parameters": "60 to 200", "AC": "90"}
+    assert apart.sizes == {"parameters": "", "AC": ""}
+
+
 def test_equivalence_is_two_one_sided_tests():
     [found] = primary.tried(study(one=asked()), pairs([-0.4, -0.5, -0.7]))
     values = [0.1, 0.0, -0.2]

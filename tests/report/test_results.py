@@ -100,7 +100,7 @@ def test_a_study_that_has_only_begun_answers_what_it_can(quick):
     table = results.table(quick)
     assert findings.differences(quick, table) == {}
     assert list(findings.shares(quick, table)) == [findings.SILENT]
-    assert findings.as_text({}, {}).startswith("0 differences are tried")
+    assert findings.as_text({}, {}).startswith("0 differences are compared")
 
 
 def test_nothing_trained_is_refused_in_one_line(study):
