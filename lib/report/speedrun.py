@@ -134,16 +134,20 @@ def budgets(table: pd.DataFrame) -> Figure:
             axes[0].annotate(
                 name, (one["PFLOP"], one["accuracy"]), textcoords="offset points", size=6, **place
             )
+    first, *others = ours["processor"].unique()
     for number, (_, seeds) in enumerate(ours.groupby("task", sort=False)):
         look = {**plots.in_turn(number + 1), "linestyle": "", "label": label_of(seeds)}
         axes[0].plot(seeds[PFLOP], seeds[TEST], **look)
-        timed = pd.concat([newest(each) for _, each in seeds.groupby("processor")])
-        axes[1].plot(2 * timed[MINUTES], timed[TEST], **look)
+        for processor, each in seeds.groupby("processor", sort=False):
+            timed = newest(each)
+            fill = {} if processor == first else {"markerfacecolor": "white", "label": "_"}
+            axes[1].plot(2 * timed[MINUTES], timed[TEST], **(look | fill))
     axes[0].set(xscale="log", xlabel="operations of the whole training (PFLOP)", ylabel="test accuracy (%)")
     axes[1].set(xlabel="minutes of one core", xlim=(0, None))
     plots.head(fig, best(ours))
     marks = "CIFAR-10; a mark a seed, minutes by the last commit on each processor, another training beside"
-    fig.supxlabel(f"{marks}; published marks: one printed value each", size=6)
+    hollow = f", hollow: {' or '.join(others)}" if others else ""
+    fig.supxlabel(f"{marks}; minutes on {first}{hollow}; published marks: one printed value each", size=6)
     return fig
 
 

@@ -147,7 +147,16 @@ def test_steps_are_told_of_the_largest_batch_and_of_a_slower_small_one():
     assert draw.gains([*large, *slow]) == {1: 0.5, 64: 3.0}
     says = "At batch 64 a training step is 3.0 times as fast as plain SpikingJelly's"
     assert draw.in_words({1: 0.5, 64: 3.0}) == f"{says}; at batch 1 it takes 2.0 times as long"
+    assert draw.again([*large, *slow], 64) == pytest.approx(1 / 3)
     assert draw.in_words({64: 3.0}) == draw.in_words({1: 1.5, 64: 3.0}) == says
+
+
+@pytest.mark.parametrize(
+    ("most", "words"),
+    [(None, ""), (0.5, "yes"), (0.45, "within the spread"), (0.41, "within the spread"), (0.39, "no")],
+)
+def test_what_was_aimed_at_is_reached_where_both_quartiles_are_below_it(most, words):
+    assert draw.reached({"at most": most, "low": 0.4, "median": 0.43, "high": 0.5}) == words
 
 
 def test_a_changed_pilot_has_its_methods_colour_and_a_hollow_mark_of_its_own():

@@ -48,7 +48,8 @@ def test_each_processor_has_a_row_of_its_own(table, tmp_path):
     assert found[["processor", "n", "minutes"]].values.tolist() == [["CPU", 2, 15.0], ["another", 1, 5.0]]
     left, right = speedrun.budgets(speedrun.rows()).axes
     assert left.get_legend_handles_labels()[1][-1].endswith("(n = 2)")
-    assert [list(line.get_xdata()) for line in right.lines] == [[20.0, 40.0, 10.0]]
+    assert [list(line.get_xdata()) for line in right.lines] == [[20.0, 40.0], [10.0]]
+    assert right.lines[1].get_markerfacecolor() == "white" != right.lines[0].get_markerfacecolor()
 
 
 def test_a_tasks_row_is_of_its_own_settings_alone(table):
