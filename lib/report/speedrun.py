@@ -147,7 +147,7 @@ def budgets(table: pd.DataFrame) -> Figure:
     plots.head(fig, best(ours))
     marks = "CIFAR-10; a mark a seed, minutes by the last commit on each processor, another training beside"
     hollow = f", hollow: {' or '.join(others)}" if others else ""
-    fig.supxlabel(f"{marks}; minutes on {first}{hollow}; published marks: one printed value each", size=6)
+    fig.supxlabel(f"{marks}\nminutes on {first}{hollow}; published marks: one printed value each", size=6)
     return fig
 
 
