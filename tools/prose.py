@@ -104,10 +104,10 @@ def in_short() -> str:
     if claims.decided(grown) or claims.decided(random):
         raise ValueError("a comparison of PQ or tokens is decided now: write it anew")
     lines = (  # "decided" is explained above them
-        f"**Gentler does better than frozen SCA, and so does longer.** *sca+* prunes step by step and stops "
-        f"early: {lost(schedule)} more ({decided(schedule)}), which did not recur above. A dense network "
-        f"of as many parameters: undecided after as many epochs, {lost(longer)} more after as many as cost "
-        f"the same ({decided(longer)}).",
+        f"**A gentler schedule did better than frozen SCA.** *sca+* prunes step by step and stops early: "
+        f"{lost(schedule)} more at equal ratio ({decided(schedule)}), which did not recur above. A dense "
+        f"network of as many parameters: undecided after as many epochs, {lost(longer)} more after as many "
+        f"as cost the same ({decided(longer)}).",
         f"**Whether weights and tokens must be chosen well is undecided.** PQ with "
         f"{pq.at.removeprefix('density ')} of the weights against random growth: "
         f"{shown(grown.mean, grown.half)} points; learned against random tokens, half at each stage: "
@@ -135,7 +135,7 @@ def speed() -> str:
     rows = found[found["task"].isin(chosen)]
     told = [
         f"{row[speedrun.TEST]:.1f} % (n = {row['n']}{elsewhere(row['task'])}) in "
-        f"{2 * row[speedrun.MINUTES]:.0f} minutes"
+        f"{2 * row[speedrun.MINUTES]:.0f} minutes of its time"
         for row in rows.to_dict("records")
     ]
     timed = " and ".join(map(str, rows[speedrun.TIMED]))

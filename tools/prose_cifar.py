@@ -37,7 +37,7 @@ def gaps(method: str) -> dict[str, pd.DataFrame]:
     ours = of_headline("channels").query("method == @method")
     dense = frontier.trained(study(), table(), frontier.MOST)
     return frontier.in_every_range(
-        {x: equal_size.beside_curve(ours, frontier.envelope(dense, x), x) for x in SIZES}
+        {x: equal_size.beside_curve(ours, frontier.envelope(dense, x), x) for x in results.COSTS}
     )
 
 
@@ -59,11 +59,12 @@ def at_ninety() -> str:
         f"of {asked}). Exploratory: {between(sizes)} at equal parameters, {between(operations)} at equal "
         f"SynOps ({decided([*sizes, *operations])}).",
         f"**Does *sca+* do better?** Registered, at equal ratio, with {plus.sizes['AC']} % of the SynOps: "
-        f"{shown(plus.mean, plus.half)} points against frozen SCA (n = {plus.n} of {asked}). Exploratory: "
-        f"{between(same)} at equal parameters, {between(fewer)} at equal SynOps "
+        f"{shown(plus.mean, plus.half)} points against frozen SCA, {plus.verdict} (n = {plus.n} of {asked}). "
+        f"Exploratory: {between(same)} at equal parameters, {between(fewer)} at equal SynOps "
         f"({decided([*same, *fewer])}).",
-        "**Does either beat a smaller dense network** that trains for as many epochs? Exploratory, points, "
-        f"means over ratios: frozen SCA {beside_smaller('sca')}; *sca+* {beside_smaller('sca-plus')}.",
+        "**Does either beat a smaller dense network** that trains for as many epochs? Exploratory, at equal "
+        f"{', '.join(results.COSTS.values())}: frozen SCA {beside_smaller('sca')}; *sca+* "
+        f"{beside_smaller('sca-plus')} points.",
     )
     return "\n".join(f"- {line}" for line in lines)
 
@@ -72,8 +73,8 @@ def beside_smaller(method: str) -> str:
     """Points beside smaller dense networks of equal size, mean over ratios within a seed."""
     found = gaps(method)
     seeds = {x: each.groupby("seed")["gap"].mean() for x, each in found.items()}
-    both = ", ".join(f"{shown(*interval(seeds[x]))} at equal {name}" for x, name in SIZES.items())
-    return f"{both} (n = {min(map(len, seeds.values()))})"
+    told = ", ".join(shown(*interval(seeds[x])) for x in results.COSTS)
+    return f"{told} (n = {min(map(len, seeds.values()))})"
 
 
 def between(found: list[Difference]) -> str:
@@ -150,8 +151,8 @@ def state() -> str:
     mean, half = interval(accuracy)
     return wrapped(f"""
 The main network, dense, reaches {mean:.2f} ± {half:.2f} % (n = {len(accuracy)}). Of the study's
-{len(results.expected(study()))} records (a method on a task with one seed) {there} are there,
-{len(table())} trainings. {card()}
+{len(results.expected(study()))} records (a method on a task with one seed) {there} are there:
+{len(table())} trainings, all in bf16. {card()}
 """)
 
 
@@ -166,7 +167,7 @@ def card() -> str:
     if mixed := sorted(name for name, used in devices.items() if len(used) > 1):
         raise ValueError(f"the cifar study: {mixed[0]} ran on CPU and GPU; say which seeds ran where")
     slow = [f'"{name}"' for name, used in devices.items() if used == {"cpu"}]
-    return f"Trained in bf16, on CPUs: {'; '.join(slow)}; all else on a GPU (H100)."
+    return f"On CPUs: {'; '.join(slow)}; the rest on a GPU (H100)."
 
 
 def trained(record: dict) -> str:

@@ -10,6 +10,7 @@ from lib.core.files import ROOT
 from lib.report import plots, published, results
 from lib.report.draw import ACCURACY
 from lib.report.stats import interval, shown
+from lib.settings import Task
 
 LOG = ROOT / "results" / "benchmarks" / "cifar_hours.csv"
 
@@ -41,17 +42,23 @@ def tasks() -> str:
         rows.append(
             {
                 "task": f"`{task}`",
-                "network": plots.task_title(study().tasks[task]),
-                "dense (%)": f"{shown(*interval(dense)).lstrip('+')} (n = {len(dense)})"
+                "network": network(study().tasks[task]),
+                "dense test accuracy (%)": f"{shown(*interval(dense)).lstrip('+')} (n = {len(dense)})"
                 if len(dense)
                 else "",
                 "records": f"{done} of {asked['task'].eq(task).sum()}",
-                "hours of a core": hours(used, "core"),
-                "minutes of the card": hours(used, "card", 60),
+                "core-hours": hours(used, "core"),
+                "GPU minutes": hours(used, "card", 60),
                 "processors": "; ".join(used["processor"].unique()),
             }
         )
     return results.as_rows(pd.DataFrame(rows))
+
+
+def network(task: Task) -> str:
+    """As a figure's title has it; what has no time steps is said to have none."""
+    title = plots.task_title(task)
+    return title.replace(", T = 1", ", rectified units") if task.neuron == "relu" else title
 
 
 def hours(used: pd.DataFrame, of: str, times: float = 1) -> str:

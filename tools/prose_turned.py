@@ -33,7 +33,7 @@ def turned() -> str:
                 "A - B": f"{ours} - {theirs}, {at}",
                 "small study (points)": told(before),
                 "here (points)": told(now),
-                "A is": f"{side(before)}, now {side(now)}",
+                "the means are": f"{side(before)}, now {side(now)}",
             }
         )
     on = reached(tried("Does prune-and-regrow beat random", SCA, "random"))
@@ -71,11 +71,12 @@ def why(dense_before: str) -> str:
     if not late.mean > 0 > same.mean:
         raise ValueError("late updates cost nothing, or SCA is above random: write anew why verdicts turned")
     return wrapped(f"""
-Means over paired seeds, from the lowest to the highest over ratios and tasks; dense networks reach
-{dense_before} % there and {dense():.0f} % here. Late updates are part of why: there, leaving out the last
+Means over paired seeds, from the lowest to the highest over ratios and tasks; below or above 0, decided or
+not, or of both signs (mixed). Dense networks reach {dense_before} % there and {dense():.0f} % here. Late
+updates may be part of why: there, leaving out the last
 ones gave frozen SCA {shown(late.mean, late.half)} points, beside the {-same.mean:.1f} that it was below
-random channels by ({late.task}, {late.at}). Here no structure changes after 70 % of the training, so that
-frozen SCA has what made *sca+* better there. The rest is not told apart: random channels are drawn at the
-first update instead of before training, the network is larger, the images are more, the recipe trains
+random channels by ({late.task}, {late.at}). Here no structure changes after 70 % of the training, in
+frozen SCA as in *sca+*. Which cause weighs how much is not told apart: random channels are drawn at the first
+update instead of before training, too, the network is larger, the images are more, the recipe trains
 further.
 """)
