@@ -106,8 +106,8 @@ def in_short() -> str:
     lines = (  # "decided" is explained above them
         f"**A gentler schedule did better than frozen SCA.** *sca+* prunes step by step and stops early: "
         f"{lost(schedule)} more at equal ratio ({decided(schedule)}), which did not recur above. A dense "
-        f"network of as many parameters: undecided after as many epochs, {lost(longer)} more after as many "
-        f"as cost the same ({decided(longer)}).",
+        f"network of as many parameters: {lost(longer)} more after as many epochs as cost the same "
+        f"({decided(longer)}).",
         f"**Whether weights and tokens must be chosen well is undecided.** PQ with "
         f"{pq.at.removeprefix('density ')} of the weights against random growth: "
         f"{shown(grown.mean, grown.half)} points; learned against random tokens, half at each stage: "

@@ -10,7 +10,7 @@ from prose import SCA, decided, tried, wrapped
 from lib.report import equal_size, findings, frontier, primary, published, recovery, results
 from lib.report.claims import Difference
 from lib.report.draw import ACCURACY
-from lib.report.stats import interval, shown
+from lib.report.stats import interval, shown, span
 from lib.settings import Study, config
 
 SIZES = {x: results.COSTS[x] for x in ("parameters", "AC")}
@@ -45,12 +45,13 @@ def at_ninety() -> str:
     """What is found at the papers' accuracy, each a line."""
     own, gentler = (study().methods[name].label for name in ("sca", "sca-plus"))
     hypotheses = {each.name: each for each in primary.tried(study(), table())}
-    chance, plus = hypotheses["h1"], hypotheses["h4"]
+    chance, once, plus = (hypotheses[name] for name in ("h1", "h3", "h4"))
     made = findings.differences(study(), table())
     sizes, operations = (tried(f"At equal {name}", own, "random", made) for name in SIZES.values())
     if min(each.mean for each in sizes) <= 0 or max(each.mean for each in operations) >= 0:
         raise ValueError("SCA beside random channels at equal size: the signs have changed; write it anew")
     same, fewer = (tried(f"At equal {name}", gentler, own, made) for name in SIZES.values())
+    smaller, counts = zip(*map(beside_smaller, ("sca", "sca-plus")), strict=True)
     asked = len(study().grid.seeds)
     lines = (
         f"**What frozen SCA leaves.** {leaves()}",
@@ -58,23 +59,23 @@ def at_ninety() -> str:
         f"{shown(chance.mean, chance.half)} points against random channels, {chance.verdict} (n = {chance.n} "
         f"of {asked}). Exploratory: {between(sizes)} at equal parameters, {between(operations)} at equal "
         f"SynOps ({decided([*sizes, *operations])}).",
+        f"**Does regrowing help?** Registered: {shown(once.mean, once.half)} points beside only-prune, one "
+        f"cut, {once.verdict} (n = {once.n} of {asked}).",
         f"**Does *sca+* do better?** Registered, at equal ratio, with {plus.sizes['AC']} % of the SynOps: "
         f"{shown(plus.mean, plus.half)} points against frozen SCA, {plus.verdict} (n = {plus.n} of {asked}). "
         f"Exploratory: {between(same)} at equal parameters, {between(fewer)} at equal SynOps "
         f"({decided([*same, *fewer])}).",
         "**Does either beat a smaller dense network** that trains for as many epochs? Exploratory, at equal "
-        f"{', '.join(results.COSTS.values())}: frozen SCA {beside_smaller('sca')}; *sca+* "
-        f"{beside_smaller('sca-plus')} points.",
+        f"{', '.join(results.COSTS.values())}: frozen SCA {smaller[0]}; *sca+* {smaller[1]} points "
+        f"(n = {span(counts)}).",
     )
     return "\n".join(f"- {line}" for line in lines)
 
 
-def beside_smaller(method: str) -> str:
-    """Points beside smaller dense networks of equal size, mean over ratios within a seed."""
-    found = gaps(method)
-    seeds = {x: each.groupby("seed")["gap"].mean() for x, each in found.items()}
-    told = ", ".join(shown(*interval(seeds[x])) for x in results.COSTS)
-    return f"{told} (n = {min(map(len, seeds.values()))})"
+def beside_smaller(method: str) -> tuple[str, int]:
+    """Points beside smaller dense networks of equal size, mean over ratios within a seed; how many seeds."""
+    seeds = {x: each.groupby("seed")["gap"].mean() for x, each in gaps(method).items()}
+    return ", ".join(shown(*interval(seeds[x])) for x in results.COSTS), min(map(len, seeds.values()))
 
 
 def between(found: list[Difference]) -> str:
