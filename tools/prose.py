@@ -93,11 +93,6 @@ def decided(found: list[Difference]) -> str:
 def in_short() -> str:
     """Sentences with numbers, each a line."""
     schedule = [each._replace(mean=-each.mean) for each in tried("What does sca+", "sca+", "SCA (frozen)")]
-    asked = "Does SCA beat a dense"
-    longer = tried(asked, "SCA (frozen)", "uniform widths, equal training cost")
-    alike = tried(asked, "SCA (frozen)", "uniform widths, as many parameters")
-    if any(map(claims.decided, alike)):
-        raise ValueError("SCA beside a dense network of as many parameters is decided now: write it anew")
     [pq] = tried("What do sparse weights cost", "PQ", "dense")
     [grown] = tried("Does PQ beat its baselines", "PQ", "PQ, random growth")
     [random] = tried("Are learned tokens", "learned", "random tokens")
@@ -105,9 +100,7 @@ def in_short() -> str:
         raise ValueError("a comparison of PQ or tokens is decided now: write it anew")
     lines = (  # "decided" is explained above them
         f"**A gentler schedule did better than frozen SCA.** *sca+* prunes step by step and stops early: "
-        f"{lost(schedule)} more at equal ratio ({decided(schedule)}), which did not recur above. A dense "
-        f"network of as many parameters: {lost(longer)} more after as many epochs as cost the same "
-        f"({decided(longer)}).",
+        f"{lost(schedule)} more at equal ratio ({decided(schedule)}), which did not recur above.",
         f"**Whether weights and tokens must be chosen well is undecided.** PQ with "
         f"{pq.at.removeprefix('density ')} of the weights against random growth: "
         f"{shown(grown.mean, grown.half)} points; learned against random tokens, half at each stage: "

@@ -59,8 +59,9 @@ def at_ninety() -> str:
         f"{shown(chance.mean, chance.half)} points against random channels, {chance.verdict} (n = {chance.n} "
         f"of {asked}). Exploratory: {between(sizes)} at equal parameters, {between(operations)} at equal "
         f"SynOps ({decided([*sizes, *operations])}).",
-        f"**Does regrowing help?** Registered: {shown(once.mean, once.half)} points beside only-prune, one "
-        f"cut, {once.verdict} (n = {once.n} of {asked}).",
+        f"**Does regrowing help?** Registered, at equal ratio, with {once.sizes['AC']} % of the SynOps: "
+        f"{shown(once.mean, once.half)} points against one cut (only-prune), {once.verdict} (n = {once.n} of "
+        f"{asked}).",
         f"**Does *sca+* do better?** Registered, at equal ratio, with {plus.sizes['AC']} % of the SynOps: "
         f"{shown(plus.mean, plus.half)} points against frozen SCA, {plus.verdict} (n = {plus.n} of {asked}). "
         f"Exploratory: {between(same)} at equal parameters, {between(fewer)} at equal SynOps "

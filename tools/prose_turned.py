@@ -12,6 +12,8 @@ from lib.report.stats import shown
 SCA = "SCA (frozen)"
 ASKED = (  # what the two studies have in common: how the question begins, ours, theirs, in which words
     ("Does prune-and-regrow beat random", SCA, "random", "at equal ratio"),
+    ("Does prune-and-regrow beat only-prune", SCA, "only-prune", "at equal ratio"),
+    ("Does only-prune beat random", "only-prune", "random", "at equal ratio"),
     ("At equal parameters", SCA, "random", "at equal parameters"),
     ("At equal SynOps", SCA, "random", "at equal SynOps"),
     ("What does sca+", "sca+", SCA, "at equal ratio"),
