@@ -36,17 +36,24 @@ def save(fig: Figure, folder: Path, name: str) -> Path:
 
 
 def finish(
-    fig: Figure, settings: Study, name: str, rows: pd.DataFrame, drawn: str = INTERVAL, says: str = ""
+    fig: Figure,
+    settings: Study,
+    name: str,
+    rows: pd.DataFrame,
+    drawn: str = INTERVAL,
+    says: str = "",
+    which: str = "",
 ) -> None:
     """Says what the figure is drawn from, saves it among its study's and shows it.
 
     rows: of `results.table`, all that are drawn; the title and the note name their task if there is one
     says: what there is to be seen, the first line of the title unless `head` has written it
+    which: the task that was asked for, where it is not the study's first: it stands in the file's name
     """
     tasks = rows["task"].unique()
     if len(tasks) == 1 and not fig.legends:
         fig.suptitle(plots.title_of(says, settings.tasks[tasks[0]]))
     named = [settings.study, *tasks] if len(tasks) == 1 else [settings.study]
     note(fig, ", ".join(named), results.progress(settings, rows), drawn)
-    save(fig, settings.figures, name)
+    save(fig, settings.figures, f"{name}-{which}" if which else name)
     plots.show(fig)

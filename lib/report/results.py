@@ -8,6 +8,7 @@ import math
 
 import pandas as pd
 
+from lib.core.errors import pick
 from lib.core.files import write_text
 from lib.report import stats
 from lib.settings import STAGES, Study, records
@@ -158,17 +159,27 @@ def unfold(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame(long, columns=None if long else [*WHICH, "layer", "value"])
 
 
-def first(study: Study, found: pd.DataFrame, stage: str) -> tuple[str, pd.DataFrame]:
-    """The first task that a stage runs, which its figures draw, and the rows of both.
+def chosen(study: Study, stage: str, which: str = "") -> str:
+    """The task of a stage that its figures draw: the first that it runs, or `which`.
 
-    raises: lib.settings.records.ResultsError, where there is none of them
+    raises: lib.settings.records.ResultsError, where it runs none; ConfigError, where none has that name
     """
     names = getattr(study.grid, STAGES[stage].grid)
     if not names:
         raise records.ResultsError(
             f"grid.{STAGES[stage].grid}: names no task: nothing of {stage} is drawn; name one of `tasks`"
         )
-    task = names[0]
+    if which:
+        pick(dict.fromkeys(names), which, f"which, a task of {stage} in study {study.study}")
+    return which or names[0]
+
+
+def first(study: Study, found: pd.DataFrame, stage: str, which: str = "") -> tuple[str, pd.DataFrame]:
+    """The `chosen` task, and the rows of both.
+
+    raises: as `chosen` does, and lib.settings.records.ResultsError, where there are no rows
+    """
+    task = chosen(study, stage, which)
     rows = found[(found["stage"] == stage) & (found["task"] == task)]
     if rows.empty:
         raise records.ResultsError(

@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from lib.core.errors import ConfigError
 from lib.report import page, plots, results
 from lib.settings import config, given
 
@@ -131,6 +132,17 @@ def test_a_figure_of_a_study_in_progress_is_drawn_and_says_how_far_it_is(noteboo
     looked_at(notebook)
     [(_, fig)] = saved
     assert re.search(r"n = [02] of 3 seeds", said(fig)) and not unlabelled(fig)
+
+
+def test_another_task_of_a_stage_is_drawn_if_it_is_named_and_refused_if_there_is_none():
+    study = config.load("small")
+    found = results.table(study, "dense", "channels")
+    task, rows = results.first(study, found, "channels", "vgg9-cifar100")
+    assert task == "vgg9-cifar100" and set(rows["task"]) == {task} and len(rows)
+    assert results.chosen(study, "channels") == results.first(study, found, "channels")[0] == "vgg9-cifar10"
+    said = "which, a task of channels in study small: 'nosuch' is not known; known are vgg9-cifar10, "
+    with pytest.raises(ConfigError, match=said):
+        results.first(study, found, "channels", "nosuch")
 
 
 def test_a_figure_of_a_stage_without_results_says_so_in_one_line(begun):
