@@ -16,7 +16,7 @@ help:
 	@echo "               (another: STUDY=small; on a Ray cluster: RAY=auto)"
 	@echo "make test      ruff, pytest, and every notebook"
 	@echo "make test-slow real processes, exports, networks of every study: kills, full disks, signals"
-	@echo "               (20 minutes on 2 cores)"
+	@echo "               (half an hour on 2 cores)"
 	@echo "make figures   figures and tables of what is finished, from results/ alone"
 	@echo "make evidence  what the texts cite beside the studies: equivalence, updates, tokens, faults"
 	@echo "               (an hour on 2 cores)"

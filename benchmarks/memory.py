@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from lib.core.memory import keep_freed
+
 SIZE = 64  # the paper's batch
 STEPS = 4
 
@@ -61,6 +63,7 @@ def compact_epoch():
 
 def main() -> None:
     torch.manual_seed(0)
+    keep_freed()  # as every training does
     epoch = {"plain": plain_epoch, "compact": compact_epoch}[sys.argv[1]]()
     next(epoch)
     before = status("VmRSS")
