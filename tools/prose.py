@@ -140,11 +140,11 @@ def speed() -> str:
 
 
 def elsewhere(task: str) -> str:
-    """What the seeds of a task reach that the cifar study trained, on a GPU; "" if it trained none."""
+    """What the seeds of a task reach that the cifar study trained; "" if it trained none."""
     seeds = results.table(config.load("cifar"), "dense").query("task == @task")
     if seeds.empty:
         return ""
-    return f"; {len(seeds)} on a GPU: {shown(*interval(seeds['accuracy (%)'])).lstrip('+')}"
+    return f"; {len(seeds)} in the cifar study: {shown(*interval(seeds['accuracy (%)'])).lstrip('+')}"
 
 
 def images(task: Task) -> int:

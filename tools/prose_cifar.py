@@ -50,7 +50,12 @@ def at_ninety() -> str:
     sizes, operations = (tried(f"At equal {name}", own, "random", made) for name in SIZES.values())
     if min(each.mean for each in sizes) <= 0 or max(each.mean for each in operations) >= 0:
         raise ValueError("SCA beside random channels at equal size: the signs have changed; write it anew")
+    if plus.verdict.startswith("holds"):
+        raise ValueError('sca+ beats SCA: "did not recur" in prose.in_short is wrong; write it anew')
     same, fewer = (tried(f"At equal {name}", gentler, own, made) for name in SIZES.values())
+    over = [set(gaps(name)["AC"]["ratio"]) for name in ("sca", "sca-plus")]
+    if over[0] != over[1]:
+        raise ValueError("SCA and sca+ lie within the frontier at other ratios; say at which")
     smaller, counts = zip(*map(beside_smaller, ("sca", "sca-plus")), strict=True)
     asked = len(study().grid.seeds)
     lines = (
@@ -159,24 +164,27 @@ The main network, dense, reaches {mean:.2f} ± {half:.2f} % (n = {len(accuracy)}
 
 
 def card() -> str:
-    """What the trainings ran on. raises: ValueError where a record says otherwise"""
+    """What the trainings ran on. raises: ValueError where one did not run in bf16"""
     records = [json.loads(path.read_text()) for path in sorted(study().results.rglob("*.json"))]
     if not all(trial["numerics"]["fast"]["bf16"] for record in records for trial in record["trials"]):
         raise ValueError("the cifar study: not every training ran in bf16; say how they ran")
-    devices = defaultdict(set)
+    seeds = defaultdict(lambda: defaultdict(set))  # of what is trained, by device
     for record in records:
-        devices[trained(record)] |= {trial["numerics"]["device"] for trial in record["trials"]}
-    if mixed := sorted(name for name, used in devices.items() if len(used) > 1):
-        raise ValueError(f"the cifar study: {mixed[0]} ran on CPU and GPU; say which seeds ran where")
-    slow = [f'"{name}"' for name, used in devices.items() if used == {"cpu"}]
+        for trial in record["trials"]:
+            seeds[trained(record)][trial["numerics"]["device"]].add(record["seed"])
+    slow = []
+    for name, used in seeds.items():
+        if "cpu" in used:
+            some = f" (seeds {', '.join(map(str, sorted(used['cpu'])))})" if len(used) > 1 else ""
+            slow.append(f'"{name}"{some}')
     return f"On CPUs: {'; '.join(slow)}; the rest on a GPU (H100)."
 
 
 def trained(record: dict) -> str:
-    """A method's label, or "dense 0.5", by its width."""
-    if record["stage"] == "dense":
-        return f"dense {study().tasks[record['task']].width:g}"
-    return study().labels[record["method"]]
+    """The label of a method or an ablation; with its task, unless that is the main one."""
+    labels = study().labels | {name: each.label for name, each in study().ablations.items()}
+    label = labels.get(record["method"], record["method"])
+    return label if record["task"] == study().headline else f"{label}, {record['task']}"
 
 
 def decisions() -> str:

@@ -34,11 +34,16 @@ def tasks() -> str:
     log = published.table(LOG, Hours)
     asked = pd.DataFrame(results.expected(study()), columns=["stage", "task", "method", "seed"])
     there = table().groupby(["stage", "task", "method", "seed"]).size().reset_index()
+    if unknown := set(log["task"]) - set(asked["task"]):
+        raise ValueError(f"{LOG.name}: {', '.join(unknown)}: no task of the study")
     rows = []
     for task in asked["task"].unique():
         dense = table().query("stage == 'dense' and task == @task")[ACCURACY]
         used = log[log["task"].eq(task)]
         done = there["task"].eq(task).sum()
+        logged = used["seeds"].str.split("; ").explode().astype(int).sum()
+        if logged != done:
+            raise ValueError(f"{LOG.name}: {task}: of {done} records {logged} are logged; add the others")
         rows.append(
             {
                 "task": f"`{task}`",

@@ -48,12 +48,12 @@ def finish(
 
     rows: of `results.table`, all that are drawn; the title and the note name their task if there is one
     says: what there is to be seen, the first line of the title unless `head` has written it
-    which: the task that was asked for, where it is not the study's first: it stands in the file's name
+    which: the task, where a notebook lets one choose: the file's name ends in it, unless it is the headline
     """
     tasks = rows["task"].unique()
     if len(tasks) == 1 and not fig.legends:
         fig.suptitle(plots.title_of(says, settings.tasks[tasks[0]]))
     named = [settings.study, *tasks] if len(tasks) == 1 else [settings.study]
     note(fig, ", ".join(named), results.progress(settings, rows), drawn)
-    save(fig, settings.figures, f"{name}-{which}" if which else name)
+    save(fig, settings.figures, name if which in ("", settings.headline) else f"{name}-{which}")
     plots.show(fig)

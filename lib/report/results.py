@@ -61,7 +61,8 @@ def table(study: Study, *stages: str, task: str = "") -> pd.DataFrame:
         told = ", ".join(wrong[:SHOWN]) + more
         raise records.ResultsError(f"results/{study.study}: {told}; run `make repro`")
     if not rows:
-        raise records.ResultsError(f"results/{study.study}: nothing has been trained yet; run `make repro`")
+        what = f"nothing of {task}" if task else "nothing"
+        raise records.ResultsError(f"results/{study.study}: {what} has been trained yet; run `make repro`")
     found = pd.DataFrame(rows)
     return whole_training(
         study, found.reindex(columns=[*WHICH, *found.columns.difference(WHICH, sort=False)])

@@ -134,7 +134,7 @@ def budgets(table: pd.DataFrame) -> Figure:
             axes[0].annotate(
                 name, (one["PFLOP"], one["accuracy"]), textcoords="offset points", size=6, **place
             )
-    first, *others = ours["processor"].unique()
+    first, *others = ours.loc[ours[MINUTES].notna(), "processor"].unique()
     for number, (_, seeds) in enumerate(ours.groupby("task", sort=False)):
         look = {**plots.in_turn(number + 1), "linestyle": "", "label": label_of(seeds)}
         axes[0].plot(seeds[PFLOP], seeds[TEST], **look)

@@ -266,7 +266,10 @@ def test_every_parameter_of_a_notebook_is_passed_by_name_and_as_a_name(runs, sta
     guesses types: -p x 1e-3 is a number, -p x true a bool."""
     for name, notebook in runs.items():
         passed = re.findall(r" -p (\w+) (\S+)", stages[name].command)
-        assert sorted(key for key, _ in passed) == parameters(notebook), name
+        asked = [
+            each for each in parameters(notebook) if each != "which"
+        ]  # the pipeline draws the first task
+        assert sorted(key for key, _ in passed) == asked, name
         for _, value in passed:
             assert re.fullmatch(r"[a-z][a-z0-9_-]*", value) and value not in (
                 "true",

@@ -63,7 +63,9 @@ def test_a_tasks_row_is_of_its_own_settings_alone(table):
 
 
 def test_both_panels_hold_a_mark_a_seed_and_the_first_what_is_published(table):
-    left, right = speedrun.budgets(table).axes
+    fig = speedrun.budgets(table)
+    left, right = fig.axes
+    assert "GPU" not in fig.get_supxlabel()  # it has no minutes
     ours = [line for line in right.lines if len(line.get_xdata())]
     assert [list(line.get_ydata()) for line in ours] == [[86.0, 88.0], [90.0]]
     assert sum(len(line.get_xdata()) for line in left.lines) == 3 + 4
