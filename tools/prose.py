@@ -128,7 +128,7 @@ def speed() -> str:
     rows = found[found["task"].isin(chosen)]
     told = [
         f"{row[speedrun.TEST]:.1f} % (n = {row['n']}{elsewhere(row['task'])}) in "
-        f"{2 * row[speedrun.MINUTES]:.0f} minutes of its time"
+        f"{2 * row[speedrun.MINUTES]:.0f} CPU-minutes"
         for row in rows.to_dict("records")
     ]
     timed = " and ".join(map(str, rows[speedrun.TIMED]))

@@ -65,8 +65,8 @@ def at_ninety() -> str:
         f"of {asked}). Exploratory: {between(sizes)} at equal parameters, {between(operations)} at equal "
         f"SynOps ({decided([*sizes, *operations])}).",
         f"**Does regrowing help?** Registered, at equal ratio, with {once.sizes['AC']} % of the SynOps: "
-        f"{shown(once.mean, once.half)} points against one cut (only-prune), {once.verdict} (n = {once.n} of "
-        f"{asked}).",
+        f"{shown(once.mean, once.half)} points against one cut (only-prune); verdict: {once.verdict} "
+        f"(n = {once.n} of {asked}).",
         f"**Does *sca+* do better?** Registered, at equal ratio, with {plus.sizes['AC']} % of the SynOps: "
         f"{shown(plus.mean, plus.half)} points against frozen SCA, {plus.verdict} (n = {plus.n} of {asked}). "
         f"Exploratory: {between(same)} at equal parameters, {between(fewer)} at equal SynOps "

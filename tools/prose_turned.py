@@ -3,10 +3,11 @@ it."""
 
 import pandas as pd
 from prose import decided, reached, tried, wrapped
-from prose_cifar import study, table
+from prose_cifar import between, of_headline, study, table
 
 from lib.report import findings, results
 from lib.report.claims import Difference
+from lib.report.draw import ACCURACY
 from lib.report.stats import shown
 
 SCA = "SCA (frozen)"
@@ -44,25 +45,15 @@ def turned() -> str:
 
 def told(found: list[Difference]) -> str:
     """-6.6 to -3.0 (1 of 4 decided)"""
-    values = sorted(each.mean for each in found if each.n)
-    if not values:
-        return ""
-    ends = " to ".join(dict.fromkeys(f"{end:+.1f}" for end in (values[0], values[-1])))
-    return f"{ends} ({decided(found)})"
+    return f"{between(found)} ({decided(found)})" if found else ""
 
 
 def side(found: list[Difference]) -> str:
     """Where A lies beside B, by the means alone: what is decided stands elsewhere."""
-    signs = {each.mean > 0 for each in found if each.n}
+    signs = {each.mean > 0 for each in found}
     if not signs:
         return "not compared yet"
     return "mixed" if len(signs) == 2 else "above" if signs.pop() else "below"
-
-
-def dense() -> float:
-    """Test accuracy of the main network (%)."""
-    rows = table().query("stage == 'dense' and task == @study().headline")
-    return rows["accuracy (%)"].mean()
 
 
 def why(dense_before: str) -> str:
@@ -74,9 +65,9 @@ def why(dense_before: str) -> str:
         raise ValueError("late updates cost nothing, or SCA is above random: write anew why verdicts turned")
     return wrapped(f"""
 Means over paired seeds, from the lowest to the highest over ratios and tasks; below or above 0, decided or
-not, or of both signs (mixed). Dense networks reach {dense_before} % there and {dense():.0f} % here. Late
-updates may be part of why: there, leaving out the last
-ones gave frozen SCA {shown(late.mean, late.half)} points, beside the {-same.mean:.1f} that it was below
+not, or of both signs (mixed). Dense networks reach {dense_before} % there and
+{of_headline("dense")[ACCURACY].mean():.0f} % here. Late updates may be part of why: there, leaving out the
+last ones gave frozen SCA {shown(late.mean, late.half)} points, beside the {-same.mean:.1f} that it was below
 random channels by ({late.task}, {late.at}). Here no structure changes after 70 % of the training, in
 frozen SCA as in *sca+*. Which cause weighs how much is not told apart: random channels are drawn at the first
 update instead of before training, too, the network is larger, the images are more, the recipe trains
